@@ -1,0 +1,226 @@
+"""The records that events carry, as plain typed dictionaries.
+
+Their shape is the Avro schema's (`schemas/avro/<Event>/1.avsc`); a contract test holds the two
+together. Dates stay text as received, because an impossible date is remarked on, not refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from typing import Any, TypedDict
+
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "crossregion")
+
+
+class Identity(TypedDict):
+    name: str | None
+    pinyin: str | None
+    other_names: list[str]
+    sex: str | None
+    birth_date: str | None
+    birth_precision: str
+    home: str | None
+    height_cm: int | None
+    marks: list[str]
+    id_number: str | None
+    dna_sample: str | None
+
+
+class Leg(TypedDict):
+    role: str
+    code: str | None
+    certainty: str
+
+
+class Remark(TypedDict):
+    field: str
+    code: str
+
+
+class Victim(TypedDict):
+    victim_id: str
+    age_band: str
+    sex: str | None
+    identity: Identity
+
+
+class RescuedPerson(TypedDict):
+    age_band: str
+    sex: str | None
+    identity: Identity
+
+
+class CaseRecorded(TypedDict):
+    case_id: str
+    unit: str
+    revision: int
+    reported_at: str | None
+    lost_on: str | None
+    legs: list[Leg]
+    status: str | None
+    exploitation: list[str]
+    means: list[str]
+    intermediary: str | None
+    venue: str | None
+    victims: list[Victim]
+
+
+class RescueRecorded(TypedDict):
+    rescue_id: str
+    unit: str
+    revision: int
+    registered_at: str | None
+    found_on: str | None
+    found_at: str | None
+    stated_case_id: str | None
+    guardian: str | None
+    person: RescuedPerson
+
+
+class BoundaryFlagged(TypedDict):
+    case_id: str
+    unit: str
+    revision: int
+    digest: str
+    source: str | None
+    destination: str | None
+    source_unit: str | None
+    destination_unit: str | None
+    boundary: str
+    at_least: str | None
+    told: list[str]
+
+
+class RecordRemarked(TypedDict):
+    kind: str
+    record_id: str
+    unit: str
+    revision: int
+    digest: str
+    stated_case_id: str | None
+    remarks: list[Remark]
+
+
+class ListedPerson(TypedDict):
+    person_id: str
+    identity: Identity
+
+
+class PersonsListed(TypedDict):
+    kind: str
+    record_id: str
+    unit: str
+    revision: int
+    digest: str
+    happened_on: str | None
+    places: list[str]
+    stated_case_id: str | None
+    persons: list[ListedPerson]
+
+
+class Evidence(TypedDict):
+    field: str
+    level: str
+    bits: float
+
+
+class PairWeighed(TypedDict):
+    model: str
+    case_id: str
+    victim_id: str
+    rescue_id: str
+    case_unit: str
+    rescue_unit: str
+    case_revision: int
+    rescue_revision: int
+    weight: float | None
+    stated: bool
+    evidence: list[Evidence]
+
+
+class MatchProposed(TypedDict):
+    proposal_id: str
+    revision: int
+    case_id: str
+    victim_id: str
+    rescue_id: str
+    case_unit: str
+    rescue_unit: str
+    kind: str
+    model: str
+    probability: float
+    rank: int
+    band: str
+    evidence: list[Evidence]
+
+
+class MatchWithdrawn(TypedDict):
+    proposal_id: str
+    revision: int
+    case_id: str
+    victim_id: str
+    rescue_id: str
+    case_unit: str
+    rescue_unit: str
+
+
+class NoticeIssued(TypedDict):
+    notice_id: str
+    unit: str
+    revision: int
+    kind: str
+    cause: str
+    boundary: str | None
+    units: list[str]
+    remarks: list[Remark]
+
+
+class NoticeWithdrawn(TypedDict):
+    notice_id: str
+    unit: str
+    revision: int
+    kind: str
+    cause: str
+
+
+class DeadLettered(TypedDict):
+    dead_letter_id: str
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, bytes]
+
+
+def _without_nothing(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = ((k, _without_nothing(v)) for k, v in value.items())
+        return {k: v for k, v in kept if v is not None and v != [] and v != {}}
+    if isinstance(value, list):
+        return [_without_nothing(item) for item in value]
+    return value
+
+
+def content_digest(record: CaseRecorded | RescueRecorded) -> str:
+    """Hexadecimal SHA-256 of a record's content, its revision left out.
+
+    Taken over canonical JSON without nulls and empty lists, so that a later schema version that
+    adds an optional field gives an unchanged record the same digest.
+    """
+    content = _without_nothing({k: v for k, v in record.items() if k != "revision"})
+    text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def event_id(unit: str, record_id: str, revision: int, digest: str) -> str:
+    """UUIDv5 of what caused the event: the same row always makes the same id."""
+    return str(uuid.uuid5(NAMESPACE, f"{unit}\n{record_id}\n{revision}\n{digest}"))
+
+
+def proposal_id(victim_id: str, rescue_id: str) -> str:
+    return str(uuid.uuid5(NAMESPACE, f"proposal\n{victim_id}\n{rescue_id}"))

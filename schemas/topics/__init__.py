@@ -1,0 +1,100 @@
+"""The topics, each named once: read from `schemas/topics/*.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+UNITS = (
+    "220000",
+    "220100",
+    "220200",
+    "220300",
+    "220400",
+    "220500",
+    "220600",
+    "220700",
+    "220800",
+    "222400",
+    "22CBS0",
+)
+"""The units that publish: the office, eight cities, Yanbian and Changbaishan."""
+
+PARTNERS = ("border", "foreign-affairs")
+"""Units that are notified and publish nothing."""
+
+_UNITS_OF = {
+    "one": (None,),
+    "per-publishing-unit": UNITS,
+    "per-notified-unit": (*UNITS, *PARTNERS),
+}
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One contract: who writes what where, and how the topic is created."""
+
+    meaning: str
+    pattern: str
+    per: str
+    key: str
+    schemas: tuple[str, ...]
+    written_by: tuple[str, ...]
+    read_by: tuple[str, ...]
+    partitions: int
+    config: dict[str, str]
+
+    def name(self, unit: str | None = None) -> str:
+        return self.pattern if unit is None else self.pattern.format(unit=unit)
+
+    def names(self) -> tuple[str, ...]:
+        """The topics of all units, or the one topic."""
+        return tuple(self.name(unit) for unit in _UNITS_OF[self.per])
+
+
+def _load(file_name: str) -> Topic:
+    text = (resources.files("schemas") / "topics" / f"{file_name}.toml").read_text("utf-8")
+    data: dict[str, Any] = tomllib.loads(text)
+    return Topic(
+        meaning=data["meaning"],
+        pattern=data["name"],
+        per=data["per"],
+        key=data["key"],
+        schemas=tuple(data["schemas"]),
+        written_by=tuple(data["written_by"]),
+        read_by=tuple(data["read_by"]),
+        partitions=data["partitions"],
+        config=data["config"],
+    )
+
+
+CASES = _load("cases")
+RESCUES = _load("rescues")
+BOUNDARY_FLAGS = _load("boundary-flags")
+RECORD_REMARKS = _load("record-remarks")
+LINKAGE_RECORDS = _load("linkage-records")
+PAIR_WEIGHTS = _load("pair-weights")
+MATCH_PROPOSALS = _load("match-proposals")
+NOTICES = _load("notices")
+DEAD_LETTERS = _load("dead-letters")
+REPLAYS = _load("replays")
+
+TOPICS = (
+    CASES,
+    RESCUES,
+    BOUNDARY_FLAGS,
+    RECORD_REMARKS,
+    LINKAGE_RECORDS,
+    PAIR_WEIGHTS,
+    MATCH_PROPOSALS,
+    NOTICES,
+    DEAD_LETTERS,
+    REPLAYS,
+)
+
+
+def unit_of_topic(topic: str) -> str:
+    """The unit in an intake topic's name: ``cases.220200`` is 220200's."""
+    return topic.partition(".")[2]
