@@ -1,0 +1,88 @@
+"""Every metric, defined once with its meaning. Labels are units and outcomes, never persons."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
+
+EVENTS = Counter(
+    "crossregion_events", "Events handled, by their outcome.", ("process", "kind", "outcome")
+)
+DEAD_LETTERS = Counter("crossregion_dead_letters", "Events that cannot be used.", ("reason",))
+RECORD_TO_REGISTRY = Histogram(
+    "crossregion_record_to_registry_seconds",
+    "From the broker's time of a record to its registry row.",
+    ("unit",),
+    buckets=_SECONDS,
+)
+RECORD_TO_NOTICE = Histogram(
+    "crossregion_record_to_notice_seconds",
+    "From the broker's time of a flag or proposal to the notice's acknowledgement.",
+    ("unit",),
+    buckets=_SECONDS,
+)
+OLDEST_UNHANDLED = Gauge(
+    "crossregion_oldest_unhandled_timestamp_seconds",
+    "Broker's time of the oldest event in the batch being handled; 0 when there is none.",
+    ("process",),
+)
+SPOOL_DEPTH = Gauge("crossregion_spool_depth", "Events accepted and not yet sent.", ("unit",))
+PROPOSALS = Gauge("crossregion_proposals_open", "Proposals in force.", ("band",))
+
+
+class Health:
+    """A process is healthy while it has finished a step lately."""
+
+    def __init__(self, patience: float = 60.0) -> None:
+        self._patience = patience
+        self._last = time.monotonic()
+
+    def beat(self) -> None:
+        self._last = time.monotonic()
+
+    def silent_for(self) -> float:
+        """Seconds since the last step."""
+        return time.monotonic() - self._last
+
+    @property
+    def healthy(self) -> bool:
+        return self.silent_for() < self._patience
+
+
+def serve(health: Health, host: str = "127.0.0.1", port: int = 0) -> tuple[int, Callable[[], None]]:
+    """Serve `/metrics` and `/health` from a daemon thread.
+
+    Returns: the port, and a function that stops it.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/metrics":
+                self._answer(200, CONTENT_TYPE_LATEST, generate_latest())
+            elif self.path == "/health":
+                body = json.dumps({"healthy": health.healthy, "silent_for": health.silent_for()})
+                status = 200 if health.healthy else 503
+                self._answer(status, "application/json", body.encode())
+            else:
+                self._answer(404, "text/plain", b"Ask for /metrics or /health.\n")
+
+        def _answer(self, status: int, content_type: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """The access log would drown the log that matters."""
+
+    server = ThreadingHTTPServer((host, port), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return int(server.server_address[1]), server.shutdown

@@ -1,0 +1,25 @@
+"""The only reader of the environment. Every setting is `CROSSREGION_<NAME>`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where things are. An address given here is used instead of the embedded service."""
+
+    model_config = SettingsConfigDict(env_prefix="CROSSREGION_")
+
+    kafka: str | None = Field(None, description="Kafka's bootstrap address, host:port.")
+    database: str | None = Field(None, description="PostgreSQL's connection string.")
+    data: Path = Field(Path(".crossregion"), description="Where the embedded services keep data.")
+    metrics_host: str = Field("127.0.0.1", description="Address that /metrics and /health bind.")
+    metrics_port: int = Field(0, description="Their port; 0 takes a free one.")
+    worker: str = Field("1", description="Name of this worker among those of its kind.")
+
+
+def settings() -> Settings:
+    return Settings()
