@@ -1,0 +1,28 @@
+"""What runs the stack on one machine: embedded Kafka and PostgreSQL, guard and supervisor."""
+
+from crossregion.runtime.faults import (
+    DataDirectoryInUse,
+    RuntimeFault,
+    ServiceUnavailable,
+    WorkerGaveUp,
+)
+from crossregion.runtime.kafka import EmbeddedKafka
+from crossregion.runtime.postgres import EmbeddedPostgres
+from crossregion.runtime.processes import Guard
+from crossregion.runtime.service import EmbeddedService, start_together
+from crossregion.runtime.supervisor import Death, Supervisor, Worker
+
+__all__ = [
+    "DataDirectoryInUse",
+    "Death",
+    "EmbeddedKafka",
+    "EmbeddedPostgres",
+    "EmbeddedService",
+    "Guard",
+    "RuntimeFault",
+    "ServiceUnavailable",
+    "Supervisor",
+    "Worker",
+    "WorkerGaveUp",
+    "start_together",
+]

@@ -1,0 +1,29 @@
+"""What can go wrong with the embedded services, each with a message that says what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class RuntimeFault(Exception):
+    """Root of everything this package raises on purpose."""
+
+
+class DataDirectoryInUse(RuntimeFault):
+    """Another live process uses the data directory."""
+
+
+class ServiceUnavailable(RuntimeFault):
+    """A service could not be fetched, prepared, started or kept running."""
+
+
+class WorkerGaveUp(RuntimeFault):
+    """A worker died so often that starting it again is pointless."""
+
+    def __init__(self, name: str, log: Path, deaths: int, window_seconds: float) -> None:
+        super().__init__(
+            f"Worker {name} ended {deaths} times within {window_seconds:g} seconds and is not "
+            f"started again; the reason stands at the end of {log}."
+        )
+        self.name = name
+        self.log = log
