@@ -13,12 +13,16 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CROSSREGION_")
 
-    kafka: str | None = Field(None, description="Kafka's bootstrap address, host:port.")
-    database: str | None = Field(None, description="PostgreSQL's connection string.")
-    data: Path = Field(Path(".crossregion"), description="Where the embedded services keep data.")
-    metrics_host: str = Field("127.0.0.1", description="Address that /metrics and /health bind.")
-    metrics_port: int = Field(0, description="Their port; 0 takes a free one.")
-    worker: str = Field("1", description="Name of this worker among those of its kind.")
+    kafka: str | None = Field(default=None, description="Kafka's bootstrap address, host:port.")
+    database: str | None = Field(default=None, description="PostgreSQL's connection string.")
+    data: Path = Field(
+        default=Path(".crossregion"), description="Where the embedded services keep data."
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1", description="Address that /metrics and /health bind."
+    )
+    metrics_port: int = Field(default=0, description="Their port; 0 takes a free one.")
+    worker: str = Field(default="1", description="Name of this worker among those of its kind.")
 
 
 def settings() -> Settings:
