@@ -120,7 +120,9 @@ def listeners(data: Path) -> list[int]:
 
 
 def test_data_survives_a_stop_and_a_change_of_every_port(data: Path) -> None:
-    kafka, postgres = EmbeddedKafka(data / "kafka"), EmbeddedPostgres(data / "postgres")
+    guard = Guard()
+    kafka = EmbeddedKafka(data / "kafka", guard)
+    postgres = EmbeddedPostgres(data / "postgres", guard)
     first = start_together(kafka, postgres)
     try:
         write_both(*first)
@@ -130,7 +132,7 @@ def test_data_survives_a_stop_and_a_change_of_every_port(data: Path) -> None:
         kafka.stop()
         postgres.stop()
     assert all(pid is not None and has_ended(pid) for pid in pids)
-    assert kafka.guard.pid is None
+    assert guard.pid is None
 
     again = start_together(kafka, postgres)
     kafka.stop()
@@ -223,13 +225,15 @@ def test_a_missing_download_says_what_to_do(data: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(jgo, "resolve", no_network)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    kafka, postgres = EmbeddedKafka(data / "kafka"), EmbeddedPostgres(data / "postgres")
+    guard = Guard()
+    kafka = EmbeddedKafka(data / "kafka", guard)
+    postgres = EmbeddedPostgres(data / "postgres", guard)
     for _ in range(2):
         with pytest.raises(ServiceUnavailable, match="check the network"):
             kafka.start()
         with pytest.raises(ServiceUnavailable, match="install the package"):
             postgres.start()
-    assert kafka.guard.pid is None
+    assert guard.pid is None
 
 
 def test_an_unusable_directory_says_what_to_do(data: Path) -> None:
@@ -246,11 +250,12 @@ def test_an_unusable_directory_says_what_to_do(data: Path) -> None:
 
 def test_a_failure_of_one_stops_the_other(data: Path) -> None:
     (data / "file").write_text("")
-    postgres = EmbeddedPostgres(data / "postgres")
+    guard = Guard()
+    postgres = EmbeddedPostgres(data / "postgres", guard)
     with pytest.raises(ServiceUnavailable):
-        start_together(postgres, EmbeddedKafka(data / "file"))
+        start_together(postgres, EmbeddedKafka(data / "file", guard))
     assert postgres.pid is None
-    assert postgres.guard.pid is None
+    assert guard.pid is None
 
 
 def test_a_killed_guard_is_replaced_and_knows_all_that_is_watched(data: Path) -> None:
