@@ -1,0 +1,305 @@
+"""What an event of a unit is worth: refused, or accepted with remarks; and what follows from it.
+
+Intake and registry judge by this one pure function, so they always agree. The rule: accept
+whatever helps to find a person, and say what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, cast
+
+from crossregion.domain import identity_number, records
+from crossregion.domain.boundary import boundary
+from crossregion.domain.dates import day, year
+from crossregion.domain.records import (
+    BoundaryFlagged,
+    CaseRecorded,
+    Identity,
+    ListedPerson,
+    PersonsListed,
+    RecordRemarked,
+    Remark,
+    RescueRecorded,
+)
+from crossregion.domain.regions import regions
+from crossregion.domain.routing import told
+
+MAX_VICTIMS = 200
+MAX_LEGS = 50
+MAX_LIST = 100
+MAX_TEXT = 2_000
+MAX_ID = 100
+EARLIEST = date(1900, 1, 1)
+LATEST = date(2100, 1, 1)
+"""No decision asks the clock, so "future" means after this day, or after the report."""
+
+
+class Refused(Exception):
+    """The event cannot be identified or trusted. `detail` names a field or rule, no value."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """An accepted event, and everything that follows from it alone."""
+
+    kind: str
+    record_id: str
+    unit: str
+    revision: int
+    digest: str
+    event_id: str
+    remarked: RecordRemarked
+    listed: PersonsListed
+    flag: BoundaryFlagged | None
+
+    @property
+    def remarks(self) -> list[Remark]:
+        return self.remarked["remarks"]
+
+
+def judge_event(
+    event: str, record: Mapping[str, Any], topic_unit: str, ce_id: str | None
+) -> Judgement:
+    """Judge one decoded event that stood on an intake topic of `topic_unit`.
+
+    Raises: Refused, with a reason of the code list dead_letter_reason.
+    """
+    if event == "CaseRecorded":
+        return _case(cast(CaseRecorded, record), topic_unit, ce_id)
+    if event == "RescueRecorded":
+        return _rescue(cast(RescueRecorded, record), topic_unit, ce_id)
+    raise Refused("wrong-event", f"{event} is no event of an intake topic")
+
+
+def _case(case: CaseRecorded, topic_unit: str, ce_id: str | None) -> Judgement:
+    victims = case["victims"]
+    if not victims:
+        raise Refused("no-person", "victims")
+    if len(victims) > MAX_VICTIMS:
+        raise Refused("over-limit", "victims")
+    if len(case["legs"]) > MAX_LEGS:
+        raise Refused("over-limit", "legs")
+    if len({victim["victim_id"] for victim in victims}) < len(victims):
+        raise Refused("ambiguous", "victims.victim_id")
+    digest, event_id = _identified(case, case["case_id"], topic_unit, ce_id)
+    lost_on = day(case["lost_on"])
+    remarks = list(_case_remarks(case, lost_on))
+    found = boundary(case["legs"], lost_on)
+    source_unit, destination_unit = (
+        regions().unit_of(code) if code else None for code in (found.source, found.destination)
+    )
+    flag: BoundaryFlagged = {
+        "case_id": case["case_id"],
+        "unit": case["unit"],
+        "revision": case["revision"],
+        "digest": digest,
+        "source": found.source,
+        "destination": found.destination,
+        "source_unit": source_unit,
+        "destination_unit": destination_unit,
+        "boundary": found.boundary,
+        "at_least": found.at_least,
+        "told": list(
+            told(source_unit, destination_unit, found.boundary, found.at_least, case["unit"])
+        ),
+    }
+    persons: list[ListedPerson] = [
+        {"person_id": victim["victim_id"], "identity": victim["identity"]} for victim in victims
+    ]
+    places = [leg["code"] for leg in case["legs"] if leg["code"]]
+    return _judgement(
+        "case",
+        case["case_id"],
+        case["unit"],
+        case["revision"],
+        digest,
+        event_id,
+        remarks,
+        case["lost_on"] if lost_on else None,
+        places,
+        None,
+        persons,
+        flag,
+    )
+
+
+def _rescue(rescue: RescueRecorded, topic_unit: str, ce_id: str | None) -> Judgement:
+    digest, event_id = _identified(rescue, rescue["rescue_id"], topic_unit, ce_id)
+    found_on = day(rescue["found_on"])
+    identity = rescue["person"]["identity"]
+    return _judgement(
+        "rescue",
+        rescue["rescue_id"],
+        rescue["unit"],
+        rescue["revision"],
+        digest,
+        event_id,
+        list(_rescue_remarks(rescue, found_on)),
+        rescue["found_on"] if found_on else None,
+        [rescue["found_at"]] if rescue["found_at"] else [],
+        rescue["stated_case_id"],
+        [{"person_id": rescue["rescue_id"], "identity": identity}],
+        None,
+    )
+
+
+def _judgement(
+    kind: str,
+    record_id: str,
+    unit: str,
+    revision: int,
+    digest: str,
+    event_id: str,
+    remarks: list[Remark],
+    happened_on: str | None,
+    places: list[str],
+    stated_case_id: str | None,
+    persons: list[ListedPerson],
+    flag: BoundaryFlagged | None,
+) -> Judgement:
+    return Judgement(
+        kind,
+        record_id,
+        unit,
+        revision,
+        digest,
+        event_id,
+        {
+            "kind": kind,
+            "record_id": record_id,
+            "unit": unit,
+            "revision": revision,
+            "digest": digest,
+            "stated_case_id": stated_case_id,
+            "remarks": remarks,
+        },
+        {
+            "kind": kind,
+            "record_id": record_id,
+            "unit": unit,
+            "revision": revision,
+            "digest": digest,
+            "happened_on": happened_on,
+            "places": places,
+            "stated_case_id": stated_case_id,
+            "persons": persons,
+        },
+        flag,
+    )
+
+
+def _identified(
+    record: CaseRecorded | RescueRecorded, record_id: str, topic_unit: str, ce_id: str | None
+) -> tuple[str, str]:
+    """The content digest and the event's id, once it is sure whose event this is."""
+    if not record_id or len(record_id) > MAX_ID:
+        raise Refused("no-record-id", "record id")
+    if record["unit"] != topic_unit:
+        raise Refused("another-unit", "unit")
+    if record["revision"] < 1:
+        raise Refused("over-limit", "revision")
+    for path, text in _texts(record, ""):
+        if len(text) > MAX_TEXT:
+            raise Refused("over-limit", path)
+        if "\0" in text:
+            raise Refused("unstorable-text", path)
+    digest = records.content_digest(record)
+    event_id = records.event_id(record["unit"], record_id, record["revision"], digest)
+    if ce_id is not None and ce_id != event_id:
+        raise Refused("wrong-id", "ce_id does not follow from the content")
+    return digest, event_id
+
+
+def _texts(value: object, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _texts(inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        if len(value) > MAX_LIST and "victims" not in path:
+            raise Refused("over-limit", path)
+        for number, inner in enumerate(value, 1):
+            yield from _texts(inner, f"{path}[{number}]")
+
+
+def _case_remarks(case: CaseRecorded, lost_on: date | None) -> Iterator[Remark]:
+    reported_on = day(case["reported_at"])
+    yield from _date_remarks("reported_at", case["reported_at"], reported_on)
+    yield from _date_remarks("lost_on", case["lost_on"], lost_on)
+    if lost_on and reported_on and lost_on > reported_on:
+        yield {"field": "lost_on", "code": "after-report"}
+    for number, leg in enumerate(case["legs"], 1):
+        yield from _place_remarks(f"legs[{number}].code", leg["code"], lost_on)
+    for number, victim in enumerate(case["victims"], 1):
+        yield from _person_remarks(
+            f"victims[{number}].identity", victim["identity"], lost_on, "loss-before-birth"
+        )
+
+
+def _rescue_remarks(rescue: RescueRecorded, found_on: date | None) -> Iterator[Remark]:
+    registered_on = day(rescue["registered_at"])
+    yield from _date_remarks("registered_at", rescue["registered_at"], registered_on)
+    yield from _date_remarks("found_on", rescue["found_on"], found_on)
+    if found_on and registered_on and found_on > registered_on:
+        yield {"field": "found_on", "code": "after-report"}
+    yield from _place_remarks("found_at", rescue["found_at"], found_on)
+    identity = rescue["person"]["identity"]
+    yield from _person_remarks("person.identity", identity, found_on, "rescue-before-birth")
+
+
+def _date_remarks(field: str, text: str | None, on: date | None) -> Iterator[Remark]:
+    if text is not None and on is None:
+        yield {"field": field, "code": "impossible-date"}
+    elif on is not None and not EARLIEST <= on < LATEST:
+        yield {"field": field, "code": "implausible-date"}
+
+
+def _place_remarks(field: str, code: str | None, on: date | None) -> Iterator[Remark]:
+    if code is None:
+        return
+    status = regions().place(code, on).status
+    if status == "unknown_code":
+        yield {"field": field, "code": "unknown-place"}
+    elif status == "not_valid_on_date":
+        yield {"field": field, "code": "place-not-valid-on-date"}
+
+
+def _person_remarks(
+    path: str, identity: Identity, happened_on: date | None, before_birth: str
+) -> Iterator[Remark]:
+    born_text = identity["birth_date"]
+    whole = identity["birth_precision"] == "day"
+    born = day(born_text) if whole else None
+    if whole:
+        yield from _date_remarks(f"{path}.birth_date", born_text, born)
+    born_year = year(born_text)
+    if happened_on and (
+        (born and born > happened_on) or (born_year and born_year > happened_on.year)
+    ):
+        yield {"field": f"{path}.birth_date", "code": before_birth}
+    height = identity["height_cm"]
+    if height is not None and not 30 <= height <= 250:
+        yield {"field": f"{path}.height_cm", "code": "implausible-height"}
+    yield from _place_remarks(f"{path}.home", identity["home"], None)
+    number = identity["id_number"]
+    if number is None:
+        return
+    field = f"{path}.id_number"
+    if not identity_number.well_formed(number):
+        yield {"field": field, "code": "malformed-number"}
+        return
+    if not identity_number.check_digit_right(number):
+        yield {"field": field, "code": "wrong-check-digit"}
+    if identity["sex"] and identity["sex"] != identity_number.sex(number):
+        yield {"field": f"{path}.sex", "code": "contradicts-number"}
+    if born and identity_number.birth_date(number) != born:
+        yield {"field": f"{path}.birth_date", "code": "contradicts-number"}

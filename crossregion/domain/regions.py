@@ -1,0 +1,186 @@
+"""Places by code and day: GB/T 2260 divisions, Changbaishan, and countries by ISO 3166.
+
+Jilin's rows have exact days (`data/regions.csv`); the rest of the mainland is known by the
+revision it was first and last seen in (`data/regions_national.csv`), so a day is compared by its
+month there.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from importlib import resources
+
+import pycountry
+
+OFFICE = "220000"
+CHANGBAISHAN = "22CBS0"
+MUNICIPALITIES = frozenset({"11", "12", "31", "50"})
+"""Provinces whose districts have no prefecture above them; the whole counts as one."""
+
+_SPECIAL = {"71": "TW", "81": "HK", "82": "MO"}
+_ALIASES = {"229900": CHANGBAISHAN, "830000": "710000"}
+_FIRST_REVISION, _LAST_REVISION = "200712", "202604"
+_COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a code says of a place on a day; a level is None where it is not known.
+
+    `status` is known, unknown_code or not_valid_on_date; `country` is CN for the mainland.
+    """
+
+    code: str | None
+    status: str
+    country: str | None = None
+    province: str | None = None
+    prefecture: str | None = None
+    county: str | None = None
+
+    @property
+    def known_to_prefecture(self) -> bool:
+        abroad = self.country is not None and self.country != "CN"
+        return abroad or self.prefecture is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    code: str
+    parent: str
+    since: str
+    until: str
+    successors: tuple[str, ...]
+
+    def holds(self, on: str) -> bool:
+        return self.since <= on[: len(self.since)] and (
+            not self.until or on[: len(self.until)] < self.until
+        )
+
+
+class Regions:
+    """All rows of the two tables, followed backwards and forwards through their changes."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[_Row]] = defaultdict(list)
+        self._predecessors: dict[str, set[str]] = defaultdict(set)
+        for row in (*_jilin(), *_national()):
+            self._rows[row.code].append(row)
+            for successor in row.successors:
+                if successor != row.code:
+                    self._predecessors[successor].add(row.code)
+
+    @functools.lru_cache(maxsize=65_536)  # noqa: B019 (one instance lives as long as the process)
+    def place(self, code: str | None, on: date | None) -> Place:
+        """The place a code names on a day; without a day, as its own newest row says."""
+        if code is None:
+            return Place(None, "unknown_code")
+        named = _ALIASES.get(code, code)
+        if named in _COUNTRIES:
+            return Place(code, "known", country=named)
+        if named[:2] in _SPECIAL:
+            return Place(code, "known", country=_SPECIAL[named[:2]])
+        if named not in self._rows:
+            return Place(code, "unknown_code")
+        valid = on is None or any(row.holds(on.isoformat()) for row in self._rows[named])
+        then = named if valid or on is None else self._code_of(named, on.isoformat())
+        return self._levels(code, then, "known" if valid else "not_valid_on_date")
+
+    def unit_of(self, code: str) -> str | None:
+        """The unit of a place by the newest row; None abroad and for unknown codes."""
+        place = self.place(code, None)
+        if place.country is None:
+            return None
+        if place.country != "CN":
+            return OFFICE if place.country in _SPECIAL.values() else None
+        if place.province != OFFICE:
+            return OFFICE
+        newest = self._levels(code, self._newest(_ALIASES.get(code, code)), "known")
+        return newest.prefecture or OFFICE
+
+    def _newest(self, code: str) -> str:
+        return self._follow(code, forward=True, on=None)
+
+    def _code_of(self, code: str, on: str) -> str:
+        later = all(row.since and on[: len(row.since)] < row.since for row in self._rows[code])
+        return self._follow(code, forward=not later, on=on)
+
+    def _follow(self, code: str, *, forward: bool, on: str | None) -> str:
+        """The one code this became or came from, on a day or in the end.
+
+        Where the tables leave a gap between two codes, the newest stands for both.
+        """
+        seen = {code}
+        current = code
+        while True:
+            if forward:
+                found = {s for row in self._rows[current] for s in row.successors} - {current}
+            else:
+                found = set(self._predecessors[current])
+            if len(found) != 1 or found <= seen:
+                return current if on is None else self._newest(code)
+            current = found.pop()
+            seen.add(current)
+            if on is not None and any(row.holds(on) for row in self._rows[current]):
+                return current
+
+    def _levels(self, received: str, code: str, status: str) -> Place:
+        province = code[:2] + "0000"
+        if code == province:
+            whole = province if code[:2] in MUNICIPALITIES else None
+            return Place(received, status, "CN", province, whole)
+        if code == CHANGBAISHAN or code.endswith("00"):
+            return Place(received, status, "CN", province, code)
+        parent = self._rows[code][-1].parent
+        if code[:2] in MUNICIPALITIES:
+            parent = province
+        elif parent == province:
+            parent = code
+        return Place(received, status, "CN", province, parent, code)
+
+
+@functools.cache
+def regions() -> Regions:
+    """The tables, read once."""
+    return Regions()
+
+
+@functools.cache
+def code_list(enum: str) -> frozenset[str]:
+    """The values of one vocabulary of `data/enumerations.csv`."""
+    return frozenset(row["value"] for row in _table("enumerations.csv") if row["enum"] == enum)
+
+
+def _table(name: str) -> list[dict[str, str]]:
+    text = (resources.files("crossregion.domain") / "data" / name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def _jilin() -> Iterator[_Row]:
+    for row in _table("regions.csv"):
+        if row["code"][:2] == "22":
+            yield _Row(
+                row["code"],
+                row["parent_code"],
+                row["valid_from"],
+                row["valid_to"],
+                tuple(filter(None, row["successor"].split(";"))),
+            )
+
+
+def _national() -> Iterator[_Row]:
+    for row in _table("regions_national.csv"):
+        if row["code"][:2] == "22":
+            continue
+        first, last = row["first_seen"], row["last_seen"]
+        yield _Row(
+            row["code"],
+            row["parent_code"],
+            "" if first == _FIRST_REVISION else f"{first[:4]}-{first[4:]}",
+            "" if last == _LAST_REVISION else f"{last[:4]}-{last[4:]}-99",
+            tuple(filter(None, row["successors"].split(";"))),
+        )
