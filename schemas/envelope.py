@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import uuid
 from datetime import UTC, datetime
 
 
@@ -19,3 +20,9 @@ def headers(event_id: str, event: str, unit: str, record_id: str) -> list[tuple[
         ("content-type", b"application/avro"),
         ("traceparent", trace.encode()),
     ]
+
+
+def caused(cause: str, event: str, unit: str, record_id: str) -> list[tuple[str, bytes]]:
+    """The headers of an event that follows from another; its id is made from that cause."""
+    event_id = uuid.uuid5(uuid.NAMESPACE_OID, f"{cause}\n{event}")
+    return headers(str(event_id), event, unit, record_id)

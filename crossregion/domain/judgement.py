@@ -108,7 +108,14 @@ def _case(case: CaseRecorded, topic_unit: str, ce_id: str | None) -> Judgement:
         "boundary": found.boundary,
         "at_least": found.at_least,
         "told": list(
-            told(source_unit, destination_unit, found.boundary, found.at_least, case["unit"])
+            told(
+                source_unit,
+                destination_unit,
+                found.boundary,
+                found.at_least,
+                case["unit"],
+                abroad=any(regions().is_abroad(leg["code"]) for leg in case["legs"]),
+            )
         ),
     }
     persons: list[ListedPerson] = [

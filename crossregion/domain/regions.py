@@ -102,6 +102,11 @@ class Regions:
         newest = self._levels(code, self._newest(_ALIASES.get(code, code)), "known")
         return newest.prefecture or OFFICE
 
+    def is_abroad(self, code: str | None) -> bool:
+        """Whether a code names a foreign country; Hong Kong, Macao and Taiwan are none."""
+        country = self.place(code, None).country
+        return country not in (None, "CN", *_SPECIAL.values())
+
     def _newest(self, code: str) -> str:
         return self._follow(code, forward=True, on=None)
 

@@ -17,8 +17,6 @@ TOLD: dict[str, tuple[str, ...]] = {
 }
 """Boundary to recipients; `unknown` that proves something wider is told as what it proves."""
 
-SPECIAL_REGIONS = frozenset({"71", "81", "82", "HK", "MO", "TW"})
-
 
 def told(
     source_unit: str | None,
@@ -27,13 +25,13 @@ def told(
     at_least: str | None,
     reporter: str,
     *,
-    abroad: bool = True,
+    abroad: bool,
 ) -> tuple[str, ...]:
     """The units that are told of one flag, sorted, each once.
 
     The reporter is never told of its own flag. What would reach nobody goes to the office,
-    unless the office itself reported it. `abroad` is false where only Hong Kong, Macao or Taiwan
-    is crossed to: that is the office's affair, not foreign affairs'.
+    unless the office itself reported it. `abroad` says whether a foreign country is on the route:
+    Hong Kong, Macao and Taiwan are no affair of foreign affairs.
     """
     row = TOLD[(at_least or boundary) if boundary == "unknown" else boundary]
     if not row:
@@ -42,7 +40,7 @@ def told(
     for recipient in row:
         if recipient == ENDS:
             recipients |= {unit for unit in (source_unit, destination_unit) if unit}
-        elif abroad or recipient not in (BORDER, FOREIGN_AFFAIRS):
+        elif abroad or recipient != FOREIGN_AFFAIRS:
             recipients.add(recipient)
     recipients.discard(reporter)
     if not recipients and reporter != OFFICE:

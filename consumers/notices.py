@@ -1,0 +1,295 @@
+"""Notices: tells each unit what concerns it, and withdraws what no longer holds.
+
+    record-remarks, boundary-flags, match-proposals, notices.*  ->  notices.<unit>
+
+The log is the state: everything is read from the beginning, the sent notices too, and only the
+difference is sent, once the inputs have settled. One worker tells at a time: the one that Kafka
+has given partition 0 of `boundary-flags`; the others follow and are ready to take over.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, cast
+
+import structlog
+from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+
+from crossregion import logs, metrics
+from crossregion.domain import notices
+from crossregion.domain.records import (
+    BoundaryFlagged,
+    MatchProposed,
+    NoticeIssued,
+    NoticeWithdrawn,
+    RecordRemarked,
+)
+from crossregion.runtime import RuntimeFault
+from crossregion.settings import settings
+from schemas import codec, envelope, topics
+
+GROUP = "crossregion-notices"
+INPUTS = (
+    topics.RECORD_REMARKS.name(),
+    topics.BOUNDARY_FLAGS.name(),
+    topics.MATCH_PROPOSALS.name(),
+)
+SETTLING_SECONDS = 0.5
+LONGEST_SETTLING_SECONDS = 5.0
+POLL_MS = 100
+
+Source = tuple[str, ...]
+Version = tuple[int, str]
+
+log = structlog.get_logger()
+
+
+class Noticeboard:
+    """What is to be told and what has been told, as far as the log has been read. Pure."""
+
+    def __init__(self) -> None:
+        self._versions: dict[Source, Version] = {}
+        self._digests: dict[Source, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+        self._remarked: dict[Source, RecordRemarked] = {}
+        self._cases: set[str] = set()
+        self._stating: dict[str, set[Source]] = defaultdict(set)
+        self._wanted: dict[Source, dict[str, NoticeIssued]] = {}
+        self._in_force: dict[str, NoticeIssued] = {}
+        self._sent: dict[str, tuple[int, NoticeIssued | None]] = {}
+        self._due: dict[str, float] = {}
+
+    def take(self, event: str, record: dict[str, Any], seconds: float) -> None:
+        """Read one event; `seconds` is the broker's time of it."""
+        match event:
+            case "RecordRemarked":
+                self._take_remarks(cast(RecordRemarked, record), seconds)
+            case "BoundaryFlagged":
+                flag = cast(BoundaryFlagged, record)
+                source = ("flag", flag["unit"], flag["case_id"])
+                if self._newer(source, (flag["revision"], flag["digest"])):
+                    self._want(source, notices.of_flag(flag), seconds)
+            case "MatchProposed" | "MatchWithdrawn":
+                source = ("proposal", record["proposal_id"])
+                if self._newer(source, (record["revision"], "")):
+                    told: Iterable[NoticeIssued] = ()
+                    if event == "MatchProposed":
+                        told = notices.of_proposal(cast(MatchProposed, record))
+                    self._want(source, told, seconds)
+            case "NoticeIssued" | "NoticeWithdrawn":
+                self._sent_before(event, record)
+
+    def _take_remarks(self, remarked: RecordRemarked, seconds: float) -> None:
+        source = ("remarks", remarked["kind"], remarked["unit"], remarked["record_id"])
+        self._digests[source][remarked["revision"]].add(remarked["digest"])
+        if self._newer(source, (remarked["revision"], remarked["digest"])):
+            self._remarked[source] = remarked
+            if remarked["stated_case_id"] is not None:
+                self._stating[remarked["stated_case_id"]].add(source)
+        self._want_remarks(source, seconds)
+        if remarked["kind"] == "case" and remarked["record_id"] not in self._cases:
+            self._cases.add(remarked["record_id"])
+            for waiting in self._stating.get(remarked["record_id"], ()):
+                self._want_remarks(waiting, seconds)
+
+    def _want_remarks(self, source: Source, seconds: float) -> None:
+        newest = self._remarked[source]
+        told = notices.of_remarks(
+            newest,
+            conflicting=len(self._digests[source][newest["revision"]]) > 1,
+            case_known=newest["stated_case_id"] in self._cases,
+        )
+        self._want(source, told, seconds)
+
+    def _newer(self, source: Source, version: Version) -> bool:
+        if self._versions.get(source, (0, "")) >= version:
+            return False
+        self._versions[source] = version
+        return True
+
+    def _want(self, source: Source, told: Iterable[NoticeIssued], seconds: float) -> None:
+        before = self._wanted.get(source, {})
+        now = {notice["notice_id"]: notice for notice in told}
+        for notice_id in before.keys() - now.keys():
+            del self._in_force[notice_id]
+            self._due.setdefault(notice_id, seconds)
+        for notice_id in now.keys() - before.keys():
+            self._in_force[notice_id] = now[notice_id]
+            self._due.setdefault(notice_id, seconds)
+        self._wanted[source] = now
+
+    def _sent_before(self, event: str, record: dict[str, Any]) -> None:
+        notice_id = record["notice_id"]
+        if self._sent.get(notice_id, (0, None))[0] >= record["revision"]:
+            return
+        issued = cast(NoticeIssued, record) if event == "NoticeIssued" else None
+        self._sent[notice_id] = (record["revision"], issued)
+        self._due.setdefault(notice_id, 0.0)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether anything has changed since `difference` was asked."""
+        return bool(self._due)
+
+    def difference(self) -> list[tuple[NoticeIssued | NoticeWithdrawn, float]]:
+        """What must be sent now, with the broker's time of what caused it."""
+        found: list[tuple[NoticeIssued | NoticeWithdrawn, float]] = []
+        for notice_id, seconds in self._due.items():
+            wanted = self._in_force.get(notice_id)
+            revision, issued = self._sent.get(notice_id, (0, None))
+            if wanted is not None and issued is None:
+                issue: NoticeIssued = {**wanted, "revision": revision + 1}
+                self._sent[notice_id] = (revision + 1, issue)
+                found.append((issue, seconds))
+            elif wanted is None and issued is not None:
+                self._sent[notice_id] = (revision + 1, None)
+                withdrawn: NoticeWithdrawn = {
+                    "notice_id": notice_id,
+                    "unit": issued["unit"],
+                    "revision": revision + 1,
+                    "kind": issued["kind"],
+                    "cause": issued["cause"],
+                }
+                found.append((withdrawn, seconds))
+        self._due.clear()
+        return found
+
+
+class Teller:
+    """Reads the log, and sends what is due while Kafka says that this worker is the one."""
+
+    def __init__(self, bootstrap: str, worker: str) -> None:
+        common = {
+            "bootstrap_servers": bootstrap,
+            "security_protocol": "PLAINTEXT",
+            "enable_auto_commit": False,
+            "allow_auto_create_topics": False,
+        }
+        self._log = KafkaConsumer(
+            **common,
+            group_id=GROUP,
+            client_id=f"notices-{worker}",
+            auto_offset_reset="earliest",
+            max_poll_records=5_000,
+        )
+        self._post = KafkaConsumer(
+            **common,
+            group_id=f"{GROUP}-teller",
+            group_instance_id=f"notices-{worker}",
+            client_id=f"notices-post-{worker}",
+        )
+        self._producer = KafkaProducer(
+            bootstrap_servers=bootstrap,
+            security_protocol="PLAINTEXT",
+            client_id=f"notices-{worker}",
+            acks="all",
+            enable_idempotence=True,
+            allow_auto_create_topics=False,
+        )
+        self._board = Noticeboard()
+        self._telling = False
+        self._done: dict[TopicPartition, int] = {}
+        self._changed = self._first_change = time.monotonic()
+
+    def run(self, stop: threading.Event, health: metrics.Health) -> None:
+        """Follow the log until told to stop."""
+        self._log.assign(
+            [
+                TopicPartition(topic, partition)
+                for topic in (*INPUTS, *topics.NOTICES.names())
+                for partition in sorted(self._log.partitions_for_topic(topic) or ())
+            ]
+        )
+        self._log.seek_to_beginning()
+        self._post.subscribe([topics.BOUNDARY_FLAGS.name()])
+        while not stop.is_set():
+            self._read()
+            if self._is_the_one() and self._settled():
+                self._tell()
+            health.beat()
+        self._log.close()
+        self._post.close()
+        self._producer.close()
+
+    def _read(self) -> None:
+        fetched = self._log.poll(timeout_ms=POLL_MS)
+        before = self._board.unsettled
+        for records in fetched.values():
+            for record in records:
+                self._board.take(*codec.decode(record.value), record.timestamp / 1000)
+        if self._board.unsettled and fetched:
+            self._changed = time.monotonic()
+            if not before:
+                self._first_change = self._changed
+
+    def _is_the_one(self) -> bool:
+        """Whether this worker tells; one that takes over first reads the log to its end."""
+        for mine in self._post.poll(timeout_ms=0):
+            self._post.pause(mine)
+        telling = TopicPartition(topics.BOUNDARY_FLAGS.name(), 0) in self._post.assignment()
+        if telling and not self._telling:
+            ends = self._log.end_offsets(list(self._log.assignment()))
+            while any(self._log.position(where) < end for where, end in ends.items()):
+                self._read()
+            log.info("This worker tells the units", unsettled=self._board.unsettled)
+        self._telling = telling
+        return telling
+
+    def _settled(self) -> bool:
+        now = time.monotonic()
+        return (
+            now - self._changed >= SETTLING_SECONDS
+            or now - self._first_change >= LONGEST_SETTLING_SECONDS
+        )
+
+    def _tell(self) -> None:
+        done = {where: self._log.position(where) for where in self._log.assignment()}
+        due = self._board.difference()
+        waiting = []
+        for notice, seconds in due:
+            event = "NoticeIssued" if "units" in notice else "NoticeWithdrawn"
+            sent = self._producer.send(
+                topics.NOTICES.name(notice["unit"]),
+                key=notice["notice_id"].encode(),
+                value=codec.encode(event, notice),
+                headers=envelope.caused(
+                    f"{notice['notice_id']}\n{notice['revision']}",
+                    event,
+                    notice["unit"],
+                    notice["notice_id"],
+                ),
+            )
+            waiting.append((sent, event, notice, seconds))
+        for sent, event, notice, seconds in waiting:
+            sent.get()
+            metrics.EVENTS.labels("notices", notice["kind"], event).inc()
+            if seconds:
+                waited = max(0.0, time.time() - seconds)
+                metrics.RECORD_TO_NOTICE.labels(notice["unit"]).observe(waited)
+        if any(self._done.get(where) != offset for where, offset in done.items()):
+            self._log.commit(
+                {where: OffsetAndMetadata(offset, "", -1) for where, offset in done.items()}
+            )
+            self._done = done
+
+
+def main() -> None:
+    """Run one notices worker."""
+    logs.configure()
+    chosen = settings()
+    if chosen.kafka is None:
+        raise RuntimeFault("Set CROSSREGION_KAFKA to the broker's address, host:port.")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    health = metrics.Health()
+    port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
+    log.info("Metrics", process="notices", port=port)
+    Teller(chosen.kafka, chosen.worker).run(stop, health)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""Intake: every event of a unit becomes a flag, remarks and listed persons, or a dead letter.
+
+cases.<unit>, rescues.<unit>, replays  ->  boundary-flags, record-remarks, linkage-records
+                                       ->  dead-letters
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from crossregion import logs, metrics
+from crossregion.domain import judgement, records
+from crossregion.domain.judgement import Judgement, Refused
+from crossregion.domain.records import DeadLettered
+from processors.outputs import Outputs, partition_of
+from schemas import codec, envelope, topics
+from schemas.codec import Undecodable
+
+BATCH_EVENTS = 1_000
+BATCH_SECONDS = 0.05
+INTAKE_TOPICS = frozenset({*topics.CASES.names(), *topics.RESCUES.names()})
+DISCARDED = "discarded"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A record of an intake topic as the broker gave it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, bytes]
+
+
+def take(incoming: Incoming, outputs: Outputs) -> str:
+    """Add to the outputs all that follows from one record.
+
+    Returns: the outcome for the metrics, accepted or the reason of refusal.
+    """
+    origin = incoming
+    try:
+        if incoming.topic == topics.REPLAYS.name():
+            event, letter = codec.decode(incoming.value)
+            if event != "DeadLettered" or letter["topic"] not in INTAKE_TOPICS:
+                raise Refused("wrong-event", "no dead letter of an intake topic")
+            if letter["reason"] == DISCARDED:
+                return DISCARDED
+            fields = ("topic", "partition", "offset", "key", "value", "headers")
+            origin = Incoming(*(letter[field] for field in fields))
+        event, record = codec.decode(origin.value)
+        ce_id = origin.headers.get("ce_id")
+        judged = judgement.judge_event(
+            event,
+            record,
+            topics.unit_of_topic(origin.topic),
+            None if ce_id is None else ce_id.decode("ascii", "replace"),
+        )
+        made = Outputs()
+        _accept(judged, made)
+    except (Undecodable, Refused) as refused:
+        _dead_letter(origin, refused.reason, refused.detail, outputs)
+        return refused.reason
+    except Exception as error:  # noqa: BLE001 (our own decision raised: this event's fault, kept)
+        log.error("A decision raised", error=type(error).__name__, where=logs.where(error))
+        _dead_letter(origin, "defect", type(error).__name__, outputs)
+        return "defect"
+    outputs.extend(made)
+    return "accepted"
+
+
+def _accept(judged: Judgement, outputs: Outputs) -> None:
+    partition = partition_of(judged.record_id, topics.LINKAGE_RECORDS)
+    if judged.flag is not None:
+        outputs.add(
+            topics.BOUNDARY_FLAGS.name(),
+            partition,
+            judged.record_id,
+            "BoundaryFlagged",
+            judged.flag,
+            _headers(judged, "BoundaryFlagged"),
+        )
+    outputs.add(
+        topics.RECORD_REMARKS.name(),
+        partition,
+        judged.record_id,
+        "RecordRemarked",
+        judged.remarked,
+        _headers(judged, "RecordRemarked"),
+    )
+    every = range(topics.LINKAGE_RECORDS.partitions)
+    outputs.add_to_each(
+        topics.LINKAGE_RECORDS.name(),
+        [partition] if judged.kind == "case" else every,
+        "\n".join(
+            (judged.kind, judged.unit, judged.record_id, str(judged.revision), judged.digest)
+        ),
+        "PersonsListed",
+        judged.listed,
+        _headers(judged, "PersonsListed"),
+    )
+
+
+def _headers(judged: Judgement, event: str) -> Sequence[tuple[str, bytes]]:
+    return envelope.caused(judged.event_id, event, judged.unit, judged.record_id)
+
+
+def _dead_letter(origin: Incoming, reason: str, detail: str, outputs: Outputs) -> None:
+    place = f"{origin.topic}\n{origin.partition}\n{origin.offset}"
+    letter: DeadLettered = {
+        "dead_letter_id": str(uuid.uuid5(records.NAMESPACE, f"dead-letter\n{place}")),
+        "topic": origin.topic,
+        "partition": origin.partition,
+        "offset": origin.offset,
+        "reason": reason,
+        "detail": detail,
+        "key": origin.key,
+        "value": origin.value,
+        "headers": dict(origin.headers),
+    }
+    unit = topics.unit_of_topic(origin.topic)
+    metrics.DEAD_LETTERS.labels(reason).inc()
+    outputs.add(
+        topics.DEAD_LETTERS.name(),
+        0,
+        letter["dead_letter_id"],
+        "DeadLettered",
+        letter,
+        envelope.caused(place, "DeadLettered", unit, letter["dead_letter_id"]),
+    )
+
+
+def main() -> None:
+    """Run one intake worker."""
+    from processors import worker
+
+    app = worker.make_app("intake")
+    names = (*sorted(INTAKE_TOPICS), topics.REPLAYS.name())
+    incoming = app.topic(*names, key_serializer="raw", value_serializer="raw")
+
+    async def handle(events: Sequence[Any]) -> None:
+        outputs = Outputs()
+        for event in events:
+            message = event.message
+            headers = dict(message.headers or ())
+            outcome = take(
+                Incoming(
+                    message.topic,
+                    message.partition,
+                    message.offset,
+                    message.key,
+                    message.value,
+                    headers,
+                ),
+                outputs,
+            )
+            kind = message.topic.partition(".")[0]
+            metrics.EVENTS.labels("intake", kind, outcome).inc()
+        await outputs.send(worker.producer_of(app))
+
+    @app.agent(incoming, concurrency=1)  # type: ignore[untyped-decorator, unused-ignore]
+    async def intake(stream: Any) -> None:
+        await worker.each_batch("intake", stream, handle, BATCH_EVENTS, BATCH_SECONDS)
+
+    worker.run(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Reading a topic again from its beginning: the log is the state of a processor."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import ConsumerRecord
+
+FETCH_BYTES = 2 * 1024 * 1024
+POLL_MS = 200
+
+
+async def committed(
+    bootstrap: str, group: str, topic: str, partitions: Iterable[int]
+) -> dict[int, int]:
+    """The offset each partition of a topic is committed to by a group, 0 where there is none."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        found = await admin.list_consumer_group_offsets(group)
+    finally:
+        await admin.close()
+    offsets = dict.fromkeys(partitions, 0)
+    for where, position in found.items():
+        if where.topic == topic and where.partition in offsets:
+            offsets[where.partition] = max(0, position.offset)
+    return offsets
+
+
+async def ends(bootstrap: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """The end offset of each partition."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        found = await consumer.end_offsets([TopicPartition(topic, p) for p in partitions])
+    finally:
+        await consumer.stop()
+    return {where.partition: offset for where, offset in found.items()}
+
+
+async def read_again(
+    bootstrap: str, topic: str, until: dict[int, int]
+) -> AsyncIterator[list[ConsumerRecord]]:
+    """Every record of the partitions before their offsets in `until`, in slices.
+
+    Between slices the event loop gets its turn, so that heartbeats go on.
+    """
+    wanted = {TopicPartition(topic, p): offset for p, offset in until.items() if offset > 0}
+    if not wanted:
+        return
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=FETCH_BYTES,
+    )
+    await consumer.start()
+    try:
+        consumer.assign(list(wanted))
+        await consumer.seek_to_beginning()
+        while wanted:
+            for where, found in (await consumer.getmany(timeout_ms=POLL_MS)).items():
+                yield [record for record in found if record.offset < wanted[where]]
+            for where in list(wanted):
+                if await consumer.position(where) >= wanted[where]:
+                    consumer.pause(where)
+                    del wanted[where]
+    finally:
+        await consumer.stop()

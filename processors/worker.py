@@ -1,0 +1,132 @@
+"""How a Faust app is set up and run here; why each setting is as it is: docs/adr/0003."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import mode.loop
+
+mode.loop.use("uvloop")
+
+import faust  # noqa: E402 (the event loop is chosen before Faust is imported)
+import structlog  # noqa: E402
+from aiokafka import AIOKafkaProducer  # noqa: E402
+
+from crossregion import logs, metrics  # noqa: E402
+from crossregion.runtime import RuntimeFault  # noqa: E402
+from crossregion.settings import settings  # noqa: E402
+
+EXIT_UNKNOWN_ERROR = 70
+IDLE_SECONDS = 5.0
+FETCH_BYTES = 2 * 1024 * 1024
+
+log = structlog.get_logger()
+health = metrics.Health()
+_busy: set[str] = set()
+
+
+def bootstrap() -> str:
+    """The broker's address.
+
+    Raises: RuntimeFault when none is set.
+    """
+    address = settings().kafka
+    if address is None:
+        raise RuntimeFault("Set CROSSREGION_KAFKA to the broker's address, host:port.")
+    return address
+
+
+def make_app(name: str) -> faust.App:
+    """A Faust app without tables, web server, leader topic or topic creation."""
+    app = faust.App(
+        f"crossregion-{name}",
+        broker=f"kafka://{bootstrap()}",
+        datadir=tempfile.gettempdir(),
+        processing_guarantee="at_least_once",
+        broker_commit_interval=0.5,
+        broker_session_timeout=60,
+        broker_heartbeat_interval=3,
+        broker_request_timeout=90,
+        broker_max_poll_interval=3600,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=f"{name}-{settings().worker}",
+        consumer_max_fetch_size=FETCH_BYTES,
+        producer_acks=-1,
+        producer_linger=0,
+        producer_max_batch_size=FETCH_BYTES // 4,
+        producer_max_request_size=FETCH_BYTES,
+        stream_wait_empty=True,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+    )
+
+    async def beat_while_idle() -> None:
+        if not _busy:
+            health.beat()
+
+    app.timer(IDLE_SECONDS)(beat_while_idle)
+    return app
+
+
+def producer_of(app: faust.App) -> AIOKafkaProducer:
+    """The app's own aiokafka producer, whose batches can be awaited one by one."""
+    return app.producer._ensure_producer()
+
+
+async def each_batch(
+    process: str,
+    stream: Any,
+    handle: Callable[[Sequence[Any]], Awaitable[None]],
+    size: int,
+    within: float,
+) -> None:
+    """Hand over batches of events. An error ends the process before an offset is committed.
+
+    An agent that raises has its events acknowledged by Faust (faults.md, F3), so nothing may
+    leave this loop.
+    """
+    try:
+        batches: AsyncIterator[Sequence[Any]] = stream.take_events(size, within=within)
+        async for events in batches:
+            metrics.OLDEST_UNHANDLED.labels(process).set(events[0].message.timestamp)
+            _busy.add(process)
+            await handle(events)
+            _busy.discard(process)
+            metrics.OLDEST_UNHANDLED.labels(process).set(0)
+            health.beat()
+    except Exception as error:  # noqa: BLE001 (nothing may leave: Faust would acknowledge)
+        end_process(error)
+
+
+async def or_end_process(step: Awaitable[None]) -> None:
+    """Await a step that must not fail in silence."""
+    try:
+        await step
+    except Exception as error:  # noqa: BLE001 (Faust would only log it)
+        end_process(error)
+
+
+def end_process(error: BaseException) -> None:
+    """End at once, nothing committed: whoever supervises starts the process again."""
+    log.error(
+        "Unknown error; the process ends", error=type(error).__name__, where=logs.where(error)
+    )
+    sys.stderr.flush()
+    os._exit(EXIT_UNKNOWN_ERROR)
+
+
+def run(app: faust.App) -> None:
+    """Serve metrics and run the app until SIGTERM or SIGINT."""
+    logs.configure()
+    chosen = settings()
+    port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
+    log.info("Metrics", process=app.conf.id, port=port)
+    worker = faust.Worker(app, quiet=True, loglevel=logging.WARNING, redirect_stdouts=False)
+    worker.spinner = None
+    worker.execute_from_commandline()

@@ -1,0 +1,184 @@
+"""What an event is worth: refused only if it cannot be identified or trusted."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from crossregion.domain import records
+from crossregion.domain.judgement import MAX_LEGS, MAX_VICTIMS, Refused, judge_event
+from schemas import codec
+from tests import generators
+
+EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
+
+
+def example(event: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((EXAMPLES / event / "1/example.json").read_text("utf-8"))
+    return found
+
+
+@pytest.fixture
+def case() -> dict[str, Any]:
+    return example("CaseRecorded")
+
+
+@pytest.fixture
+def rescue() -> dict[str, Any]:
+    return example("RescueRecorded")
+
+
+def codes(event: str, record: dict[str, Any]) -> set[tuple[str, str]]:
+    judged = judge_event(event, record, record["unit"], None)
+    return {(remark["field"], remark["code"]) for remark in judged.remarks}
+
+
+def reason(event: str, record: dict[str, Any], **keywords: Any) -> str:
+    arguments = {"topic_unit": record["unit"], "ce_id": None, **keywords}
+    with pytest.raises(Refused) as refused:
+        judge_event(event, record, **arguments)
+    return refused.value.reason
+
+
+def test_a_good_case_has_no_remarks(case: dict[str, Any]) -> None:
+    assert codes("CaseRecorded", case) == set()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "remark"),
+    [
+        ("lost_on", "2010-02-30", ("lost_on", "impossible-date")),
+        ("lost_on", "2999-01-01", ("lost_on", "implausible-date")),
+        ("lost_on", "2099-01-01", ("lost_on", "after-report")),
+        ("reported_at", "later", ("reported_at", "impossible-date")),
+    ],
+)
+def test_doubtful_dates_are_remarked(
+    case: dict[str, Any], field: str, value: str, remark: tuple[str, str]
+) -> None:
+    case[field] = value
+    assert remark in codes("CaseRecorded", case)
+
+
+def test_an_unknown_place_is_remarked_and_counts_as_unknown(case: dict[str, Any]) -> None:
+    case["legs"] = [
+        {"role": "taken_from", "code": "999999", "certainty": "stated"},
+        {"role": "taken_to", "code": "220200", "certainty": "stated"},
+    ]
+    judged = judge_event("CaseRecorded", case, case["unit"], None)
+    assert {"field": "legs[1].code", "code": "unknown-place"} in judged.remarks
+    assert judged.flag is not None
+    assert (judged.flag["source"], judged.flag["boundary"]) == ("999999", "unknown")
+
+
+def test_a_code_not_valid_on_its_date_is_remarked(case: dict[str, Any]) -> None:
+    case["lost_on"] = "2012-01-01"
+    case["legs"] = [{"role": "taken_from", "code": "220184", "certainty": "stated"}]
+    assert ("legs[1].code", "place-not-valid-on-date") in codes("CaseRecorded", case)
+
+
+@pytest.mark.parametrize(
+    ("change", "remark"),
+    [
+        ({"height_cm": 300}, ("height_cm", "implausible-height")),
+        ({"home": "999999"}, ("home", "unknown-place")),
+        ({"id_number": "920221200504027933"}, ("id_number", "wrong-check-digit")),
+        ({"id_number": "12345"}, ("id_number", "malformed-number")),
+        ({"id_number": "920221200504027932", "sex": "F"}, ("sex", "contradicts-number")),
+        (
+            {
+                "id_number": "920221200504027932",
+                "birth_date": "2005-04-03",
+                "birth_precision": "day",
+            },
+            ("birth_date", "contradicts-number"),
+        ),
+        (
+            {"birth_date": "2005-02-31", "birth_precision": "day"},
+            ("birth_date", "impossible-date"),
+        ),
+        ({"birth_date": "2090", "birth_precision": "year"}, ("birth_date", "rescue-before-birth")),
+    ],
+)
+def test_doubts_about_a_person(
+    rescue: dict[str, Any], change: dict[str, Any], remark: tuple[str, str]
+) -> None:
+    rescue["found_on"] = "2012-05-01"
+    rescue["person"]["identity"].update(change)
+    field, code = remark
+    assert (f"person.identity.{field}", code) in codes("RescueRecorded", rescue)
+
+
+def test_a_right_number_is_not_remarked(rescue: dict[str, Any]) -> None:
+    rescue["person"]["identity"].update(
+        id_number="920221200504027932", sex="M", birth_date="2005-04-02", birth_precision="day"
+    )
+    assert not {field for field, _ in codes("RescueRecorded", rescue) if "id_number" in field}
+
+
+def test_what_cannot_be_identified_or_trusted_is_refused(case: dict[str, Any]) -> None:
+    victim = case["victims"][0]
+    for change, expected in (
+        ({"case_id": ""}, "no-record-id"),
+        ({"case_id": "x" * 101}, "no-record-id"),
+        ({"victims": []}, "no-person"),
+        ({"victims": [victim, victim]}, "ambiguous"),
+        (
+            {"victims": [dict(victim, victim_id=str(n)) for n in range(MAX_VICTIMS + 1)]},
+            "over-limit",
+        ),
+        ({"legs": case["legs"][:1] * (MAX_LEGS + 1)}, "over-limit"),
+        ({"revision": 0}, "over-limit"),
+        ({"status": "a\0b"}, "unstorable-text"),
+        ({"status": "x" * 2_001}, "over-limit"),
+        ({"means": ["x"] * 101}, "over-limit"),
+    ):
+        assert reason("CaseRecorded", {**case, **change}) == expected, change
+
+
+def test_another_units_event_is_refused(case: dict[str, Any]) -> None:
+    assert reason("CaseRecorded", case, topic_unit="220300") == "another-unit"
+
+
+def test_an_id_that_does_not_follow_from_the_content_is_refused(case: dict[str, Any]) -> None:
+    assert reason("CaseRecorded", case, ce_id="not-this") == "wrong-id"
+    digest = records.content_digest(case)  # type: ignore[arg-type]
+    right = records.event_id(case["unit"], case["case_id"], case["revision"], digest)
+    assert judge_event("CaseRecorded", case, case["unit"], right).event_id == right
+
+
+def test_an_event_of_another_kind_is_refused(case: dict[str, Any]) -> None:
+    assert reason("BoundaryFlagged", case) == "wrong-event"
+
+
+@given(generators.cases())
+def test_what_follows_from_any_case_validates(case: dict[str, Any]) -> None:
+    before = copy.deepcopy(case)
+    judged = judge_event("CaseRecorded", case, case["unit"], None)
+    assert judged.flag is not None
+    codec.validate("BoundaryFlagged", judged.flag)
+    codec.validate("RecordRemarked", judged.remarked)
+    codec.validate("PersonsListed", judged.listed)
+    assert case == before
+
+
+@given(generators.rescues())
+def test_what_follows_from_any_rescue_validates(rescue: dict[str, Any]) -> None:
+    judged = judge_event("RescueRecorded", rescue, rescue["unit"], None)
+    assert judged.flag is None
+    codec.validate("RecordRemarked", judged.remarked)
+    codec.validate("PersonsListed", judged.listed)
+
+
+@given(generators.rescues())
+def test_remarks_never_carry_a_value(rescue: dict[str, Any]) -> None:
+    judged = judge_event("RescueRecorded", rescue, rescue["unit"], None)
+    identity = rescue["person"]["identity"]
+    values = {text for text in (identity["name"], identity["id_number"]) if text and len(text) > 9}
+    told = json.dumps(judged.remarks, ensure_ascii=False)
+    assert not [value for value in values if value in told]
