@@ -69,7 +69,7 @@ class Noticeboard:
                 self._take_remarks(cast(RecordRemarked, record), seconds)
             case "BoundaryFlagged":
                 flag = cast(BoundaryFlagged, record)
-                source = ("flag", flag["unit"], flag["case_id"])
+                source: Source = ("flag", flag["unit"], flag["case_id"])
                 if self._newer(source, (flag["revision"], flag["digest"])):
                     self._want(source, notices.of_flag(flag), seconds)
             case "MatchProposed" | "MatchWithdrawn":

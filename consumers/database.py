@@ -1,0 +1,165 @@
+"""PostgreSQL: connecting, named SQL, and migrations that run forwards."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from importlib import resources
+from typing import Any, LiteralString, TypeVar, cast
+
+import psycopg
+import structlog
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_never,
+    wait_random_exponential,
+)
+
+from crossregion.runtime import RuntimeFault
+
+Result = TypeVar("Result")
+Connection = psycopg.Connection[tuple[Any, ...]]
+TEMPORARY = re.compile(r"40001|40P01|08...|57P0[123]|53...|25006")
+"""SQLSTATEs that pass: serialisation, deadlock, connection, shutdown, resources, read-only."""
+MIGRATION_LOCK = 0x63726F73
+
+log = structlog.get_logger()
+
+
+class DatabaseUnavailable(RuntimeFault):
+    """Nobody answers at the address, or not to this role."""
+
+
+class DatabaseTooNew(RuntimeFault):
+    """A newer version of crossregion has migrated this database."""
+
+
+@functools.cache
+def query(name: str) -> LiteralString:
+    """One statement of `sql/queries.sql` by its name."""
+    text = (resources.files("consumers") / "sql/queries.sql").read_text("utf-8")
+    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
+    return cast(LiteralString, dict(zip(parts[1::2], parts[2::2], strict=True))[name])
+
+
+def connect(dsn: str | None) -> Connection:
+    """A connection, in transactions of its own making.
+
+    Raises: DatabaseUnavailable, with one line that says what to do and no password.
+    """
+    if not dsn:
+        raise DatabaseUnavailable("Set CROSSREGION_DATABASE to PostgreSQL's connection string.")
+    try:
+        return psycopg.connect(dsn, connect_timeout=10, application_name="crossregion")
+    except psycopg.OperationalError as error:
+        why = "the password or role is wrong" if _refused(error) else "nothing answers there"
+        raise DatabaseUnavailable(
+            f"PostgreSQL cannot be used ({why}): check CROSSREGION_DATABASE and the server."
+        ) from None
+    except psycopg.ProgrammingError:
+        raise DatabaseUnavailable(
+            "CROSSREGION_DATABASE is no connection string: write postgresql://role@host:port/name."
+        ) from None
+
+
+def _refused(error: psycopg.OperationalError) -> bool:
+    return "authentication" in str(error) or "role" in str(error) or "password" in str(error)
+
+
+def migrations() -> dict[int, LiteralString]:
+    """All migrations by number, each the text of one file."""
+    folder = resources.files("consumers") / "sql/migrations"
+    return {int(file.name[:4]): file.read_text("utf-8") for file in folder.iterdir()}
+
+
+def migrate(dsn: str | None) -> list[int]:
+    """Run the migrations that are missing, each in a transaction; returns their numbers.
+
+    Raises: DatabaseUnavailable, DatabaseTooNew.
+    """
+    with connect(dsn) as connection:
+        return _migrate(connection)
+
+
+def _migrate(connection: Connection) -> list[int]:
+    known = migrations()
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS public.crossregion_migration (number integer PRIMARY KEY)"
+        )
+        rows = connection.execute("SELECT number FROM public.crossregion_migration")
+        done = {number for (number,) in rows}
+        if done - known.keys():
+            raise DatabaseTooNew(
+                f"The database is at migration {max(done)}, this version knows {max(known)}: "
+                "install the newer version of crossregion."
+            )
+        missing = sorted(known.keys() - done)
+        for number in missing:
+            connection.execute(known[number])
+            connection.execute("INSERT INTO public.crossregion_migration VALUES (%s)", [number])
+        return missing
+
+
+def drop_registry(dsn: str | None) -> None:
+    """Drop all that is derived from the topics and create it empty."""
+    with connect(dsn) as connection, connection.transaction():
+        connection.execute("DROP SCHEMA IF EXISTS registry CASCADE")
+        connection.execute("DROP TABLE IF EXISTS public.crossregion_migration")
+        _migrate(connection)
+
+
+class Database:
+    """One connection that is made anew when it is lost."""
+
+    def __init__(self, dsn: str | None) -> None:
+        self._dsn = dsn
+        self._connection: Connection | None = None
+
+    def transact(self, work: Callable[[Connection], Result]) -> Result:
+        """Do the work in one transaction; again from its beginning after a temporary fault.
+
+        A connection lost during COMMIT leaves open whether it took place, so the work must be
+        idempotent.
+        """
+        retrying = Retrying(
+            retry=retry_if_exception(is_temporary),
+            wait=wait_random_exponential(multiplier=0.1, max=5),
+            stop=stop_never,
+            before_sleep=_say_that_it_waits,
+        )
+        for attempt in retrying:
+            with attempt:
+                return self._once(work)
+        raise AssertionError("Retrying never stops.")
+
+    def _once(self, work: Callable[[Connection], Result]) -> Result:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._dsn)
+        with self._connection.transaction():
+            return work(self._connection)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
+def is_temporary(error: BaseException) -> bool:
+    """Whether waiting can help."""
+    if isinstance(error, DatabaseUnavailable):
+        return True
+    if not isinstance(error, psycopg.Error):
+        return False
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError)
+    return TEMPORARY.fullmatch(error.sqlstate) is not None
+
+
+def _say_that_it_waits(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    sqlstate = error.sqlstate if isinstance(error, psycopg.Error) else None
+    log.warning("PostgreSQL is away", error=type(error).__name__, sqlstate=sqlstate)

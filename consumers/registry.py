@@ -1,0 +1,387 @@
+"""The registry: what has been reported, found, flagged and proposed, in PostgreSQL.
+
+    cases.*, rescues.*, replays, boundary-flags, match-proposals, dead-letters  ->  registry
+
+A batch's rows and the marks that its events have been seen are one transaction; the offsets are
+committed after it. Everything is keyed so that a second time changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import threading
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka.admin import KafkaAdminClient
+from kafka.consumer.fetcher import ConsumerRecord
+
+from consumers import database
+from consumers.database import Connection, Database
+from crossregion import logs, metrics
+from crossregion.domain import judgement
+from crossregion.domain.judgement import Judgement, Refused
+from crossregion.runtime import RuntimeFault
+from crossregion.settings import settings
+from schemas import codec, topics
+from schemas.codec import Undecodable
+
+GROUP = "crossregion-registry"
+INTAKE = frozenset({*topics.CASES.names(), *topics.RESCUES.names()})
+TOPICS = (
+    *sorted(INTAKE),
+    topics.REPLAYS.name(),
+    topics.BOUNDARY_FLAGS.name(),
+    topics.MATCH_PROPOSALS.name(),
+    topics.DEAD_LETTERS.name(),
+)
+BATCH_RECORDS = 2_000
+POLL_MS = 200
+DISCARDED, REPLAYED = "discarded", "replayed"
+KINDS = {"cases": "case", "rescues": "rescue"}
+
+Row = dict[str, Any]
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Batch:
+    """The rows that follow from some records of the topics. Pure; `write` stores them."""
+
+    sightings: list[Row] = field(default_factory=list)
+    revisions: list[Row] = field(default_factory=list)
+    held: dict[tuple[str, str, str], Row] = field(default_factory=dict)
+    persons: dict[tuple[str, str, str, int, str], list[Row]] = field(default_factory=dict)
+    flags: list[Row] = field(default_factory=list)
+    proposals: dict[str, Row] = field(default_factory=dict)
+    dead_letters: list[Row] = field(default_factory=list)
+    settled: dict[str, str] = field(default_factory=dict)
+
+    def take(
+        self,
+        topic: str,
+        partition: int,
+        offset: int,
+        value: bytes | None,
+        headers: Mapping[str, bytes],
+    ) -> str:
+        """Add what follows from one record; returns the outcome for the metrics."""
+        if topic in INTAKE:
+            judged = _judge(topic, value, headers)
+            outcome = "refused" if judged is None else "accepted"
+            self.sightings.append(
+                {
+                    "topic": topic,
+                    "partition": partition,
+                    "offset": offset,
+                    "event_id": _event_id(value, headers) if judged is None else judged.event_id,
+                    "outcome": outcome,
+                }
+            )
+            if judged is not None:
+                self._add_record(judged, value)
+            return outcome
+        if topic == topics.REPLAYS.name():
+            return self._take_replay(value)
+        event, record = codec.decode(value)
+        match event:
+            case "BoundaryFlagged":
+                self.flags.append(record)
+            case "MatchProposed" | "MatchWithdrawn":
+                self._add_proposal(event, record)
+            case "DeadLettered":
+                self._add_dead_letter(record, value or b"")
+        return "stored"
+
+    def _take_replay(self, value: bytes | None) -> str:
+        try:
+            event, letter = codec.decode(value)
+        except Undecodable:
+            return "refused"
+        if event != "DeadLettered" or letter["topic"] not in INTAKE:
+            return "refused"
+        if letter["reason"] == DISCARDED:
+            self.settled[letter["dead_letter_id"]] = DISCARDED
+            return DISCARDED
+        judged = _judge(letter["topic"], letter["value"], letter["headers"])
+        if judged is None:
+            return "refused"
+        self._add_record(judged, letter["value"])
+        self.settled[letter["dead_letter_id"]] = REPLAYED
+        return REPLAYED
+
+    def _add_record(self, judged: Judgement, value: bytes | None) -> None:
+        _, record = codec.decode(value)
+        key = (judged.kind, judged.unit, judged.record_id)
+        version = {"revision": judged.revision, "digest": judged.digest}
+        named = dict(zip(("kind", "unit", "record_id"), key, strict=True))
+        self.revisions.append(
+            {
+                **named,
+                **version,
+                "event_id": judged.event_id,
+                "record": record,
+                "remarks": judged.remarks,
+            }
+        )
+        known = self.held.get(key)
+        if known is None or (known["revision"], known["digest"]) < (
+            judged.revision,
+            judged.digest,
+        ):
+            self.held[key] = {**named, **version}
+        persons = record["victims"] if judged.kind == "case" else [record["person"]]
+        self.persons[(*key, judged.revision, judged.digest)] = [
+            {
+                **named,
+                "person_id": person.get("victim_id", judged.record_id),
+                "age_band": person["age_band"],
+                "sex": person["sex"],
+                "identity": person["identity"],
+            }
+            for person in persons
+        ]
+
+    def _add_proposal(self, event: str, record: Row) -> None:
+        known = self.proposals.get(record["proposal_id"])
+        if known is None or known["revision"] < record["revision"]:
+            self.proposals[record["proposal_id"]] = {**record, "open": event == "MatchProposed"}
+
+    def _add_dead_letter(self, letter: Row, value: bytes) -> None:
+        names = ("dead_letter_id", "topic", "partition", "offset", "reason", "detail")
+        self.dead_letters.append(
+            {
+                **{name: letter[name] for name in names},
+                "event_id": _event_id(letter["value"], letter["headers"]),
+                "event": value,
+            }
+        )
+
+    def write(self, connection: Connection) -> None:
+        """Store everything; a row that is there already, or is outdated, changes nothing."""
+        _put(connection, "add_sightings", self.sightings)
+        _put(connection, "add_revisions", self.revisions)
+        changed = _put(connection, "hold", list(self.held.values()))
+        now = [self.held[kind, unit, record_id] for kind, unit, record_id in changed]
+        _put(connection, "remove_persons", now)
+        _put(connection, "add_persons", [row for held in now for row in self._persons(held)])
+        _put(connection, "add_flags", self.flags)
+        _put(connection, "put_proposals", list(self.proposals.values()))
+        for letter in self.dead_letters:
+            connection.execute(database.query("put_dead_letter"), letter)
+        for dead_letter_id, outcome in self.settled.items():
+            connection.execute(
+                database.query("settle_dead_letter"),
+                {"dead_letter_id": dead_letter_id, "outcome": outcome},
+            )
+
+    def _persons(self, held: Row) -> list[Row]:
+        key = (held["kind"], held["unit"], held["record_id"], held["revision"], held["digest"])
+        return self.persons[key]
+
+
+def _judge(topic: str, value: bytes | None, headers: Mapping[str, bytes]) -> Judgement | None:
+    """The same verdict as intake's, which alone writes the dead letter."""
+    ce_id = headers.get("ce_id")
+    try:
+        event, record = codec.decode(value)
+        return judgement.judge_event(
+            event,
+            record,
+            topics.unit_of_topic(topic),
+            None if ce_id is None else ce_id.decode("ascii", "replace"),
+        )
+    except (Undecodable, Refused):
+        return None
+    except Exception as error:  # noqa: BLE001 (a defect of ours: intake sets the event aside)
+        log.error("A decision raised", error=type(error).__name__, where=logs.where(error))
+        return None
+
+
+def _event_id(value: bytes | None, headers: Mapping[str, bytes]) -> str:
+    """The id that an event which was refused claims, or one made from its bytes."""
+    claimed = headers.get("ce_id", b"").decode("ascii", "replace")
+    try:
+        return str(uuid.UUID(claimed))
+    except ValueError:
+        return hashlib.sha256(value or b"").hexdigest()
+
+
+def _put(connection: Connection, name: str, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+    if not rows:
+        return []
+    text = json.dumps(rows, ensure_ascii=False)
+    cursor = connection.execute(database.query(name), {"rows": text})
+    return cursor.fetchall() if cursor.description else []
+
+
+class Registry:
+    """Follows the topics and writes what follows from them."""
+
+    def __init__(self, bootstrap: str, dsn: str | None, worker: str) -> None:
+        self._database = Database(dsn)
+        self._consumer = KafkaConsumer(
+            *TOPICS,
+            bootstrap_servers=bootstrap,
+            security_protocol="PLAINTEXT",
+            group_id=GROUP,
+            group_instance_id=f"registry-{worker}",
+            client_id=f"registry-{worker}",
+            enable_auto_commit=False,
+            allow_auto_create_topics=False,
+            auto_offset_reset="earliest",
+            max_poll_records=BATCH_RECORDS,
+            max_poll_interval_ms=3_600_000,
+        )
+
+    def run(self, stop: threading.Event, health: metrics.Health) -> None:
+        """Write until told to stop."""
+        while not stop.is_set():
+            fetched = self._consumer.poll(timeout_ms=POLL_MS)
+            if fetched:
+                self._handle(fetched)
+            health.beat()
+        self._consumer.close()
+        self._database.close()
+
+    def _handle(self, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
+        records = [record for found in fetched.values() for record in found]
+        oldest = metrics.OLDEST_UNHANDLED.labels("registry")
+        oldest.set(min(record.timestamp for record in records) / 1000)
+        batch = Batch()
+        for record in records:
+            headers = {key: value or b"" for key, value in record.headers}
+            outcome = batch.take(
+                record.topic, record.partition, record.offset, record.value, headers
+            )
+            kind = record.topic.partition(".")[0]
+            metrics.EVENTS.labels("registry", kind, outcome).inc()
+        self._database.transact(batch.write)
+        self._consumer.commit(
+            {
+                where: OffsetAndMetadata(found[-1].offset + 1, "", -1)
+                for where, found in fetched.items()
+            }
+        )
+        now = time.time()
+        for record in records:
+            if record.topic in INTAKE:
+                unit = topics.unit_of_topic(record.topic)
+                seconds = max(0.0, now - record.timestamp / 1000)
+                metrics.RECORD_TO_REGISTRY.labels(unit).observe(seconds)
+        if batch.proposals:
+            self._count_proposals()
+        oldest.set(0)
+
+    def _count_proposals(self) -> None:
+        rows = self._database.transact(
+            lambda connection: connection.execute(database.query("proposals_by_band")).fetchall()
+        )
+        for band, count in rows:
+            metrics.PROPOSALS.labels(band).set(count)
+
+
+def _rows(connection: Connection, name: str) -> Iterator[Row]:
+    cursor = connection.execute(database.query(name))
+    names = [column.name for column in cursor.description or ()]
+    for row in cursor:
+        yield dict(zip(names, row, strict=True))
+
+
+def _by_unit_and_kind(rows: Iterable[tuple[str, int]]) -> dict[tuple[str, str], int]:
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    for topic, count in rows:
+        name, _, unit = topic.partition(".")
+        if name in KINDS:
+            counts[unit, KINDS[name]] += count
+    return dict(counts)
+
+
+def revisions(connection: Connection) -> dict[tuple[str, str], int]:
+    """Accepted revisions by (unit, kind)."""
+    rows = connection.execute(database.query("count_revisions")).fetchall()
+    return {(unit, kind): count for unit, kind, count in rows}
+
+
+def duplicates(connection: Connection) -> dict[tuple[str, str], int]:
+    """Records on the unit's topics whose event stands there before, by (unit, kind)."""
+    return _by_unit_and_kind(connection.execute(database.query("count_duplicates")).fetchall())
+
+
+def dead_letters(connection: Connection) -> dict[tuple[str, str], int]:
+    """Events that cannot be used, each counted once, by (unit of the topic, kind)."""
+    return _by_unit_and_kind(connection.execute(database.query("count_dead_letters")).fetchall())
+
+
+def flags(connection: Connection) -> Iterator[Row]:
+    """One row for each accepted revision of a case."""
+    return _rows(connection, "flags")
+
+
+def open_proposals(connection: Connection) -> Iterator[Row]:
+    """Proposals in force: stated ones first, then by probability."""
+    return _rows(connection, "open_proposals")
+
+
+def dead_letter_rows(connection: Connection) -> Iterator[Row]:
+    """Dead letters without their bytes, which may hold names."""
+    return _rows(connection, "dead_letters")
+
+
+def dead_letter_event(connection: Connection, dead_letter_id: str) -> bytes | None:
+    """The whole dead letter as it stands on its topic."""
+    row = connection.execute(
+        database.query("dead_letter_event"), {"dead_letter_id": dead_letter_id}
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def content(connection: Connection) -> str:
+    """A hash of all that the registry says, to compare a rebuilt one with."""
+    row = connection.execute(database.query("content")).fetchone()
+    return str(row[0]) if row else ""
+
+
+def rebuild(bootstrap: str, dsn: str | None) -> None:
+    """Empty the registry and have the topics read again from their beginning.
+
+    Raises: RuntimeFault while a registry worker runs.
+    """
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        described = admin.describe_groups([GROUP])[GROUP]
+        if described["members"]:
+            raise RuntimeFault("A registry worker runs: stop it, then rebuild.")
+        database.drop_registry(dsn)
+        if admin.list_group_offsets(GROUP)[GROUP]:
+            admin.delete_groups([GROUP])
+    finally:
+        admin.close()
+
+
+def main() -> None:
+    """Run one registry worker."""
+    logs.configure()
+    chosen = settings()
+    if chosen.kafka is None:
+        raise RuntimeFault("Set CROSSREGION_KAFKA to the broker's address, host:port.")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    health = metrics.Health()
+    port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
+    log.info("Metrics", process="registry", port=port)
+    Registry(chosen.kafka, chosen.database, chosen.worker).run(stop, health)
+
+
+if __name__ == "__main__":
+    main()

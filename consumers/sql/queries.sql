@@ -1,0 +1,142 @@
+-- name: add_sightings
+-- A second record of one event, wherever it stands, is a duplicate.
+INSERT INTO registry.sighting (topic, partition, "offset", event_id, outcome)
+SELECT
+    seen.topic,
+    seen.partition,
+    seen."offset",
+    seen.event_id,
+    CASE
+        WHEN row_number() OVER (
+            PARTITION BY seen.event_id ORDER BY seen.topic, seen.partition, seen."offset"
+        ) > 1
+        OR EXISTS (
+            SELECT 1 FROM registry.sighting AS before
+            WHERE before.event_id = seen.event_id
+            AND (before.topic, before.partition, before."offset")
+            <> (seen.topic, seen.partition, seen."offset")
+        ) THEN 'duplicate'
+        ELSE seen.outcome
+    END
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS seen (
+    topic text, partition integer, "offset" bigint, event_id text, outcome text
+)
+ON CONFLICT DO NOTHING;
+
+-- name: add_revisions
+INSERT INTO registry.record_revision
+SELECT * FROM jsonb_populate_recordset(NULL::registry.record_revision, %(rows)s::jsonb)
+ON CONFLICT DO NOTHING;
+
+-- name: hold
+-- The records whose highest (revision, digest) is now another.
+INSERT INTO registry.record AS held
+SELECT * FROM jsonb_populate_recordset(NULL::registry.record, %(rows)s::jsonb)
+ON CONFLICT (kind, unit, record_id) DO UPDATE
+SET revision = excluded.revision, digest = excluded.digest
+WHERE (held.revision, held.digest) < (excluded.revision, excluded.digest)
+RETURNING kind, unit, record_id;
+
+-- name: remove_persons
+DELETE FROM registry.person
+USING jsonb_populate_recordset(NULL::registry.record, %(rows)s::jsonb) AS changed
+WHERE (person.kind, person.unit, person.record_id)
+    = (changed.kind, changed.unit, changed.record_id);
+
+-- name: add_persons
+INSERT INTO registry.person
+SELECT * FROM jsonb_populate_recordset(NULL::registry.person, %(rows)s::jsonb);
+
+-- name: add_flags
+INSERT INTO registry.flag
+SELECT * FROM jsonb_populate_recordset(NULL::registry.flag, %(rows)s::jsonb)
+ON CONFLICT DO NOTHING;
+
+-- name: put_proposals
+INSERT INTO registry.proposal AS held
+SELECT * FROM jsonb_populate_recordset(NULL::registry.proposal, %(rows)s::jsonb)
+ON CONFLICT (proposal_id) DO UPDATE
+SET
+    revision = excluded.revision,
+    open = excluded.open,
+    kind = excluded.kind,
+    model = excluded.model,
+    probability = excluded.probability,
+    rank = excluded.rank,
+    band = excluded.band,
+    evidence = excluded.evidence
+WHERE held.revision < excluded.revision;
+
+-- name: put_dead_letter
+INSERT INTO registry.dead_letter
+VALUES (
+    %(dead_letter_id)s, %(topic)s, %(partition)s, %(offset)s, %(event_id)s,
+    %(reason)s, %(detail)s, %(event)s
+)
+ON CONFLICT (dead_letter_id) DO UPDATE
+SET reason = excluded.reason, detail = excluded.detail, event = excluded.event;
+
+-- name: settle_dead_letter
+INSERT INTO registry.dead_letter_outcome
+VALUES (%(dead_letter_id)s, %(outcome)s)
+ON CONFLICT (dead_letter_id) DO UPDATE SET outcome = excluded.outcome;
+
+-- name: proposals_by_band
+SELECT band, count(*) FROM registry.proposal WHERE open GROUP BY band;
+
+-- name: count_revisions
+SELECT unit, kind, count(*) FROM registry.record_revision GROUP BY unit, kind;
+
+-- name: count_duplicates
+SELECT topic, count(*) FROM registry.sighting WHERE outcome = 'duplicate' GROUP BY topic;
+
+-- name: count_dead_letters
+-- Dead letters that were put back and accepted since are no longer counted.
+SELECT letter.topic, count(DISTINCT letter.event_id)
+FROM registry.dead_letter AS letter
+LEFT JOIN registry.dead_letter_outcome AS settled USING (dead_letter_id)
+WHERE settled.outcome IS DISTINCT FROM 'replayed'
+GROUP BY letter.topic;
+
+-- name: flags
+-- One row for each accepted revision of a case.
+SELECT DISTINCT ON (unit, case_id, revision)
+    case_id, unit, revision, source, destination, source_unit, destination_unit,
+    boundary, at_least, told
+FROM registry.flag
+ORDER BY unit, case_id, revision, digest DESC;
+
+-- name: open_proposals
+SELECT
+    proposal_id::text AS proposal_id, revision, case_unit, case_id, victim_id, rescue_unit,
+    rescue_id, kind, model, probability, rank, band, evidence
+FROM registry.proposal
+WHERE open
+ORDER BY kind = 'stated' DESC, probability DESC, proposal_id;
+
+-- name: dead_letters
+SELECT
+    letter.dead_letter_id::text AS dead_letter_id, letter.topic, letter.partition,
+    letter."offset", letter.reason, letter.detail, settled.outcome
+FROM registry.dead_letter AS letter
+LEFT JOIN registry.dead_letter_outcome AS settled USING (dead_letter_id)
+ORDER BY letter.topic, letter.partition, letter."offset";
+
+-- name: dead_letter_event
+SELECT event FROM registry.dead_letter WHERE dead_letter_id = %(dead_letter_id)s;
+
+-- name: content
+-- Every row but those that say where and how often something stood on the broker.
+SELECT md5(coalesce(string_agg(line, E'\n' ORDER BY line), '')) FROM (
+    SELECT 'revision ' || t::text AS line FROM registry.record_revision AS t
+    UNION ALL SELECT 'record ' || t::text FROM registry.record AS t
+    UNION ALL SELECT 'person ' || t::text FROM registry.person AS t
+    UNION ALL SELECT 'flag ' || t::text FROM registry.flag AS t
+    UNION ALL SELECT 'dead letter ' || t::text FROM registry.dead_letter_outcome AS t
+    UNION ALL SELECT
+        'proposal ' || row(
+            case_unit, case_id, victim_id, rescue_unit, rescue_id, kind, model, probability,
+            rank, band, evidence
+        )::text
+    FROM registry.proposal WHERE open
+) AS lines;
