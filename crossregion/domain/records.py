@@ -222,5 +222,7 @@ def event_id(unit: str, record_id: str, revision: int, digest: str) -> str:
     return str(uuid.uuid5(NAMESPACE, f"{unit}\n{record_id}\n{revision}\n{digest}"))
 
 
-def proposal_id(victim_id: str, rescue_id: str) -> str:
-    return str(uuid.uuid5(NAMESPACE, f"proposal\n{victim_id}\n{rescue_id}"))
+def proposal_id(case_unit: str, victim_id: str, rescue_unit: str, rescue_id: str) -> str:
+    """UUIDv5 of the two persons; ids are a unit's own, so the units belong to them."""
+    parts = ("proposal", case_unit, victim_id, rescue_unit, rescue_id)
+    return str(uuid.uuid5(NAMESPACE, "\n".join(parts)))

@@ -23,4 +23,4 @@ def test_the_digest_follows_the_content() -> None:
 def test_ids_are_stable_and_differ_by_cause() -> None:
     assert event_id("220200", "C1", 1, "d") == event_id("220200", "C1", 1, "d")
     assert event_id("220200", "C1", 1, "d") != event_id("220200", "C1", 2, "d")
-    assert proposal_id("v", "r") != proposal_id("r", "v")
+    assert proposal_id("a", "v", "b", "r") != proposal_id("b", "v", "a", "r")

@@ -1,0 +1,245 @@
+"""Each person is normalised once, so that comparing two is cheap.
+
+Names go to toneless pinyin (pypinyin, with the readings surnames have) and to sounds folded as
+Chinese dialects fold them; an identity number stands in only for what is not given, so that
+nothing counts twice.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import date
+
+from pypinyin import lazy_pinyin
+
+from crossregion.domain import identity_number
+from crossregion.domain.dates import day, year
+from crossregion.domain.records import Identity, ListedPerson, PersonsListed
+from crossregion.domain.regions import regions
+
+COMPOUND_SURNAMES = frozenset(
+    (
+        *("欧阳", "司马", "上官", "诸葛", "夏侯", "皇甫", "尉迟", "公孙", "慕容", "令狐"),
+        *("司徒", "端木", "东方", "独孤", "南宫", "长孙", "宇文"),
+    )
+)
+SURNAME_READINGS = {
+    "单": "shan",
+    "解": "xie",
+    "仇": "qiu",
+    "曾": "zeng",
+    "区": "ou",
+    "查": "zha",
+    "朴": "piao",
+    "盖": "ge",
+    "华": "hua",
+    "任": "ren",
+}
+MARK_SYNONYMS = {
+    "伤疤": "疤痕",
+    "疤": "疤痕",
+    "烫疤": "烫伤",
+    "红斑": "胎记",
+    "青记": "胎记",
+    "黑痣": "痣",
+    "刺青": "纹身",
+    "断指": "缺指",
+}
+RELEASED = date(2026, 4, 1)
+"""The day of the region tables: codes are compared as they were on it."""
+DAYS_IN_YEAR = 365.25
+_MARK_WORDS = sorted({*MARK_SYNONYMS, *MARK_SYNONYMS.values()}, key=len, reverse=True)
+_HAN = re.compile(r"[\u3400-\u9fff]")
+
+Mark = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """One name: characters if there are any, and its sounds syllable by syllable."""
+
+    han: str | None
+    surname: str
+    given: tuple[str, ...]
+    sounds: str
+    folded_surname: str
+    folded_given: tuple[str, ...]
+    folded: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What comparing needs of one person.
+
+    `happened` is the day of the loss or the rescue as a proleptic ordinal, `age` the years lived
+    by then, `height` centimetres, `home` province, prefecture and county as far as known, a mark
+    its side, its part of the body and its type.
+    """
+
+    person_id: str
+    name: Name | None
+    others: tuple[Name, ...]
+    sex: str | None
+    born: date | None
+    born_year: int | None
+    birth_about: bool
+    home: tuple[str | None, str | None, str | None]
+    height: int | None
+    marks: frozenset[Mark]
+    id_number: str | None
+    dna: str | None
+    happened: int | None
+    age: float | None
+
+
+def normalise(person: ListedPerson, listed: PersonsListed) -> Person:
+    """One listed person of a case or rescue, ready to be compared."""
+    identity = person["identity"]
+    happened = day(listed["happened_on"])
+    number = identity["id_number"]
+    number = unicodedata.normalize("NFKC", number).strip().upper() if number else None
+    number = number if number and identity_number.well_formed(number) else None
+    sex, born, born_year, about = _sex_and_birth(identity, number)
+    others = tuple(filter(None, (_name(text, None) for text in identity["other_names"])))
+    return Person(
+        person_id=person["person_id"],
+        name=_name(identity["name"], identity["pinyin"]),
+        others=others,
+        sex=sex,
+        born=born,
+        born_year=born_year,
+        birth_about=about,
+        home=_home(identity["home"], number),
+        height=identity["height_cm"] if 30 <= (identity["height_cm"] or 0) <= 250 else None,
+        marks=frozenset(_mark(mark) for mark in identity["marks"] if mark),
+        id_number=number,
+        dna=identity["dna_sample"] or None,
+        happened=happened.toordinal() if happened else None,
+        age=_age(happened, born, born_year),
+    )
+
+
+def _age(on: date | None, born: date | None, born_year: int | None) -> float | None:
+    """Years lived by a day; where only the year of birth is known, from its middle."""
+    if on is None or born_year is None:
+        return None
+    if born is not None:
+        return (on - born).days / DAYS_IN_YEAR
+    return on.year - born_year + (on.timetuple().tm_yday / DAYS_IN_YEAR) - 0.5
+
+
+def _sex_and_birth(
+    identity: Identity, number: str | None
+) -> tuple[str | None, date | None, int | None, bool]:
+    sex = identity["sex"] if identity["sex"] in ("F", "M") else None
+    exact = identity["birth_precision"] == "day"
+    born = day(identity["birth_date"]) if exact else None
+    born_year = year(identity["birth_date"])
+    about = identity["birth_precision"] == "about"
+    if number is not None and identity_number.check_digit_right(number):
+        sex = sex or identity_number.sex(number)
+        stated = identity_number.birth_date(number)
+        if born_year is None and stated is not None:
+            born, born_year = stated, stated.year
+    return sex, born, born_year, about
+
+
+@functools.lru_cache(maxsize=65_536)
+def _home(code: str | None, number: str | None) -> tuple[str | None, str | None, str | None]:
+    """Province, prefecture and county of a home, as far as they are known."""
+    if code is None and number is not None:
+        code = number[:6]
+    place = regions().place(code, RELEASED)
+    if place.country != "CN":
+        return place.country, None, None
+    return place.province, place.prefecture, place.county
+
+
+@functools.lru_cache(maxsize=65_536)
+def _mark(text: str) -> Mark:
+    """A phrase such as 右手臂疤痕 as side, part and type; synonyms of a type are made one."""
+    kept = unicodedata.normalize("NFKC", text).strip()
+    side = next((letter for letter in "左右" if letter in kept), "")
+    kept = kept.replace("左", "").replace("右", "")
+    for word in _MARK_WORDS:
+        if kept.endswith(word):
+            return side, kept.removesuffix(word), MARK_SYNONYMS.get(word, word)
+    return side, kept, ""
+
+
+@functools.lru_cache(maxsize=262_144)
+def _name(text: str | None, pinyin: str | None) -> Name | None:
+    han = "".join(_HAN.findall(unicodedata.normalize("NFKC", text))) if text else ""
+    if han:
+        cut = 2 if han[:2] in COMPOUND_SURNAMES and len(han) > 2 else 1
+        if len(han) == 1 or han[0] in "小阿" or (len(han) == 2 and han[0] == han[1]):
+            return _made(han, (), tuple(lazy_pinyin(han)))
+        reading = SURNAME_READINGS.get(han[:cut])
+        surname = (reading,) if reading else tuple(lazy_pinyin(han[:cut]))
+        return _made(han, surname, tuple(lazy_pinyin(han[cut:])))
+    latin = unicodedata.normalize("NFKD", pinyin or text or "").lower()
+    latin = "".join(c for c in latin.replace("u\u0308", "v") if not unicodedata.combining(c))
+    words = [_syllables(word) for word in re.findall(r"[a-z]+", latin)]
+    if not words:
+        return None
+    first, rest = words[0], [syllable for word in words[1:] for syllable in word]
+    if not rest:
+        first, rest = first[:1], first[1:]
+    return _made(None, tuple(first), tuple(rest))
+
+
+def _made(han: str | None, surname: tuple[str, ...], given: tuple[str, ...]) -> Name:
+    folded_surname = "".join(map(fold, surname))
+    folded_given = tuple(map(fold, given))
+    return Name(
+        han=han,
+        surname="".join(surname),
+        given=given,
+        sounds="".join((*surname, *given)),
+        folded_surname=folded_surname,
+        folded_given=folded_given,
+        folded=folded_surname + "".join(folded_given),
+    )
+
+
+@functools.cache
+def _legal_syllables() -> frozenset[str]:
+    """Every syllable that pypinyin gives to the characters of GB 2312."""
+    rows = (bytes((high, low)) for high in range(0xB0, 0xF8) for low in range(0xA1, 0xFF))
+    text = "".join(row.decode("gb2312", "ignore") for row in rows)
+    return frozenset(lazy_pinyin(text))
+
+
+def _syllables(word: str) -> list[str]:
+    """A run of pinyin cut into the fewest legal syllables; the whole if it cannot be cut."""
+    legal = _legal_syllables()
+    best: list[list[str] | None] = [[], *[None] * len(word)]
+    for start in range(len(word)):
+        before = best[start]
+        if before is None:
+            continue
+        for end in range(start + 1, min(start + 6, len(word)) + 1):
+            if word[start:end] in legal:
+                cut = [*before, word[start:end]]
+                known = best[end]
+                if known is None or len(cut) < len(known):
+                    best[end] = cut
+    return best[-1] or [word]
+
+
+@functools.lru_cache(maxsize=4_096)
+def fold(syllable: str) -> str:
+    """A syllable as dialects that merge sounds say it: zh/z, ch/c, sh/s, n/l/r, f/h, -ng/-n."""
+    for long, short in (("zh", "z"), ("ch", "c"), ("sh", "s")):
+        if syllable.startswith(long):
+            syllable = short + syllable[2:]
+    if syllable[:1] in "nr" and syllable != "er":
+        syllable = "l" + syllable[1:]
+    if syllable.startswith("f"):
+        syllable = "h" + syllable[1:]
+    if (syllable.endswith("ng") and len(syllable) > 3) or syllable.endswith(("ing", "eng", "ang")):
+        syllable = syllable[:-1]
+    return syllable

@@ -1,0 +1,189 @@
+"""The whole system on one machine: the services, and one worker of each kind."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient
+
+from consumers import database
+from crossregion.runtime import (
+    Death,
+    EmbeddedKafka,
+    EmbeddedPostgres,
+    Supervisor,
+    Worker,
+    topics,
+)
+from crossregion.settings import settings
+from schemas import topics as contracts
+
+WORKERS = {
+    "registry": "consumers.registry",
+    "notices": "consumers.notices",
+    "proposals": "processors.proposals",
+    "linkage": "processors.linkage",
+    "intake": "processors.intake",
+    "sender": "producers.sender",
+}
+"""Each kind of process and its module; stopped from the source on."""
+
+STOP_ORDER = ("sender", "intake", "linkage", "proposals", "registry", "notices")
+DATABASE = "crossregion"
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One group's part of the way through: it is done when nothing is left of its topics."""
+
+    group: str
+    topics: tuple[str, ...]
+
+
+INTAKE_TOPICS = (*contracts.CASES.names(), *contracts.RESCUES.names())
+FLOWS = (
+    Flow("crossregion-intake", (*INTAKE_TOPICS, contracts.REPLAYS.name())),
+    Flow("crossregion-linkage", (contracts.LINKAGE_RECORDS.name(),)),
+    Flow("crossregion-proposals", (contracts.PAIR_WEIGHTS.name(),)),
+    Flow(
+        "crossregion-registry",
+        (
+            *INTAKE_TOPICS,
+            contracts.REPLAYS.name(),
+            contracts.BOUNDARY_FLAGS.name(),
+            contracts.MATCH_PROPOSALS.name(),
+            contracts.DEAD_LETTERS.name(),
+        ),
+    ),
+    Flow(
+        "crossregion-notices",
+        (
+            contracts.RECORD_REMARKS.name(),
+            contracts.BOUNDARY_FLAGS.name(),
+            contracts.MATCH_PROPOSALS.name(),
+        ),
+    ),
+)
+"""In the order of the way through: once one is done, what the next has to read is final."""
+
+
+class Stack:
+    """Starts what the settings do not name, creates topics and tables, and runs the workers."""
+
+    def __init__(self, data: Path) -> None:
+        chosen = settings()
+        self.data = data
+        self._kafka = None if chosen.kafka else EmbeddedKafka(data / "kafka")
+        self._postgres = None if chosen.database else EmbeddedPostgres(data / "postgres")
+        self._embedded = [s for s in (self._kafka, self._postgres) if s is not None]
+        self._undo = ExitStack()
+        self.kafka = chosen.kafka or ""
+        self.database = chosen.database or ""
+        self.supervisor = Supervisor([])
+
+    @property
+    def spools(self) -> Path:
+        return self.data / "spool"
+
+    def start(self) -> None:
+        """Start everything; what has been started is stopped again when a part fails.
+
+        Raises: RuntimeFault.
+        """
+        with ExitStack() as undo:
+            for service in self._embedded:
+                undo.callback(service.stop)
+                service.launch()
+            if self._kafka:
+                self.kafka = self._kafka.wait_ready()
+            topics.apply(self.kafka)
+            if self._postgres:
+                self._postgres.wait_ready()
+                self.database = self._postgres.create_database(DATABASE)
+            database.migrate(self.database)
+            self.spools.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.supervisor = Supervisor(self._worker(name) for name in WORKERS)
+            undo.callback(self.supervisor.stop, STOP_ORDER)
+            for name in WORKERS:
+                self.supervisor.start(name)
+            self._undo = undo.pop_all()
+
+    def _worker(self, name: str) -> Worker:
+        env = {
+            **os.environ,
+            "CROSSREGION_KAFKA": self.kafka,
+            "CROSSREGION_DATABASE": self.database,
+            "CROSSREGION_DATA": str(self.data),
+            "CROSSREGION_METRICS_PORT": "0",
+        }
+        argv = [sys.executable, "-m", WORKERS[name]]
+        return Worker(name, argv, env, self.data / "log" / f"{name}.log")
+
+    def check(self) -> Sequence[Death]:
+        """Restart workers that ended.
+
+        Raises: RuntimeFault when a service is gone or a worker ends again and again.
+        """
+        for service in self._embedded:
+            service.check()
+        return self.supervisor.poll()
+
+    def stop(self) -> None:
+        """Stop everything that `start` started, from the source on."""
+        self._undo.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class Lags:
+    """How much of the way through is still to be done, by what the broker says."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+        self._consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+
+    def ends(self, names: Sequence[str]) -> dict[TopicPartition, int]:
+        """The end offset of every partition of the topics."""
+        places = [
+            TopicPartition(name, partition)
+            for name in names
+            for partition in self._consumer.partitions_for_topic(name) or ()
+        ]
+        found: dict[TopicPartition, int] = self._consumer.end_offsets(places)
+        return found
+
+    def lag(self, flow: Flow) -> int:
+        """Records of the flow's topics that its group has not finished."""
+        committed = self._admin.list_group_offsets(flow.group)[flow.group]
+        done = {place: max(0, position.offset) for place, position in committed.items()}
+        return sum(end - done.get(place, 0) for place, end in self.ends(flow.topics).items())
+
+    def first_open(self, flows: Sequence[Flow] = FLOWS) -> tuple[Flow, int] | None:
+        """The first flow with something left, and how much; None when all is done."""
+        for flow in flows:
+            left = self.lag(flow)
+            if left > 0:
+                return flow, left
+        return None
+
+    def close(self) -> None:
+        self._admin.close()
+        self._consumer.close()

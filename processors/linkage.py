@@ -1,0 +1,147 @@
+"""Linkage: every victim of a case against every rescued person, as weights of pairs.
+
+    linkage-records  ->  pair-weights
+
+A case stands in one partition and a rescue in all, so each pair meets in exactly one; every
+partition has an index of its own, rebuilt from the log at each assignment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import structlog
+
+from crossregion import metrics
+from crossregion.domain.linkage.index import Index
+from crossregion.domain.linkage.model import Model, load
+from crossregion.domain.records import PairWeighed, PersonsListed
+from processors import rebuild
+from processors.outputs import Outputs, partition_of
+from schemas import codec, envelope, topics
+
+BATCH_EVENTS = 500
+BATCH_SECONDS = 0.05
+SLICE_RECORDS = 50
+
+log = structlog.get_logger()
+
+
+class Partitions:
+    """The indexes of the partitions that this worker has been given."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._indexes: dict[int, Index] = {}
+        self._handled: dict[int, int] = {}
+        self._lock = asyncio.Lock()
+
+    async def rebuild(self, bootstrap: str, group: str, partitions: Iterable[int]) -> None:
+        """Throw all indexes away and read the log up to what is done, saying nothing."""
+        async with self._lock:
+            topic = topics.LINKAGE_RECORDS.name()
+            self._indexes = {partition: Index(self._model) for partition in partitions}
+            until = await rebuild.committed(bootstrap, group, topic, self._indexes)
+            for partition in until:
+                until[partition] = max(until[partition], self._handled.get(partition, 0))
+            count = 0
+            async for found in rebuild.read_again(bootstrap, topic, until):
+                for number, record in enumerate(found):
+                    if number % SLICE_RECORDS == 0:
+                        await asyncio.sleep(0)
+                    index = self._indexes[record.partition]
+                    if record.value is None:
+                        index.forget(*_identified(record.key))
+                    else:
+                        index.restore(_listed(record.value))
+                count += len(found)
+            log.info("Index rebuilt", partitions=sorted(self._indexes), records=count)
+
+    async def handle(self, events: Sequence[Any], outputs: Outputs) -> None:
+        """Weigh every pair that the events touch."""
+        async with self._lock:
+            for number, event in enumerate(events):
+                if number % SLICE_RECORDS == 0:
+                    await asyncio.sleep(0)
+                message = event.message
+                index = self._indexes.get(message.partition)
+                if index is None:
+                    continue
+                if message.value is None:
+                    pairs = index.remove(*_identified(message.key))
+                else:
+                    pairs = index.put(_listed(message.value))
+                say(pairs, outputs)
+                self._handled[message.partition] = message.offset + 1
+                outcome = "listed" if message.value else "erased"
+                metrics.EVENTS.labels("linkage", "PersonsListed", outcome).inc()
+            metrics.EVENTS.labels("linkage", "PairWeighed", "said").inc(len(outputs))
+
+
+def say(pairs: Iterable[PairWeighed], outputs: Outputs) -> None:
+    """Add pairs to the outputs; a pair's partition follows from the rescue alone."""
+    topic = topics.PAIR_WEIGHTS
+    for pair in pairs:
+        key = "\n".join(
+            str(pair[field])
+            for field in (
+                "model",
+                "rescue_unit",
+                "rescue_id",
+                "case_unit",
+                "case_id",
+                "victim_id",
+            )
+        )
+        cause = f"{key}\n{pair['case_revision']}\n{pair['rescue_revision']}"
+        outputs.add(
+            topic.name(),
+            partition_of(pair["rescue_id"], topic),
+            key,
+            "PairWeighed",
+            pair,
+            envelope.caused(cause, "PairWeighed", pair["rescue_unit"], pair["rescue_id"]),
+        )
+
+
+def _listed(value: bytes) -> PersonsListed:
+    _, record = codec.decode(value)
+    return cast(PersonsListed, record)
+
+
+def _identified(key: bytes) -> tuple[str, str, str, int, str]:
+    kind, unit, record_id, revision, digest = key.decode().split("\n")
+    return kind, unit, record_id, int(revision), digest
+
+
+def main() -> None:
+    """Run one linkage worker."""
+    from processors import worker
+
+    app = worker.make_app("linkage")
+    name = topics.LINKAGE_RECORDS.name()
+    listed = app.topic(name, key_serializer="raw", value_serializer="raw")
+    state = Partitions(load())
+
+    async def on_assigned(_: Any, assigned: Iterable[Any], **__: Any) -> None:
+        partitions = [where.partition for where in assigned if where.topic == name]
+        await worker.or_end_process(state.rebuild(worker.bootstrap(), app.conf.id, partitions))
+
+    app.on_partitions_assigned.connect(on_assigned)
+
+    async def handle(events: Sequence[Any]) -> None:
+        outputs = Outputs()
+        await state.handle(events, outputs)
+        await outputs.send(worker.producer_of(app))
+
+    @app.agent(listed, concurrency=1)  # type: ignore[untyped-decorator, unused-ignore]
+    async def linkage(stream: Any) -> None:
+        await worker.each_batch("linkage", stream, handle, BATCH_EVENTS, BATCH_SECONDS)
+
+    worker.run(app)
+
+
+if __name__ == "__main__":
+    main()

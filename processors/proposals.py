@@ -1,0 +1,202 @@
+"""Proposals: a rescue's candidates weighed against each other, proposed or withdrawn.
+
+    pair-weights  ->  match-proposals
+
+What holds is known from pair-weights, what was said from match-proposals; the difference is
+emitted. A rescue's pairs and its proposals have the same partition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import structlog
+
+from crossregion import metrics
+from crossregion.domain.linkage.decide import decide
+from crossregion.domain.linkage.model import Model, load
+from crossregion.domain.records import MatchProposed, MatchWithdrawn, PairWeighed
+from processors import rebuild
+from processors.outputs import Outputs, partition_of
+from schemas import codec, envelope, topics
+
+BATCH_EVENTS = 20_000
+SETTLING_SECONDS = 0.5
+SLICE_RESCUES = 50
+
+Rescue = tuple[str, str]
+"""Unit and id."""
+Victim = tuple[str, str, str]
+"""Unit and id of the case, and the victim's id."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Said:
+    """The last word on one proposal: its revision, and what was proposed unless withdrawn."""
+
+    revision: int
+    proposed: MatchProposed | None
+
+
+class Rescues:
+    """What holds and what was said of the rescues in this worker's partitions."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._pairs: dict[Rescue, dict[Victim, PairWeighed]] = defaultdict(dict)
+        self._said: dict[Rescue, dict[str, Said]] = defaultdict(dict)
+        self._partitions: frozenset[int] = frozenset()
+        self._handled: dict[int, int] = {}
+        self._lock = asyncio.Lock()
+
+    async def rebuild(self, bootstrap: str, group: str, partitions: Iterable[int]) -> Outputs:
+        """Throw everything away and read both logs: pairs to what is done, proposals to the end.
+
+        Returns: the difference between the two, still to be sent.
+        """
+        async with self._lock:
+            self._pairs.clear()
+            self._said.clear()
+            self._partitions = frozenset(partitions)
+            pairs, said = topics.PAIR_WEIGHTS.name(), topics.MATCH_PROPOSALS.name()
+            until = await rebuild.committed(bootstrap, group, pairs, self._partitions)
+            for partition in until:
+                until[partition] = max(until[partition], self._handled.get(partition, 0))
+            async for found in rebuild.read_again(bootstrap, pairs, until):
+                for record in found:
+                    self._weighed(record.value)
+            until = await rebuild.ends(bootstrap, said, self._partitions)
+            async for found in rebuild.read_again(bootstrap, said, until):
+                for record in found:
+                    self._heard(record.value)
+            log.info("Rescues rebuilt", partitions=sorted(self._partitions), n=len(self._pairs))
+            outputs = Outputs()
+            await self._difference(list(self._pairs), outputs)
+            return outputs
+
+    async def handle(self, events: Sequence[Any], outputs: Outputs) -> None:
+        """Take in pairs and add what changes for the rescues they touch."""
+        async with self._lock:
+            touched: dict[Rescue, None] = {}
+            for event in events:
+                message = event.message
+                if message.partition in self._partitions:
+                    touched[self._weighed(message.value)] = None
+                    self._handled[message.partition] = message.offset + 1
+            metrics.EVENTS.labels("proposals", "PairWeighed", "weighed").inc(len(events))
+            await self._difference(touched, outputs)
+
+    def _weighed(self, value: bytes) -> Rescue:
+        _, record = codec.decode(value)
+        pair = cast(PairWeighed, record)
+        rescue = (pair["rescue_unit"], pair["rescue_id"])
+        victim = (pair["case_unit"], pair["case_id"], pair["victim_id"])
+        known = self._pairs[rescue].get(victim)
+        older = known is not None and (
+            pair["case_revision"] < known["case_revision"]
+            or pair["rescue_revision"] < known["rescue_revision"]
+        )
+        if not older and pair["model"] == self._model.name:
+            self._pairs[rescue][victim] = pair
+        return rescue
+
+    def _heard(self, value: bytes) -> None:
+        event, record = codec.decode(value)
+        proposed = cast(MatchProposed, record) if event == "MatchProposed" else None
+        said = self._said[record["rescue_unit"], record["rescue_id"]]
+        known = said.get(record["proposal_id"])
+        if known is None or known.revision < record["revision"]:
+            said[record["proposal_id"]] = Said(record["revision"], proposed)
+
+    async def _difference(self, rescues: Iterable[Rescue], outputs: Outputs) -> None:
+        for number, rescue in enumerate(rescues):
+            if number % SLICE_RESCUES == 0:
+                await asyncio.sleep(0)
+            pairs = [p for p in self._pairs[rescue].values() if p["weight"] is not None]
+            said = self._said[rescue]
+            holding: set[str] = set()
+            for proposed in decide(pairs, self._model):
+                holding.add(proposed["proposal_id"])
+                known = said.get(proposed["proposal_id"])
+                revision = known.revision if known else 0
+                if known is None or known.proposed != {**proposed, "revision": revision}:
+                    self._say({**proposed, "revision": revision + 1}, outputs)
+            for proposal_id, known in list(said.items()):
+                if known.proposed is not None and proposal_id not in holding:
+                    self._withdraw(known.proposed, outputs)
+
+    def _say(self, proposed: MatchProposed, outputs: Outputs) -> None:
+        rescue = (proposed["rescue_unit"], proposed["rescue_id"])
+        self._said[rescue][proposed["proposal_id"]] = Said(proposed["revision"], proposed)
+        _add("MatchProposed", proposed, outputs)
+
+    def _withdraw(self, proposed: MatchProposed, outputs: Outputs) -> None:
+        withdrawn: MatchWithdrawn = {
+            "proposal_id": proposed["proposal_id"],
+            "revision": proposed["revision"] + 1,
+            "case_id": proposed["case_id"],
+            "victim_id": proposed["victim_id"],
+            "rescue_id": proposed["rescue_id"],
+            "case_unit": proposed["case_unit"],
+            "rescue_unit": proposed["rescue_unit"],
+        }
+        rescue = (proposed["rescue_unit"], proposed["rescue_id"])
+        self._said[rescue][proposed["proposal_id"]] = Said(withdrawn["revision"], None)
+        _add("MatchWithdrawn", withdrawn, outputs)
+
+
+def _add(event: str, record: MatchProposed | MatchWithdrawn, outputs: Outputs) -> None:
+    topic = topics.MATCH_PROPOSALS
+    proposal_id = record["proposal_id"]
+    cause = f"{proposal_id}\n{record['revision']}"
+    outputs.add(
+        topic.name(),
+        partition_of(record["rescue_id"], topic),
+        proposal_id,
+        event,
+        record,
+        envelope.caused(cause, event, record["rescue_unit"], proposal_id),
+    )
+    metrics.EVENTS.labels("proposals", event, "said").inc()
+
+
+def main() -> None:
+    """Run one proposals worker."""
+    from processors import worker
+
+    app = worker.make_app("proposals")
+    name = topics.PAIR_WEIGHTS.name()
+    weighed = app.topic(name, key_serializer="raw", value_serializer="raw")
+    state = Rescues(load())
+
+    async def on_assigned(_: Any, assigned: Iterable[Any], **__: Any) -> None:
+        partitions = [where.partition for where in assigned if where.topic == name]
+
+        async def begin() -> None:
+            outputs = await state.rebuild(worker.bootstrap(), app.conf.id, partitions)
+            await outputs.send(worker.producer_of(app))
+
+        await worker.or_end_process(begin())
+
+    app.on_partitions_assigned.connect(on_assigned)
+
+    async def handle(events: Sequence[Any]) -> None:
+        outputs = Outputs()
+        await state.handle(events, outputs)
+        await outputs.send(worker.producer_of(app))
+
+    @app.agent(weighed, concurrency=1)  # type: ignore[untyped-decorator, unused-ignore]
+    async def proposals(stream: Any) -> None:
+        await worker.each_batch("proposals", stream, handle, BATCH_EVENTS, SETTLING_SECONDS)
+
+    worker.run(app)
+
+
+if __name__ == "__main__":
+    main()
