@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 PYTHON ?= python3
 
-.PHONY: setup up test check lock clean
+.PHONY: setup demo up test check lock clean
 
 setup: $(STAMP)
 
@@ -14,6 +14,9 @@ $(STAMP): requirements.lock pyproject.toml
 	$(PY) -m pip install --quiet --require-hashes -r requirements.lock
 	$(PY) -m pip install --quiet --no-deps --editable .
 	@touch $(STAMP)
+
+demo: setup
+	$(VENV)/bin/crossregion demo
 
 up: setup
 	$(VENV)/bin/crossregion up

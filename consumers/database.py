@@ -84,6 +84,15 @@ def migrate(dsn: str | None) -> list[int]:
         return _migrate(connection)
 
 
+def missing(dsn: str | None) -> list[int]:
+    """The numbers of the migrations that have not run.
+
+    Raises: DatabaseUnavailable, DatabaseTooNew.
+    """
+    with connect(dsn) as connection, connection.transaction(force_rollback=True):
+        return _migrate(connection)
+
+
 def _migrate(connection: Connection) -> list[int]:
     known = migrations()
     with connection.transaction():

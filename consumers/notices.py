@@ -19,6 +19,7 @@ from typing import Any, cast
 import structlog
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 
+from consumers import follow
 from crossregion import logs, metrics
 from crossregion.domain import notices
 from crossregion.domain.records import (
@@ -204,7 +205,7 @@ class Teller:
             ]
         )
         self._log.seek_to_beginning()
-        self._post.subscribe([topics.BOUNDARY_FLAGS.name()])
+        follow.subscribe(self._post, [topics.BOUNDARY_FLAGS.name()])
         while not stop.is_set():
             self._read()
             if self._is_the_one() and self._settled():
@@ -227,7 +228,7 @@ class Teller:
 
     def _is_the_one(self) -> bool:
         """Whether this worker tells; one that takes over first reads the log to its end."""
-        for mine in self._post.poll(timeout_ms=0):
+        for mine in self._post.poll(timeout_ms=0 if self._telling else POLL_MS):
             self._post.pause(mine)
         telling = TopicPartition(topics.BOUNDARY_FLAGS.name(), 0) in self._post.assignment()
         if telling and not self._telling:

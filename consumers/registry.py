@@ -24,7 +24,7 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
 
-from consumers import database
+from consumers import database, follow
 from consumers.database import Connection, Database
 from crossregion import logs, metrics
 from crossregion.domain import judgement
@@ -230,7 +230,6 @@ class Registry:
     def __init__(self, bootstrap: str, dsn: str | None, worker: str) -> None:
         self._database = Database(dsn)
         self._consumer = KafkaConsumer(
-            *TOPICS,
             bootstrap_servers=bootstrap,
             security_protocol="PLAINTEXT",
             group_id=GROUP,
@@ -245,6 +244,7 @@ class Registry:
 
     def run(self, stop: threading.Event, health: metrics.Health) -> None:
         """Write until told to stop."""
+        follow.subscribe(self._consumer, TOPICS)
         while not stop.is_set():
             fetched = self._consumer.poll(timeout_ms=POLL_MS)
             if fetched:

@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
+import importlib
+import shutil
 import signal
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from crossregion.runtime import (
-    EmbeddedKafka,
-    EmbeddedPostgres,
-    RuntimeFault,
-    topics,
-)
+from crossregion import demo as demonstration
+from crossregion import summary
+from crossregion.domain.linkage import files
+from crossregion.domain.linkage.files import BadLine
+from crossregion.operations import dead_letters_app, doctor, registry_app, topics_app
+from crossregion.runtime import RuntimeFault
 from crossregion.settings import settings
+from crossregion.stack import WORKERS, Stack
+from producers import publisher
+from producers.spool import Spool, SpoolError
+from producers.tables import ExportUnreadable
+from schemas import topics as contracts
+
+SOME_REFUSED = 3
+SCAN_SECONDS = 0.5
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Matches cases of trafficked women and children across the regions of a province.",
 )
-topics_app = typer.Typer(no_args_is_help=True, help="Kafka topics.")
 app.add_typer(topics_app, name="topics")
+app.add_typer(registry_app, name="registry")
+app.add_typer(dead_letters_app, name="dead-letters")
+app.command()(doctor)
 console = Console(soft_wrap=True)
+
+DataOption = Annotated[
+    Path | None, typer.Option(help="Where the data is kept; CROSSREGION_DATA by default.")
+]
 
 
 @app.callback()
@@ -37,57 +58,164 @@ def options(
 
 
 @app.command()
-def up(
+def demo(
+    feed: Annotated[
+        Path, typer.Option(help="A directory with <unit>/cases.csv and <unit>/rescues.csv.")
+    ] = Path("examples/feed"),
+    out: Annotated[Path, typer.Option(help="Where the results are written.")] = Path("demo-out"),
     data: Annotated[
-        Path | None, typer.Option(help="Where the data is kept; CROSSREGION_DATA by default.")
+        Path | None,
+        typer.Option(help="Keep Kafka's and PostgreSQL's data here; by default it is not kept."),
     ] = None,
 ) -> None:
-    """Start Kafka and PostgreSQL, create the topics, and run until Ctrl-C."""
+    """Run the whole system over the exports of a directory, and show what came of it.
+
+    Starts Kafka, PostgreSQL and one worker of each kind, publishes every export, waits until all
+    is processed, prints what was flagged, proposed and notified, writes it to --out as JSON
+    Lines, and stops everything. Exit status 0 only if every row is accounted for.
+    """
+    found = demonstration.find_feed(feed)
+    with _interruptible(), _data_directory(data, out) as directory, _progress() as progress:
+        step = progress.add_task("Starting Kafka, PostgreSQL and the workers")
+
+        def show(text: str) -> None:
+            progress.update(step, description=text)
+
+        with Stack(directory) as stack:
+            results = demonstration.run(found, stack, progress.console.print, show)
+            show("Stopping")
+    demonstration.write(results, out)
+    summary.of_demo(results, out, console)
+    if not results.complete:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _data_directory(chosen: Path | None, out: Path) -> Iterator[Path]:
+    """The directory chosen, or one for the time being, of which a failure leaves the logs."""
+    if chosen is not None:
+        yield chosen
+        return
+    with tempfile.TemporaryDirectory(prefix="crossregion-demo-") as directory:
+        try:
+            yield Path(directory)
+        except RuntimeFault as fault:
+            logs = Path(directory) / "log"
+            if not logs.is_dir():
+                raise
+            shutil.copytree(logs, out / "log", dirs_exist_ok=True)
+            raise RuntimeFault(f"{fault} The logs were saved in {out / 'log'}.") from fault
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM stops a command in the same way as Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _progress() -> Progress:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True)
+
+
+@app.command()
+def up(data: DataOption = None) -> None:
+    """Start Kafka, PostgreSQL and one worker of each kind, and run until Ctrl-C.
+
+    An address in CROSSREGION_KAFKA or CROSSREGION_DATABASE is used instead of the embedded
+    service. The data stays where it is and is found again at the next start.
+    """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    chosen = settings()
-    home = data or chosen.data
-    kafka = None if chosen.kafka else EmbeddedKafka(home / "kafka")
-    postgres = None if chosen.database else EmbeddedPostgres(home / "postgres")
-    embedded = [service for service in (kafka, postgres) if service is not None]
-    try:
-        for service in embedded:
-            service.launch()
-        bootstrap = chosen.kafka or (kafka.wait_ready() if kafka else "")
-        created = topics.apply(bootstrap)
-        console.print(f"Kafka       {bootstrap} ({len(created)} topics created)")
-        if postgres:
-            postgres.wait_ready()
-            console.print(f"PostgreSQL  ready; its address and password: {home / 'postgres'}")
-        console.print("Running. Ctrl-C stops everything.")
-        while not stop.wait(1.0):
-            for service in embedded:
-                service.check()
-    finally:
-        for service in reversed(embedded):
-            service.stop()
+    stack = Stack(data or settings().data)
+    with stack:
+        summary.of_stack(stack, console)
+        while not stop.wait(SCAN_SECONDS):
+            for death in stack.check():
+                console.print(
+                    f"{death.name} ended with status {death.status}; "
+                    f"started again in {death.restart_in:.2g} s"
+                )
     console.print("Stopped.")
 
 
-@topics_app.command("apply")
-def topics_apply(
-    replication: Annotated[int, typer.Option(help="Copies of each partition.")] = 1,
+@app.command()
+def publish(
+    exports: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV or XLSX exports.")],
+    unit: Annotated[str, typer.Option(help="Code of the unit whose exports they are.")],
+    data: DataOption = None,
 ) -> None:
-    """Create the topics that are missing on CROSSREGION_KAFKA."""
+    """Take a unit's exports into its spool, and send what stands there to Kafka.
+
+    What is accepted is stored before this command says so, and is sent for as long as it takes:
+    by this command if CROSSREGION_KAFKA is set and the broker answers, else by the sender
+    (`crossregion up` or `crossregion run sender`). Rows that cannot be used are listed with file,
+    line, column and reason: correct them and publish the file again. Exit status 3 if any is.
+    """
+    if unit not in contracts.UNITS:
+        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(contracts.UNITS)}.")
     bootstrap = settings().kafka
-    if bootstrap is None:
-        raise RuntimeFault("Set CROSSREGION_KAFKA to the broker's address, host:port.")
-    created = topics.apply(bootstrap, replication)
-    console.print(f"{len(created)} topics created.")
+    with Spool((data or settings().data) / "spool" / f"{unit}.sqlite", unit) as spool:
+        report = publisher.publish(exports, spool, bootstrap)
+        left = publisher.send_all(spool, bootstrap)
+    summary.of_publishing(report, left, console)
+    if report.unreadable:
+        raise typer.Exit(1)
+    if report.refusals:
+        raise typer.Exit(SOME_REFUSED)
+
+
+@app.command()
+def link(
+    cases: Annotated[Path, typer.Argument(help="Reported victims, JSON Lines, plain or .gz.")],
+    rescues: Annotated[Path, typer.Argument(help="Rescued persons, JSON Lines, plain or .gz.")],
+    out: Annotated[Path, typer.Option(help="Where the pairs are written, JSON Lines.")],
+) -> None:
+    """Find which rescued person is which reported victim, in two files and without Kafka.
+
+    Writes case_id, rescue_id, probability, rank, band and evidence for every pair that is worth
+    an analyst's look.
+    """
+    with _progress() as progress:
+        progress.add_task("Linking")
+        try:
+            count = files.link(cases, rescues, out)
+        except OSError as error:
+            raise RuntimeFault(f"{error.filename} cannot be used: {error.strerror}.") from None
+    console.print(f"{count} pairs in {out}")
+
+
+@app.command()
+def run(
+    process: Annotated[str, typer.Argument(help=f"One of {', '.join(sorted(WORKERS))}.")],
+) -> None:
+    """Run one process until SIGTERM or Ctrl-C, as a service manager does in production."""
+    if process not in WORKERS:
+        raise RuntimeFault(f"{process} is no process: {', '.join(sorted(WORKERS))}.")
+    importlib.import_module(WORKERS[process]).main()
 
 
 def main() -> None:
     """Run a command; a known fault is one line on standard error and status 1."""
     try:
         app()
-    except RuntimeFault as fault:
-        if "--debug" in sys.argv:
-            raise
-        Console(stderr=True, soft_wrap=True).print(str(fault), style="red", markup=False)
-        sys.exit(1)
+    except (RuntimeFault, ExportUnreadable, SpoolError, BadLine) as fault:
+        _end(str(fault))
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = f"CROSSREGION_{'_'.join(map(str, wrong['loc']))}".upper()
+        _end(f"{name} is not usable: {wrong['msg']}.")
+    except KeyboardInterrupt:
+        _end("Interrupted; everything that was started is stopped.", status=130)
+
+
+def _end(text: str, status: int = 1) -> None:
+    if "--debug" in sys.argv:
+        raise
+    Console(stderr=True, soft_wrap=True).print(text, style="red", markup=False, highlight=False)
+    sys.exit(status)

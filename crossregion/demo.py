@@ -21,7 +21,7 @@ from kafka import KafkaConsumer, TopicPartition
 from consumers import registry
 from crossregion.runtime import RuntimeFault
 from crossregion.stack import FLOWS, Lags, Stack
-from producers.publisher import Report, publish
+from producers.publisher import Report, publish, waiting
 from producers.spool import Spool
 from schemas import codec, topics
 
@@ -51,6 +51,9 @@ class Account:
     dead_letters: int
     duplicates: int
 
+    def numbers(self) -> dict[str, int]:
+        return asdict(self)
+
     @property
     def balanced(self) -> bool:
         return (
@@ -77,6 +80,11 @@ class Results:
             account.balanced for kinds in self.accounts.values() for account in kinds.values()
         )
 
+    @property
+    def complete(self) -> bool:
+        """Whether every row of every file is accounted for."""
+        return self.balanced and not any(report.unreadable for report in self.reports)
+
 
 def find_feed(feed: Path) -> dict[str, list[Path]]:
     """The export files of each unit's directory.
@@ -99,26 +107,28 @@ def find_feed(feed: Path) -> dict[str, list[Path]]:
     return found
 
 
-def run(feed: dict[str, list[Path]], stack: Stack, say: Say) -> Results:
+def run(feed: dict[str, list[Path]], stack: Stack, say: Say, show: Say) -> Results:
     """Publish everything, wait until all is processed, and collect the results.
 
+    `say` is given what happened, `show` what is going on at the moment.
     Raises: RuntimeFault when nothing moves for five minutes or a worker gives up.
     """
     reports = []
     for unit, files in feed.items():
+        show(f"Publishing the exports of {unit}")
         with Spool(stack.spools / f"{unit}.sqlite", unit) as spool:
             reports.append(publish(files, spool, stack.kafka))
         stack.check()
         say(f"{unit}: {sum(c.records_read for c in reports[-1].kinds.values())} records read")
     lags = Lags(stack.kafka)
     try:
-        _wait(stack, lags, list(feed), say)
+        _wait(stack, lags, list(feed), say, show)
         return _collect(reports, stack, lags)
     finally:
         lags.close()
 
 
-def _wait(stack: Stack, lags: Lags, units: list[str], say: Say) -> None:
+def _wait(stack: Stack, lags: Lags, units: list[str], say: Say, show: Say) -> None:
     last, since = "", time.monotonic()
     while True:
         for death in stack.check():
@@ -128,7 +138,7 @@ def _wait(stack: Stack, lags: Lags, units: list[str], say: Say) -> None:
             return
         if left != last:
             last, since = left, time.monotonic()
-            say(left)
+            show(left)
         if time.monotonic() - since > STUCK_SECONDS:
             raise RuntimeFault(
                 f"Nothing has moved for {STUCK_SECONDS:g} seconds ({left}): "
@@ -141,15 +151,14 @@ def _left(stack: Stack, lags: Lags, units: list[str]) -> str | None:
     unsent = 0
     for unit in units:
         with Spool(stack.spools / f"{unit}.sqlite", unit) as spool:
-            counted = [spool.counts(kind) for kind, _ in KINDS.values()]
-            unsent += sum(counts.accepted - counts.sent for counts in counted)
+            unsent += waiting(spool)
     if unsent:
-        return f"to send: {unsent}"
+        return f"Sending: {unsent} events to go"
     open_flow = lags.first_open(FLOWS)
     if open_flow is None:
         return None
     flow, left = open_flow
-    return f"{flow.group.removeprefix('crossregion-')}: {left} to go"
+    return f"Working ({flow.group.removeprefix('crossregion-')}): {left} events to go"
 
 
 def _collect(reports: list[Report], stack: Stack, lags: Lags) -> Results:
@@ -224,14 +233,21 @@ def write(results: Results, out: Path) -> None:
     _write_lines(out / "proposals.jsonl", results.proposals)
     _write_lines(out / "notices.jsonl", results.notices)
     _write_lines(out / "dead_letters.jsonl", results.dead_letters)
+    refusals = [
+        {"unit": report.unit, **asdict(one), "message": one.message}
+        for report in results.reports
+        for one in report.refusals
+    ]
+    _write_lines(out / "refusals.jsonl", refusals)
     units = {
         unit: {
-            kind: {**asdict(account), "balanced": account.balanced}
+            kind: {**account.numbers(), "balanced": account.balanced}
             for kind, account in kinds.items()
         }
         for unit, kinds in results.accounts.items()
     }
-    accounts = {"balanced": results.balanced, "units": units}
+    unreadable = [text for report in results.reports for text in report.unreadable]
+    accounts = {"balanced": results.complete, "unreadable": unreadable, "units": units}
     _write_text(out / "accounts.json", json.dumps(accounts, ensure_ascii=False, indent=2) + "\n")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +18,7 @@ from kafka.admin import KafkaAdminClient
 
 from consumers import database
 from crossregion.runtime import (
+    DataDirectory,
     Death,
     EmbeddedKafka,
     EmbeddedPostgres,
@@ -23,7 +26,8 @@ from crossregion.runtime import (
     Worker,
     topics,
 )
-from crossregion.settings import settings
+from crossregion.runtime.directory import write_private
+from crossregion.settings import Settings, settings
 from schemas import topics as contracts
 
 WORKERS = {
@@ -38,6 +42,7 @@ WORKERS = {
 
 STOP_ORDER = ("sender", "intake", "linkage", "proposals", "registry", "notices")
 DATABASE = "crossregion"
+ADDRESSES = "addresses.json"
 
 
 @dataclass(frozen=True)
@@ -75,12 +80,31 @@ FLOWS = (
 """In the order of the way through: once one is done, what the next has to read is final."""
 
 
+@dataclass(frozen=True)
+class Addresses:
+    """Where the services of an installation are; the database's with its password."""
+
+    kafka: str
+    database: str
+
+
+def addresses(chosen: Settings) -> Addresses | None:
+    """From the settings; what they do not name from the stack that runs on their data directory."""
+    running: dict[str, str] = {}
+    file = chosen.data / ADDRESSES
+    if file.exists():
+        running = json.loads(file.read_text())
+    kafka, dsn = chosen.kafka or running.get("kafka"), chosen.database or running.get("database")
+    return Addresses(kafka, dsn) if kafka and dsn else None
+
+
 class Stack:
     """Starts what the settings do not name, creates topics and tables, and runs the workers."""
 
     def __init__(self, data: Path) -> None:
         chosen = settings()
         self.data = data
+        self._directory = DataDirectory(data, "Crossregion")
         self._kafka = None if chosen.kafka else EmbeddedKafka(data / "kafka")
         self._postgres = None if chosen.database else EmbeddedPostgres(data / "postgres")
         self._embedded = [s for s in (self._kafka, self._postgres) if s is not None]
@@ -88,10 +112,15 @@ class Stack:
         self.kafka = chosen.kafka or ""
         self.database = chosen.database or ""
         self.supervisor = Supervisor([])
+        self.metrics_ports: dict[str, int] = {}
 
     @property
     def spools(self) -> Path:
         return self.data / "spool"
+
+    @property
+    def database_without_password(self) -> str:
+        return re.sub(r"(?<=//)([^:/@]*):[^@]*@", r"\1@", self.database)
 
     def start(self) -> None:
         """Start everything; what has been started is stopped again when a part fails.
@@ -99,6 +128,9 @@ class Stack:
         Raises: RuntimeFault.
         """
         with ExitStack() as undo:
+            self._directory.acquire()
+            undo.callback(self._directory.release)
+            self.metrics_ports = self._directory.ports(list(WORKERS))
             for service in self._embedded:
                 undo.callback(service.stop)
                 service.launch()
@@ -114,6 +146,9 @@ class Stack:
             undo.callback(self.supervisor.stop, STOP_ORDER)
             for name in WORKERS:
                 self.supervisor.start(name)
+            found = Addresses(self.kafka, self.database)
+            write_private(self.data / ADDRESSES, json.dumps(asdict(found)))
+            undo.callback((self.data / ADDRESSES).unlink, missing_ok=True)
             self._undo = undo.pop_all()
 
     def _worker(self, name: str) -> Worker:
@@ -122,7 +157,7 @@ class Stack:
             "CROSSREGION_KAFKA": self.kafka,
             "CROSSREGION_DATABASE": self.database,
             "CROSSREGION_DATA": str(self.data),
-            "CROSSREGION_METRICS_PORT": "0",
+            "CROSSREGION_METRICS_PORT": str(self.metrics_ports[name]),
         }
         argv = [sys.executable, "-m", WORKERS[name]]
         return Worker(name, argv, env, self.data / "log" / f"{name}.log")

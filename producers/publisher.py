@@ -17,7 +17,8 @@ from kafka.errors import KafkaError
 
 from crossregion.domain.records import CaseRecorded, RescueRecorded
 from producers.export import Refusal, read_export
-from producers.spool import Event, Spool
+from producers.spool import KINDS, Event, Spool
+from producers.tables import ExportUnreadable
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
 
@@ -48,16 +49,22 @@ class Report:
     )
     refusals: list[Refusal] = field(default_factory=list)
     doubts: list[Refusal] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
 
 
 def accept(files: Sequence[Path], spool: Spool) -> Report:
     """Take the files into the spool. On return everything accepted survives a crash.
 
-    Raises: ExportUnreadable before any record of that file is accepted; SpoolError.
+    A file that cannot be read at all is named in the report, and the others go on.
+    Raises: SpoolError.
     """
     report = Report(spool.unit)
     for path in files:
-        export = read_export(path, spool.unit)
+        try:
+            export = read_export(path, spool.unit)
+        except ExportUnreadable as error:
+            report.unreadable.append(str(error))
+            continue
         accepted = spool.accept_all(export.records)
         counts = report.kinds[export.kind]
         counts.records_read += export.records_read
@@ -171,14 +178,44 @@ def _send(producer: KafkaProducer, unit: str, event: Event) -> Any:
     )
 
 
-def publish(files: Sequence[Path], spool: Spool, bootstrap: str) -> Report:
+def publish(files: Sequence[Path], spool: Spool, bootstrap: str | None) -> Report:
     """Accept the files; a new spool first reads the unit's own topics, if the broker answers.
 
-    Sending is the sender's work. Raises: ExportUnreadable, SpoolError.
+    Sending is another step. Raises: SpoolError.
     """
-    if not spool.restored:
+    if bootstrap is not None and not spool.restored:
         try:
             restore(spool, bootstrap)
         except KafkaError as error:
-            log.warning("Kafka is away", unit=spool.unit, error=type(error).__name__)
+            _say_that_kafka_is_away(spool, error)
     return accept(files, spool)
+
+
+def send_all(spool: Spool, bootstrap: str | None) -> int:
+    """Send what waits in the spool, while the broker answers.
+
+    Returns: how many events still wait.
+    """
+    if bootstrap is not None and spool.unsent(1):
+        try:
+            if not spool.restored:
+                restore(spool, bootstrap)
+            producer = connect(bootstrap, spool.unit)
+            try:
+                while send_unsent(spool, producer):
+                    pass
+            finally:
+                producer.close(timeout=0)
+        except KafkaError as error:
+            _say_that_kafka_is_away(spool, error)
+    return waiting(spool)
+
+
+def waiting(spool: Spool) -> int:
+    """Events of a spool that the broker has not acknowledged."""
+    counted = [spool.counts(kind) for kind in KINDS.values()]
+    return sum(counts.accepted - counts.sent for counts in counted)
+
+
+def _say_that_kafka_is_away(spool: Spool, error: KafkaError) -> None:
+    log.warning("Kafka is away", unit=spool.unit, error=type(error).__name__)

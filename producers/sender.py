@@ -18,7 +18,7 @@ from crossregion import logs, metrics
 from crossregion.runtime import RuntimeFault
 from crossregion.settings import settings
 from producers import publisher
-from producers.spool import KINDS, Spool
+from producers.spool import Spool
 from schemas import topics
 
 SCAN_SECONDS = 0.2
@@ -81,8 +81,7 @@ class Sender:
                 self._producers.pop(spool.unit).close(timeout=0)
                 raise
             metrics.EVENTS.labels("sender", "record", "sent").inc(sent)
-        counted = [spool.counts(kind) for kind in KINDS.values()]
-        waiting = sum(counts.accepted - counts.sent for counts in counted)
+        waiting = publisher.waiting(spool)
         metrics.SPOOL_DEPTH.labels(spool.unit).set(waiting)
         return sent, waiting
 

@@ -1,5 +1,6 @@
 """What runs the stack on one machine: embedded Kafka and PostgreSQL, guard and supervisor."""
 
+from crossregion.runtime.directory import DataDirectory
 from crossregion.runtime.faults import (
     DataDirectoryInUse,
     RuntimeFault,
@@ -13,6 +14,7 @@ from crossregion.runtime.service import EmbeddedService, start_together
 from crossregion.runtime.supervisor import Death, Supervisor, Worker
 
 __all__ = [
+    "DataDirectory",
     "DataDirectoryInUse",
     "Death",
     "EmbeddedKafka",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
@@ -15,6 +18,40 @@ def apply(bootstrap: str, replication: int = 1) -> list[str]:
     Returns: the names of the topics created, sorted.
     Raises: ServiceUnavailable.
     """
+    with _admin(bootstrap) as admin:
+        absent = _missing(admin)
+        new = [
+            NewTopic(name, topic.partitions, replication, topic_configs=topic.config)
+            for name, topic in absent.items()
+        ]
+        try:
+            if new:
+                admin.create_topics(new)
+        except TopicAlreadyExistsError:
+            return apply(bootstrap, replication)
+        except KafkaError as error:
+            raise ServiceUnavailable(
+                f"Kafka at {bootstrap} did not create the topics ({type(error).__name__})."
+            ) from None
+    return sorted(absent)
+
+
+def missing(bootstrap: str) -> list[str]:
+    """The names of the topics that are not there, sorted.
+
+    Raises: ServiceUnavailable.
+    """
+    with _admin(bootstrap) as admin:
+        return sorted(_missing(admin))
+
+
+def _missing(admin: KafkaAdminClient) -> dict[str, topics.Topic]:
+    there = set(admin.list_topics())
+    return {name: topic for topic in topics.TOPICS for name in topic.names() if name not in there}
+
+
+@contextmanager
+def _admin(bootstrap: str) -> Iterator[KafkaAdminClient]:
     try:
         admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     except KafkaError as error:
@@ -23,21 +60,6 @@ def apply(bootstrap: str, replication: int = 1) -> list[str]:
             "check CROSSREGION_KAFKA and that the broker runs."
         ) from None
     try:
-        there = set(admin.list_topics())
-        missing = [
-            NewTopic(name, topic.partitions, replication, topic_configs=topic.config)
-            for topic in topics.TOPICS
-            for name in topic.names()
-            if name not in there
-        ]
-        if missing:
-            admin.create_topics(missing)
-    except TopicAlreadyExistsError:
-        return apply(bootstrap, replication)
-    except KafkaError as error:
-        raise ServiceUnavailable(
-            f"Kafka at {bootstrap} did not create the topics ({type(error).__name__})."
-        ) from None
+        yield admin
     finally:
         admin.close()
-    return sorted(topic.name for topic in missing)

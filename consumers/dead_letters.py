@@ -1,0 +1,80 @@
+"""What an operator does with dead letters: look at them, put them back, or discard them.
+
+A dead letter is put back through the topic `replays`, never by writing the unit's own topic.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from consumers import database, registry
+from crossregion.runtime import RuntimeFault, ServiceUnavailable
+from schemas import codec, envelope, topics
+
+DISCARDED = "discarded"
+
+
+class DeadLetterUnknown(RuntimeFault):
+    """No dead letter has this id."""
+
+
+def listed(dsn: str | None) -> list[dict[str, Any]]:
+    """Every dead letter with its origin, reason and outcome; never its bytes."""
+    with database.connect(dsn) as connection:
+        return list(registry.dead_letter_rows(connection))
+
+
+def find(dsn: str | None, dead_letter_id: str) -> dict[str, Any]:
+    """The whole dead letter.
+
+    Raises: DeadLetterUnknown.
+    """
+    with database.connect(dsn) as connection:
+        found = registry.dead_letter_event(connection, dead_letter_id)
+    if found is None:
+        raise DeadLetterUnknown(
+            f"There is no dead letter {dead_letter_id}: see `crossregion dead-letters list`."
+        )
+    _, letter = codec.decode(found)
+    return letter
+
+
+def replay(bootstrap: str, dsn: str | None, dead_letter_id: str) -> None:
+    """Put a dead letter back; intake and registry read it as if from where it came."""
+    _send(bootstrap, find(dsn, dead_letter_id))
+
+
+def discard(bootstrap: str, dsn: str | None, dead_letter_id: str) -> None:
+    """Note that a dead letter will not be used."""
+    _send(bootstrap, {**find(dsn, dead_letter_id), "reason": DISCARDED})
+
+
+def _send(bootstrap: str, letter: dict[str, Any]) -> None:
+    dead_letter_id = letter["dead_letter_id"]
+    unit = topics.unit_of_topic(letter["topic"])
+    try:
+        producer = KafkaProducer(
+            bootstrap_servers=bootstrap,
+            security_protocol="PLAINTEXT",
+            acks="all",
+            enable_idempotence=True,
+            allow_auto_create_topics=False,
+            max_request_size=2 * 1024 * 1024,
+        )
+        try:
+            producer.send(
+                topics.REPLAYS.name(),
+                key=dead_letter_id.encode(),
+                value=codec.encode("DeadLettered", letter),
+                headers=envelope.caused(dead_letter_id, "DeadLettered", unit, dead_letter_id),
+            ).get()
+        finally:
+            producer.close()
+    except KafkaError as error:
+        raise ServiceUnavailable(
+            f"Kafka at {bootstrap} did not take the dead letter ({type(error).__name__}): "
+            "check CROSSREGION_KAFKA and try again; once too often does no harm."
+        ) from None

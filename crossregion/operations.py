@@ -1,0 +1,201 @@
+"""Commands of operators: topics, registry, dead letters, and what is wrong with an installation."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from consumers import database, dead_letters, registry
+from crossregion.runtime import RuntimeFault, postgres, topics
+from crossregion.runtime import kafka as embedded_kafka
+from crossregion.runtime.directory import write_private
+from crossregion.settings import settings
+from crossregion.stack import FLOWS, Addresses, Lags, addresses
+from producers.publisher import waiting
+from producers.spool import Spool, SpoolError
+from schemas import topics as contracts
+
+topics_app = typer.Typer(no_args_is_help=True, help="Kafka topics.")
+registry_app = typer.Typer(no_args_is_help=True, help="The provincial registry in PostgreSQL.")
+dead_letters_app = typer.Typer(
+    no_args_is_help=True, help="Events that cannot be used, kept until someone decides."
+)
+console = Console(soft_wrap=True)
+
+LetterId = Annotated[str, typer.Argument(metavar="ID", help="As `dead-letters list` shows it.")]
+
+
+def kafka_and_database() -> Addresses:
+    """From the settings; what they do not name is that of a running `crossregion up`.
+
+    Raises: RuntimeFault.
+    """
+    found = addresses(settings())
+    if found is None:
+        raise RuntimeFault(
+            "Set CROSSREGION_KAFKA (host:port) and CROSSREGION_DATABASE (postgresql://...), or "
+            "run `crossregion up` with the same CROSSREGION_DATA."
+        )
+    return found
+
+
+@topics_app.command("apply")
+def topics_apply(
+    replication: Annotated[int, typer.Option(help="Copies of each partition.", min=1)] = 1,
+) -> None:
+    """Create the topics that are missing on CROSSREGION_KAFKA; others are left as they are."""
+    bootstrap = settings().kafka
+    if bootstrap is None:
+        raise RuntimeFault("Set CROSSREGION_KAFKA to the broker's address, host:port.")
+    created = topics.apply(bootstrap, replication)
+    console.print(f"{len(created)} topics created.")
+
+
+@registry_app.command("migrate")
+def registry_migrate() -> None:
+    """Bring CROSSREGION_DATABASE to this version's tables; what is done already is left alone."""
+    done = database.migrate(settings().database)
+    console.print(f"{len(done)} migrations run.")
+
+
+@registry_app.command("rebuild")
+def registry_rebuild(
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask whether the registry may be dropped.")
+    ] = False,
+) -> None:
+    """Drop the registry and have it read again from the topics; no notice is sent again.
+
+    Stop every registry worker first and start them again afterwards.
+    """
+    where = kafka_and_database()
+    if not yes:
+        typer.confirm("Drop the registry and rebuild it from the topics?", abort=True)
+    registry.rebuild(where.kafka, where.database)
+    console.print("The registry is empty: start its workers, and they fill it from the topics.")
+
+
+@dead_letters_app.command("list")
+def dead_letters_list() -> None:
+    """Show every dead letter: where it came from, why, and what was done with it."""
+    table = Table()
+    for column in ("id", "topic", "partition", "offset", "reason", "detail", "outcome"):
+        table.add_column(column, no_wrap=column == "id")
+    rows = dead_letters.listed(kafka_and_database().database)
+    for row in rows:
+        table.add_row(*(str(value if value is not None else "") for value in row.values()))
+    console.print(table)
+    console.print(f"{len(rows)} dead letters.")
+
+
+@dead_letters_app.command("show")
+def dead_letters_show(
+    letter_id: LetterId,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Write the event's bytes here, mode 0600: they may hold names."),
+    ] = None,
+) -> None:
+    """Show one dead letter; its bytes only into a file."""
+    letter = dead_letters.find(kafka_and_database().database, letter_id)
+    for name in ("dead_letter_id", "topic", "partition", "offset", "reason", "detail"):
+        console.print(f"{name}: {letter[name]}", markup=False)
+    console.print(f"bytes: {len(letter['value'] or b'')}")
+    if save is not None:
+        write_private(save, letter["value"] or b"")
+        console.print(f"written to {save}")
+
+
+@dead_letters_app.command("replay")
+def dead_letters_replay(letter_id: LetterId) -> None:
+    """Put a dead letter back, once its cause is mended; intake judges it anew."""
+    where = kafka_and_database()
+    dead_letters.replay(where.kafka, where.database, letter_id)
+    console.print(f"{letter_id} is on its way to intake again.")
+
+
+@dead_letters_app.command("discard")
+def dead_letters_discard(letter_id: LetterId) -> None:
+    """Note that a dead letter will not be used; its bytes are kept."""
+    where = kafka_and_database()
+    dead_letters.discard(where.kafka, where.database, letter_id)
+    console.print(f"{letter_id} is discarded.")
+
+
+def doctor() -> None:
+    """Check this installation part by part, and say what to do about what is wrong.
+
+    Exit status 1 if anything is.
+    """
+    wrong = 0
+    for name, check in CHECKS.items():
+        try:
+            for line in check():
+                console.print(f"[green]ok[/]     {name:<11} {line}", highlight=False)
+        except (RuntimeFault, SpoolError) as fault:
+            wrong += 1
+            console.print(f"[red]wrong[/]  {name:<11} ", end="")
+            console.print(str(fault), markup=False, highlight=False)
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _python() -> Iterator[str]:
+    yield f"Python {sys.version.split()[0]}"
+
+
+def _embedded() -> Iterator[str]:
+    chosen = settings()
+    if chosen.kafka is None:
+        jars = embedded_kafka.class_path().count(":") + 1
+        yield f"Apache Kafka {embedded_kafka.KAFKA_VERSION}: {jars} jars"
+    if chosen.database is None:
+        yield f"PostgreSQL {postgres.POSTGRES_MAJOR}: {postgres.binaries()}"
+
+
+def _kafka() -> Iterator[str]:
+    where = kafka_and_database()
+    missing = topics.missing(where.kafka)
+    if missing:
+        raise RuntimeFault(
+            f"{len(missing)} topics are missing ({missing[0]}, ...): `crossregion topics apply`."
+        )
+    yield f"{where.kafka}: every topic is there"
+    lags = Lags(where.kafka)
+    try:
+        for flow in FLOWS:
+            yield f"{flow.group}: {lags.lag(flow)} records to go"
+    finally:
+        lags.close()
+
+
+def _database() -> Iterator[str]:
+    missing = database.missing(kafka_and_database().database)
+    if missing:
+        numbers = ", ".join(map(str, missing))
+        raise RuntimeFault(f"Migrations missing: {numbers}: `crossregion registry migrate`.")
+    yield f"at migration {max(database.migrations())}"
+
+
+def _spools() -> Iterator[str]:
+    directory = settings().data / "spool"
+    for unit in contracts.UNITS:
+        path = directory / f"{unit}.sqlite"
+        if path.exists():
+            with Spool(path, unit) as spool:
+                yield f"{unit}: {waiting(spool)} events to send"
+
+
+CHECKS: dict[str, Callable[[], Iterator[str]]] = {
+    "python": _python,
+    "embedded": _embedded,
+    "kafka": _kafka,
+    "database": _database,
+    "spools": _spools,
+}
