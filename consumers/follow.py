@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kafka import KafkaConsumer
+from kafka import ConsumerRebalanceListener, KafkaConsumer
 
 from crossregion.runtime import ServiceUnavailable
 
 
-def subscribe(consumer: KafkaConsumer, names: Sequence[str]) -> None:
+def subscribe(
+    consumer: KafkaConsumer,
+    names: Sequence[str],
+    listener: ConsumerRebalanceListener | None = None,
+) -> None:
     """Subscribe once the broker has told which partitions there are.
 
     kafka-python 3.0.12 as leader of a group assigns nothing of a topic that it has no metadata of
@@ -21,4 +25,4 @@ def subscribe(consumer: KafkaConsumer, names: Sequence[str]) -> None:
             raise ServiceUnavailable(
                 f"The topic {name} is missing: run `crossregion topics apply`."
             )
-    consumer.subscribe(list(names))
+    consumer.subscribe(list(names), listener=listener)

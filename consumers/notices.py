@@ -17,10 +17,16 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 import structlog
-from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka import (
+    ConsumerRebalanceListener,
+    KafkaConsumer,
+    KafkaProducer,
+    OffsetAndMetadata,
+    TopicPartition,
+)
 
 from consumers import follow
-from crossregion import logs, metrics
+from crossregion import alarm, logs, metrics
 from crossregion.domain import notices
 from crossregion.domain.records import (
     BoundaryFlagged,
@@ -39,9 +45,21 @@ INPUTS = (
     topics.BOUNDARY_FLAGS.name(),
     topics.MATCH_PROPOSALS.name(),
 )
+TOLD = topics.NOTICES.names()
+EVENTS = frozenset(
+    {
+        *topics.RECORD_REMARKS.schemas,
+        *topics.BOUNDARY_FLAGS.schemas,
+        *topics.MATCH_PROPOSALS.schemas,
+        *topics.NOTICES.schemas,
+    }
+)
 SETTLING_SECONDS = 0.5
 LONGEST_SETTLING_SECONDS = 5.0
 POLL_MS = 100
+JOINING_POLL_MS = 1_000
+SESSION_MS = 10_000
+TELLER = TopicPartition(topics.BOUNDARY_FLAGS.name(), 0)
 
 Source = tuple[str, ...]
 Version = tuple[int, str]
@@ -159,6 +177,22 @@ class Noticeboard:
         return found
 
 
+class _Post(ConsumerRebalanceListener):  # type: ignore[misc, unused-ignore]
+    """Whether Kafka has given this worker the post; None while the workers join anew.
+
+    The consumer's own assignment still names what it had until the others have it.
+    """
+
+    def __init__(self) -> None:
+        self.held: bool | None = None
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        self.held = None
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self.held = TELLER in set(assigned)
+
+
 class Teller:
     """Reads the log, and sends what is due while Kafka says that this worker is the one."""
 
@@ -181,7 +215,9 @@ class Teller:
             group_id=f"{GROUP}-teller",
             group_instance_id=f"notices-{worker}",
             client_id=f"notices-post-{worker}",
+            session_timeout_ms=SESSION_MS,
         )
+        self._held = _Post()
         self._producer = KafkaProducer(
             bootstrap_servers=bootstrap,
             security_protocol="PLAINTEXT",
@@ -197,15 +233,9 @@ class Teller:
 
     def run(self, stop: threading.Event, health: metrics.Health) -> None:
         """Follow the log until told to stop."""
-        self._log.assign(
-            [
-                TopicPartition(topic, partition)
-                for topic in (*INPUTS, *topics.NOTICES.names())
-                for partition in sorted(self._log.partitions_for_topic(topic) or ())
-            ]
-        )
+        self._log.assign([place for topic in (*INPUTS, *TOLD) for place in self._places(topic)])
         self._log.seek_to_beginning()
-        follow.subscribe(self._post, [topics.BOUNDARY_FLAGS.name()])
+        follow.subscribe(self._post, [TELLER.topic], self._held)
         while not stop.is_set():
             self._read()
             if self._is_the_one() and self._settled():
@@ -215,12 +245,22 @@ class Teller:
         self._post.close()
         self._producer.close()
 
+    def _places(self, topic: str) -> list[TopicPartition]:
+        partitions = self._log.partitions_for_topic(topic)
+        if not partitions:
+            raise RuntimeFault(f"Kafka has no topic {topic}: run crossregion topics apply.")
+        return [TopicPartition(topic, partition) for partition in sorted(partitions)]
+
     def _read(self) -> None:
         fetched = self._log.poll(timeout_ms=POLL_MS)
         before = self._board.unsettled
         for records in fetched.values():
             for record in records:
-                self._board.take(*codec.decode(record.value), record.timestamp / 1000)
+                try:
+                    event, content = codec.decode(record.value, EVENTS)
+                    self._board.take(event, content, record.timestamp / 1000)
+                except Exception as error:  # noqa: BLE001 (this record's fault: an alarm)
+                    alarm.unusable(record.topic, record.partition, record.offset, error)
         if self._board.unsettled and fetched:
             self._changed = time.monotonic()
             if not before:
@@ -228,9 +268,10 @@ class Teller:
 
     def _is_the_one(self) -> bool:
         """Whether this worker tells; one that takes over first reads the log to its end."""
-        for mine in self._post.poll(timeout_ms=0 if self._telling else POLL_MS):
+        joining = self._held.held is None
+        for mine in self._post.poll(timeout_ms=JOINING_POLL_MS if joining else POLL_MS):
             self._post.pause(mine)
-        telling = TopicPartition(topics.BOUNDARY_FLAGS.name(), 0) in self._post.assignment()
+        telling = bool(self._held.held)
         if telling and not self._telling:
             ends = self._log.end_offsets(list(self._log.assignment()))
             while any(self._log.position(where) < end for where, end in ends.items()):

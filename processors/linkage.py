@@ -13,11 +13,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import structlog
+from aiokafka.structs import ConsumerRecord
 
-from crossregion import metrics
+from crossregion import alarm, metrics
 from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import Model, load
 from crossregion.domain.records import PairWeighed, PersonsListed
+from crossregion.runtime import RuntimeFault
 from processors import rebuild
 from processors.outputs import Outputs, partition_of
 from schemas import codec, envelope, topics
@@ -46,18 +48,30 @@ class Partitions:
             until = await rebuild.committed(bootstrap, group, topic, self._indexes)
             for partition in until:
                 until[partition] = max(until[partition], self._handled.get(partition, 0))
+            for partition, end in (await rebuild.ends(bootstrap, topic, self._indexes)).items():
+                if end < until[partition]:
+                    raise RuntimeFault(
+                        f"{topic} ends before what {group} has done of it: the topic was made "
+                        "anew. Reset the group's offsets, and all is weighed again."
+                    )
             count = 0
             async for found in rebuild.read_again(bootstrap, topic, until):
                 for number, record in enumerate(found):
                     if number % SLICE_RECORDS == 0:
                         await asyncio.sleep(0)
-                    index = self._indexes[record.partition]
-                    if record.value is None:
-                        index.forget(*_identified(record.key))
-                    else:
-                        index.restore(_listed(record.value))
+                    self._restore(record)
                 count += len(found)
             log.info("Index rebuilt", partitions=sorted(self._indexes), records=count)
+
+    def _restore(self, record: ConsumerRecord) -> None:
+        index = self._indexes[record.partition]
+        try:
+            if record.value is None:
+                index.forget(*_identified(record.key))
+            else:
+                index.restore(_listed(record.value))
+        except Exception as error:  # noqa: BLE001 (this record's fault: an alarm, and on)
+            alarm.unusable(record.topic, record.partition, record.offset, error)
 
     async def handle(self, events: Sequence[Any], outputs: Outputs) -> None:
         """Weigh every pair that the events touch."""
@@ -69,13 +83,17 @@ class Partitions:
                 index = self._indexes.get(message.partition)
                 if index is None:
                     continue
-                if message.value is None:
-                    pairs = index.remove(*_identified(message.key))
-                else:
-                    pairs = index.put(_listed(message.value))
-                say(pairs, outputs)
+                try:
+                    if message.value is None:
+                        pairs = index.remove(*_identified(message.key))
+                    else:
+                        pairs = index.put(_listed(message.value))
+                    say(pairs, outputs)
+                    outcome = "listed" if message.value else "erased"
+                except Exception as error:  # noqa: BLE001 (this record's fault: an alarm, and on)
+                    place = (message.topic, message.partition, message.offset)
+                    outcome = alarm.unusable(*place, error)
                 self._handled[message.partition] = message.offset + 1
-                outcome = "listed" if message.value else "erased"
                 metrics.EVENTS.labels("linkage", "PersonsListed", outcome).inc()
             metrics.EVENTS.labels("linkage", "PairWeighed", "said").inc(len(outputs))
 
@@ -107,7 +125,7 @@ def say(pairs: Iterable[PairWeighed], outputs: Outputs) -> None:
 
 
 def _listed(value: bytes) -> PersonsListed:
-    _, record = codec.decode(value)
+    _, record = codec.decode(value, topics.LINKAGE_RECORDS.schemas)
     return cast(PersonsListed, record)
 
 

@@ -16,13 +16,14 @@ from typing import Any, cast
 
 import structlog
 
-from crossregion import metrics
+from crossregion import alarm, metrics
 from crossregion.domain.linkage.decide import decide
 from crossregion.domain.linkage.model import Model, load
 from crossregion.domain.records import MatchProposed, MatchWithdrawn, PairWeighed
 from processors import rebuild
 from processors.outputs import Outputs, partition_of
 from schemas import codec, envelope, topics
+from schemas.codec import Undecodable
 
 BATCH_EVENTS = 20_000
 SETTLING_SECONDS = 0.5
@@ -52,49 +53,56 @@ class Rescues:
         self._pairs: dict[Rescue, dict[Victim, PairWeighed]] = defaultdict(dict)
         self._said: dict[Rescue, dict[str, Said]] = defaultdict(dict)
         self._partitions: frozenset[int] = frozenset()
-        self._handled: dict[int, int] = {}
+        self._unsettled: dict[Rescue, None] = {}
         self._lock = asyncio.Lock()
 
     async def rebuild(self, bootstrap: str, group: str, partitions: Iterable[int]) -> Outputs:
-        """Throw everything away and read both logs: pairs to what is done, proposals to the end.
+        """Throw everything away and read both logs to their ends.
 
-        Returns: the difference between the two, still to be sent.
+        Returns: the difference between the two, still to be sent; none while pairs are not done
+        yet, for those come again, and the difference with them once they have settled.
         """
         async with self._lock:
             self._pairs.clear()
             self._said.clear()
             self._partitions = frozenset(partitions)
             pairs, said = topics.PAIR_WEIGHTS.name(), topics.MATCH_PROPOSALS.name()
-            until = await rebuild.committed(bootstrap, group, pairs, self._partitions)
-            for partition in until:
-                until[partition] = max(until[partition], self._handled.get(partition, 0))
+            done = await rebuild.committed(bootstrap, group, pairs, self._partitions)
+            until = await rebuild.ends(bootstrap, pairs, self._partitions)
             async for found in rebuild.read_again(bootstrap, pairs, until):
                 for record in found:
-                    self._weighed(record.value)
-            until = await rebuild.ends(bootstrap, said, self._partitions)
-            async for found in rebuild.read_again(bootstrap, said, until):
+                    self._weighed(record)
+            ends = await rebuild.ends(bootstrap, said, self._partitions)
+            async for found in rebuild.read_again(bootstrap, said, ends):
                 for record in found:
-                    self._heard(record.value)
+                    self._heard(record)
             log.info("Rescues rebuilt", partitions=sorted(self._partitions), n=len(self._pairs))
             outputs = Outputs()
-            await self._difference(list(self._pairs), outputs)
+            self._unsettled = dict.fromkeys(self._pairs)
+            if all(done[partition] >= end for partition, end in until.items()):
+                await self._difference(outputs)
             return outputs
 
     async def handle(self, events: Sequence[Any], outputs: Outputs) -> None:
         """Take in pairs and add what changes for the rescues they touch."""
         async with self._lock:
-            touched: dict[Rescue, None] = {}
             for event in events:
                 message = event.message
                 if message.partition in self._partitions:
-                    touched[self._weighed(message.value)] = None
-                    self._handled[message.partition] = message.offset + 1
+                    rescue = self._weighed(message)
+                    if rescue is not None:
+                        self._unsettled[rescue] = None
             metrics.EVENTS.labels("proposals", "PairWeighed", "weighed").inc(len(events))
-            await self._difference(touched, outputs)
+            await self._difference(outputs)
 
-    def _weighed(self, value: bytes) -> Rescue:
-        _, record = codec.decode(value)
-        pair = cast(PairWeighed, record)
+    def _weighed(self, record: Any) -> Rescue | None:
+        """Take in a pair; returns its rescue, None for a record that is no pair."""
+        try:
+            _, found = codec.decode(record.value, topics.PAIR_WEIGHTS.schemas)
+        except Undecodable as error:
+            alarm.unusable(record.topic, record.partition, record.offset, error)
+            return None
+        pair = cast(PairWeighed, found)
         rescue = (pair["rescue_unit"], pair["rescue_id"])
         victim = (pair["case_unit"], pair["case_id"], pair["victim_id"])
         known = self._pairs[rescue].get(victim)
@@ -106,15 +114,20 @@ class Rescues:
             self._pairs[rescue][victim] = pair
         return rescue
 
-    def _heard(self, value: bytes) -> None:
-        event, record = codec.decode(value)
-        proposed = cast(MatchProposed, record) if event == "MatchProposed" else None
-        said = self._said[record["rescue_unit"], record["rescue_id"]]
-        known = said.get(record["proposal_id"])
-        if known is None or known.revision < record["revision"]:
-            said[record["proposal_id"]] = Said(record["revision"], proposed)
+    def _heard(self, record: Any) -> None:
+        try:
+            event, found = codec.decode(record.value, topics.MATCH_PROPOSALS.schemas)
+        except Undecodable as error:
+            alarm.unusable(record.topic, record.partition, record.offset, error)
+            return
+        proposed = cast(MatchProposed, found) if event == "MatchProposed" else None
+        said = self._said[found["rescue_unit"], found["rescue_id"]]
+        known = said.get(found["proposal_id"])
+        if known is None or known.revision < found["revision"]:
+            said[found["proposal_id"]] = Said(found["revision"], proposed)
 
-    async def _difference(self, rescues: Iterable[Rescue], outputs: Outputs) -> None:
+    async def _difference(self, outputs: Outputs) -> None:
+        rescues, self._unsettled = self._unsettled, {}
         for number, rescue in enumerate(rescues):
             if number % SLICE_RESCUES == 0:
                 await asyncio.sleep(0)

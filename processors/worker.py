@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
@@ -88,8 +89,8 @@ async def each_batch(
 ) -> None:
     """Hand over batches of events. An error ends the process before an offset is committed.
 
-    An agent that raises has its events acknowledged by Faust (faults.md, F3), so nothing may
-    leave this loop.
+    An agent that raises, or is cancelled at work, has its events acknowledged by Faust (faults.md,
+    F3), so nothing may leave this loop.
     """
     try:
         batches: AsyncIterator[Sequence[Any]] = stream.take_events(size, within=within)
@@ -100,6 +101,10 @@ async def each_batch(
             _busy.discard(process)
             metrics.OLDEST_UNHANDLED.labels(process).set(0)
             health.beat()
+    except asyncio.CancelledError as error:
+        if process in _busy:
+            end_process(error)
+        raise
     except Exception as error:  # noqa: BLE001 (nothing may leave: Faust would acknowledge)
         end_process(error)
 
@@ -114,9 +119,12 @@ async def or_end_process(step: Awaitable[None]) -> None:
 
 def end_process(error: BaseException) -> None:
     """End at once, nothing committed: whoever supervises starts the process again."""
-    log.error(
-        "Unknown error; the process ends", error=type(error).__name__, where=logs.where(error)
-    )
+    if isinstance(error, RuntimeFault):
+        log.error("The process ends", fault=str(error))
+    else:
+        log.error(
+            "Unknown error; the process ends", error=type(error).__name__, where=logs.where(error)
+        )
     sys.stderr.flush()
     os._exit(EXIT_UNKNOWN_ERROR)
 

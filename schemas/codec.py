@@ -6,7 +6,7 @@ import functools
 import io
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import resources
 from typing import Any
 
@@ -18,6 +18,8 @@ MARKER = b"\xc3\x01"
 HEADER_BYTES = len(MARKER) + 8
 MAX_EVENT_BYTES = 900_000
 """Below the broker's 1 MiB, so that a record with its headers still fits."""
+MAX_LETTER_BYTES = 2_000_000
+"""A dead letter holds a whole record as the broker gave it, so it may be larger."""
 
 
 class Undecodable(Exception):
@@ -94,16 +96,16 @@ def encode(event: str, record: Mapping[str, Any]) -> bytes:
     return out.getvalue()
 
 
-def decode(value: bytes | None) -> tuple[str, dict[str, Any]]:
+def decode(
+    value: bytes | None, expected: Collection[str] | None = None
+) -> tuple[str, dict[str, Any]]:
     """The event's name and its record in the newest schema's shape.
 
     Raises: Undecodable with reason ``no-value``, ``too-large``, ``not-single-object``,
-    ``unknown-schema``, ``torn`` or ``trailing-bytes``.
+    ``unknown-schema``, ``torn``, ``trailing-bytes``, or ``wrong-event`` for one not expected.
     """
     if not value:
         raise Undecodable("no-value", "the event has no bytes")
-    if len(value) > MAX_EVENT_BYTES:
-        raise Undecodable("too-large", f"more than {MAX_EVENT_BYTES} bytes")
     if value[:2] != MARKER or len(value) < HEADER_BYTES:
         raise Undecodable("not-single-object", "does not begin with C3 01 and a fingerprint")
     (number,) = struct.unpack_from("<Q", value, 2)
@@ -111,6 +113,11 @@ def decode(value: bytes | None) -> tuple[str, dict[str, Any]]:
     if found is None:
         raise Undecodable("unknown-schema", f"fingerprint {number:016x} is not in schemas/avro")
     event, writer = found
+    limit = MAX_LETTER_BYTES if event == "DeadLettered" else MAX_EVENT_BYTES
+    if len(value) > limit:
+        raise Undecodable("too-large", f"more than {limit} bytes")
+    if expected is not None and event not in expected:
+        raise Undecodable("wrong-event", f"{event} does not belong here")
     body = io.BytesIO(value)
     body.seek(HEADER_BYTES)
     try:
