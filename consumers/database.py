@@ -30,11 +30,19 @@ log = structlog.get_logger()
 
 
 class DatabaseUnavailable(RuntimeFault):
-    """Nobody answers at the address, or not to this role."""
+    """Nobody answers at the address; waiting can help."""
+
+
+class DatabaseRefused(RuntimeFault):
+    """The server answers, but not to this role or not for this database."""
 
 
 class DatabaseTooNew(RuntimeFault):
     """A newer version of crossregion has migrated this database."""
+
+
+class DatabaseOutdated(RuntimeFault):
+    """The database lacks migrations that this version needs."""
 
 
 @functools.cache
@@ -48,25 +56,30 @@ def query(name: str) -> LiteralString:
 def connect(dsn: str | None) -> Connection:
     """A connection, in transactions of its own making.
 
-    Raises: DatabaseUnavailable, with one line that says what to do and no password.
+    Raises: DatabaseUnavailable or DatabaseRefused, with one line that says what to do and no
+    password.
     """
     if not dsn:
-        raise DatabaseUnavailable("Set CROSSREGION_DATABASE to PostgreSQL's connection string.")
+        raise DatabaseRefused("Set CROSSREGION_DATABASE to PostgreSQL's connection string.")
     try:
         return psycopg.connect(dsn, connect_timeout=10, application_name="crossregion")
     except psycopg.OperationalError as error:
-        why = "the password or role is wrong" if _refused(error) else "nothing answers there"
+        text = str(error)
+        if "authentication" in text or 'FATAL:  role "' in text or "password supplied" in text:
+            raise DatabaseRefused(
+                "PostgreSQL refuses the role or its password: correct CROSSREGION_DATABASE."
+            ) from None
+        if 'FATAL:  database "' in text:
+            raise DatabaseRefused(
+                "PostgreSQL has no such database: create it or correct CROSSREGION_DATABASE."
+            ) from None
         raise DatabaseUnavailable(
-            f"PostgreSQL cannot be used ({why}): check CROSSREGION_DATABASE and the server."
+            "PostgreSQL does not answer: check CROSSREGION_DATABASE and that the server runs."
         ) from None
     except psycopg.ProgrammingError:
-        raise DatabaseUnavailable(
+        raise DatabaseRefused(
             "CROSSREGION_DATABASE is no connection string: write postgresql://role@host:port/name."
         ) from None
-
-
-def _refused(error: psycopg.OperationalError) -> bool:
-    return "authentication" in str(error) or "role" in str(error) or "password" in str(error)
 
 
 def migrations() -> dict[int, LiteralString]:
@@ -78,38 +91,46 @@ def migrations() -> dict[int, LiteralString]:
 def migrate(dsn: str | None) -> list[int]:
     """Run the migrations that are missing, each in a transaction; returns their numbers.
 
-    Raises: DatabaseUnavailable, DatabaseTooNew.
+    Raises: DatabaseUnavailable, DatabaseRefused, DatabaseTooNew.
     """
     with connect(dsn) as connection:
         return _migrate(connection)
 
 
-def missing(dsn: str | None) -> list[int]:
-    """The numbers of the migrations that have not run.
+def require_current(dsn: str | None) -> None:
+    """Check that the database is of this version, for a worker that may not migrate it.
 
-    Raises: DatabaseUnavailable, DatabaseTooNew.
+    Raises: DatabaseUnavailable, DatabaseRefused, DatabaseTooNew, DatabaseOutdated.
     """
-    with connect(dsn) as connection, connection.transaction(force_rollback=True):
-        return _migrate(connection)
+    with connect(dsn) as connection:
+        there = connection.execute("SELECT to_regclass('public.crossregion_migration')").fetchone()
+        if there == (None,) or _missing(connection):
+            raise DatabaseOutdated(
+                "The database is not of this version yet: run crossregion registry migrate."
+            )
+
+
+def _missing(connection: Connection) -> list[int]:
+    rows = connection.execute("SELECT number FROM public.crossregion_migration")
+    done = {number for (number,) in rows}
+    known = migrations().keys()
+    if done - known:
+        raise DatabaseTooNew(
+            f"The database is at migration {max(done)}, this version knows {max(known)}: "
+            "install the newer version of crossregion."
+        )
+    return sorted(known - done)
 
 
 def _migrate(connection: Connection) -> list[int]:
-    known = migrations()
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
         connection.execute(
             "CREATE TABLE IF NOT EXISTS public.crossregion_migration (number integer PRIMARY KEY)"
         )
-        rows = connection.execute("SELECT number FROM public.crossregion_migration")
-        done = {number for (number,) in rows}
-        if done - known.keys():
-            raise DatabaseTooNew(
-                f"The database is at migration {max(done)}, this version knows {max(known)}: "
-                "install the newer version of crossregion."
-            )
-        missing = sorted(known.keys() - done)
+        missing = _missing(connection)
         for number in missing:
-            connection.execute(known[number])
+            connection.execute(migrations()[number])
             connection.execute("INSERT INTO public.crossregion_migration VALUES (%s)", [number])
         return missing
 

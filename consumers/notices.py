@@ -35,7 +35,7 @@ from crossregion.domain.records import (
     NoticeWithdrawn,
     RecordRemarked,
 )
-from crossregion.runtime import RuntimeFault
+from crossregion.runtime import RuntimeFault, kafka_at, run_process
 from crossregion.settings import settings
 from schemas import codec, envelope, topics
 
@@ -322,16 +322,15 @@ def main() -> None:
     """Run one notices worker."""
     logs.configure()
     chosen = settings()
-    if chosen.kafka is None:
-        raise RuntimeFault("Set CROSSREGION_KAFKA to the broker's address, host:port.")
+    kafka = kafka_at(chosen.kafka)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     health = metrics.Health()
     port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
     log.info("Metrics", process="notices", port=port)
-    Teller(chosen.kafka, chosen.worker).run(stop, health)
+    Teller(kafka, chosen.worker).run(stop, health)
 
 
 if __name__ == "__main__":
-    main()
+    run_process(main)

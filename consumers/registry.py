@@ -23,13 +23,15 @@ import structlog
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import CommitFailedError, RebalanceInProgressError
 
 from consumers import database, follow
 from consumers.database import Connection, Database
-from crossregion import logs, metrics
-from crossregion.domain import judgement
+from crossregion import alarm, logs, metrics
+from crossregion.domain import judgement, records
 from crossregion.domain.judgement import Judgement, Refused
-from crossregion.runtime import RuntimeFault
+from crossregion.domain.records import DeadLettered
+from crossregion.runtime import RuntimeFault, kafka_at, run_process
 from crossregion.settings import settings
 from schemas import codec, topics
 from schemas.codec import Undecodable
@@ -46,6 +48,10 @@ TOPICS = (
 BATCH_RECORDS = 2_000
 POLL_MS = 200
 DISCARDED, REPLAYED = "discarded", "replayed"
+OURS = {
+    topic.name(): topic.schemas
+    for topic in (topics.BOUNDARY_FLAGS, topics.MATCH_PROPOSALS, topics.DEAD_LETTERS)
+}
 KINDS = {"cases": "case", "rescues": "rescue"}
 
 Row = dict[str, Any]
@@ -92,7 +98,10 @@ class Batch:
             return outcome
         if topic == topics.REPLAYS.name():
             return self._take_replay(value)
-        event, record = codec.decode(value)
+        try:
+            event, record = codec.decode(value, OURS[topic])
+        except Undecodable as error:
+            return self._set_aside(topic, partition, offset, value, error)
         match event:
             case "BoundaryFlagged":
                 self.flags.append(record)
@@ -102,6 +111,24 @@ class Batch:
                 self._add_dead_letter(record, value or b"")
         return "stored"
 
+    def _set_aside(
+        self, topic: str, partition: int, offset: int, value: bytes | None, error: Undecodable
+    ) -> str:
+        """List what stands on a topic of our own and cannot be used; intake never sees it."""
+        letter: DeadLettered = {
+            "dead_letter_id": records.dead_letter_id(topic, partition, offset),
+            "topic": topic,
+            "partition": partition,
+            "offset": offset,
+            "reason": error.reason,
+            "detail": error.detail,
+            "key": None,
+            "value": value,
+            "headers": {},
+        }
+        self._add_dead_letter(letter, codec.encode("DeadLettered", letter))
+        return alarm.unusable(topic, partition, offset, error)
+
     def _take_replay(self, value: bytes | None) -> str:
         try:
             event, letter = codec.decode(value)
@@ -109,14 +136,15 @@ class Batch:
             return "refused"
         if event != "DeadLettered" or letter["topic"] not in INTAKE:
             return "refused"
+        letter_id = records.dead_letter_id(*(letter[n] for n in ("topic", "partition", "offset")))
         if letter["reason"] == DISCARDED:
-            self.settled[letter["dead_letter_id"]] = DISCARDED
+            self.settled.setdefault(letter_id, DISCARDED)
             return DISCARDED
         judged = _judge(letter["topic"], letter["value"], letter["headers"])
         if judged is None:
             return "refused"
         self._add_record(judged, letter["value"])
-        self.settled[letter["dead_letter_id"]] = REPLAYED
+        self.settled[letter_id] = REPLAYED
         return REPLAYED
 
     def _add_record(self, judged: Judgement, value: bytes | None) -> None:
@@ -156,7 +184,7 @@ class Batch:
         if known is None or known["revision"] < record["revision"]:
             self.proposals[record["proposal_id"]] = {**record, "open": event == "MatchProposed"}
 
-    def _add_dead_letter(self, letter: Row, value: bytes) -> None:
+    def _add_dead_letter(self, letter: Mapping[str, Any], value: bytes) -> None:
         names = ("dead_letter_id", "topic", "partition", "offset", "reason", "detail")
         self.dead_letters.append(
             {
@@ -254,11 +282,11 @@ class Registry:
         self._database.close()
 
     def _handle(self, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
-        records = [record for found in fetched.values() for record in found]
+        handled = [record for found in fetched.values() for record in found]
         oldest = metrics.OLDEST_UNHANDLED.labels("registry")
-        oldest.set(min(record.timestamp for record in records) / 1000)
+        oldest.set(min(record.timestamp for record in handled) / 1000)
         batch = Batch()
-        for record in records:
+        for record in handled:
             headers = {key: value or b"" for key, value in record.headers}
             outcome = batch.take(
                 record.topic, record.partition, record.offset, record.value, headers
@@ -266,14 +294,17 @@ class Registry:
             kind = record.topic.partition(".")[0]
             metrics.EVENTS.labels("registry", kind, outcome).inc()
         self._database.transact(batch.write)
-        self._consumer.commit(
-            {
-                where: OffsetAndMetadata(found[-1].offset + 1, "", -1)
-                for where, found in fetched.items()
-            }
-        )
+        try:
+            self._consumer.commit(
+                {
+                    where: OffsetAndMetadata(found[-1].offset + 1, "", -1)
+                    for where, found in fetched.items()
+                }
+            )
+        except (CommitFailedError, RebalanceInProgressError):
+            log.warning("The partitions are another worker's now, which stores them again")
         now = time.time()
-        for record in records:
+        for record in handled:
             if record.topic in INTAKE:
                 unit = topics.unit_of_topic(record.topic)
                 seconds = max(0.0, now - record.timestamp / 1000)
@@ -372,16 +403,16 @@ def main() -> None:
     """Run one registry worker."""
     logs.configure()
     chosen = settings()
-    if chosen.kafka is None:
-        raise RuntimeFault("Set CROSSREGION_KAFKA to the broker's address, host:port.")
+    kafka = kafka_at(chosen.kafka)
+    database.require_current(chosen.database)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     health = metrics.Health()
     port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
     log.info("Metrics", process="registry", port=port)
-    Registry(chosen.kafka, chosen.database, chosen.worker).run(stop, health)
+    Registry(kafka, chosen.database, chosen.worker).run(stop, health)
 
 
 if __name__ == "__main__":
-    main()
+    run_process(main)

@@ -176,10 +176,7 @@ def _kafka() -> Iterator[str]:
 
 
 def _database() -> Iterator[str]:
-    missing = database.missing(kafka_and_database().database)
-    if missing:
-        numbers = ", ".join(map(str, missing))
-        raise RuntimeFault(f"Migrations missing: {numbers}: `crossregion registry migrate`.")
+    database.require_current(kafka_and_database().database)
     yield f"at migration {max(database.migrations())}"
 
 

@@ -6,7 +6,6 @@ cases.<unit>, rescues.<unit>, replays  ->  boundary-flags, record-remarks, linka
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from crossregion import logs, metrics
 from crossregion.domain import judgement, records
 from crossregion.domain.judgement import Judgement, Refused
 from crossregion.domain.records import DeadLettered
+from crossregion.runtime import run_process
 from processors.outputs import Outputs, partition_of
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
@@ -116,7 +116,7 @@ def _headers(judged: Judgement, event: str) -> Sequence[tuple[str, bytes]]:
 def _dead_letter(origin: Incoming, reason: str, detail: str, outputs: Outputs) -> None:
     place = f"{origin.topic}\n{origin.partition}\n{origin.offset}"
     letter: DeadLettered = {
-        "dead_letter_id": str(uuid.uuid5(records.NAMESPACE, f"dead-letter\n{place}")),
+        "dead_letter_id": records.dead_letter_id(origin.topic, origin.partition, origin.offset),
         "topic": origin.topic,
         "partition": origin.partition,
         "offset": origin.offset,
@@ -150,7 +150,7 @@ def main() -> None:
         outputs = Outputs()
         for event in events:
             message = event.message
-            headers = dict(message.headers or ())
+            headers = {key: value or b"" for key, value in message.headers or ()}
             outcome = take(
                 Incoming(
                     message.topic,
@@ -174,4 +174,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_process(main)

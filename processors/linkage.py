@@ -19,7 +19,7 @@ from crossregion import alarm, metrics
 from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import Model, load
 from crossregion.domain.records import PairWeighed, PersonsListed
-from crossregion.runtime import RuntimeFault
+from crossregion.runtime import RuntimeFault, run_process
 from processors import rebuild
 from processors.outputs import Outputs, partition_of
 from schemas import codec, envelope, topics
@@ -162,4 +162,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_process(main)

@@ -20,6 +20,7 @@ from crossregion import alarm, metrics
 from crossregion.domain.linkage.decide import decide
 from crossregion.domain.linkage.model import Model, load
 from crossregion.domain.records import MatchProposed, MatchWithdrawn, PairWeighed
+from crossregion.runtime import run_process
 from processors import rebuild
 from processors.outputs import Outputs, partition_of
 from schemas import codec, envelope, topics
@@ -212,4 +213,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_process(main)

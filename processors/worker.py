@@ -19,7 +19,7 @@ import structlog  # noqa: E402
 from aiokafka import AIOKafkaProducer  # noqa: E402
 
 from crossregion import logs, metrics  # noqa: E402
-from crossregion.runtime import RuntimeFault  # noqa: E402
+from crossregion.runtime import RuntimeFault, kafka_at  # noqa: E402
 from crossregion.settings import settings  # noqa: E402
 
 EXIT_UNKNOWN_ERROR = 70
@@ -32,14 +32,11 @@ _busy: set[str] = set()
 
 
 def bootstrap() -> str:
-    """The broker's address.
+    """The broker's address, once something listens there.
 
-    Raises: RuntimeFault when none is set.
+    Raises: ServiceUnavailable.
     """
-    address = settings().kafka
-    if address is None:
-        raise RuntimeFault("Set CROSSREGION_KAFKA to the broker's address, host:port.")
-    return address
+    return kafka_at(settings().kafka)
 
 
 def make_app(name: str) -> faust.App:

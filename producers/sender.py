@@ -15,7 +15,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from crossregion import logs, metrics
-from crossregion.runtime import RuntimeFault
+from crossregion.runtime import kafka_at, run_process
 from crossregion.settings import settings
 from producers import publisher
 from producers.spool import Spool
@@ -93,16 +93,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="sender", description=main.__doc__)
     parser.add_argument("--spools", type=Path, default=chosen.data / "spool")
     directory: Path = parser.parse_args().spools
-    if chosen.kafka is None:
-        raise RuntimeFault("Set CROSSREGION_KAFKA to the broker's address, host:port.")
+    kafka = kafka_at(chosen.kafka)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     health = metrics.Health()
     port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
     log.info("Metrics", process="sender", port=port)
-    Sender(directory, chosen.kafka).run(stop, health)
+    Sender(directory, kafka).run(stop, health)
 
 
 if __name__ == "__main__":
-    main()
+    run_process(main)

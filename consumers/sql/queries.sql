@@ -1,26 +1,6 @@
 -- name: add_sightings
--- A second record of one event, wherever it stands, is a duplicate.
-INSERT INTO registry.sighting (topic, partition, "offset", event_id, outcome)
-SELECT
-    seen.topic,
-    seen.partition,
-    seen."offset",
-    seen.event_id,
-    CASE
-        WHEN row_number() OVER (
-            PARTITION BY seen.event_id ORDER BY seen.topic, seen.partition, seen."offset"
-        ) > 1
-        OR EXISTS (
-            SELECT 1 FROM registry.sighting AS before
-            WHERE before.event_id = seen.event_id
-            AND (before.topic, before.partition, before."offset")
-            <> (seen.topic, seen.partition, seen."offset")
-        ) THEN 'duplicate'
-        ELSE seen.outcome
-    END
-FROM jsonb_to_recordset(%(rows)s::jsonb) AS seen (
-    topic text, partition integer, "offset" bigint, event_id text, outcome text
-)
+INSERT INTO registry.sighting
+SELECT * FROM jsonb_populate_recordset(NULL::registry.sighting, %(rows)s::jsonb)
 ON CONFLICT DO NOTHING;
 
 -- name: add_revisions
@@ -79,7 +59,8 @@ SET reason = excluded.reason, detail = excluded.detail, event = excluded.event;
 -- name: settle_dead_letter
 INSERT INTO registry.dead_letter_outcome
 VALUES (%(dead_letter_id)s, %(outcome)s)
-ON CONFLICT (dead_letter_id) DO UPDATE SET outcome = excluded.outcome;
+ON CONFLICT (dead_letter_id) DO UPDATE SET outcome = excluded.outcome
+WHERE dead_letter_outcome.outcome <> 'replayed';
 
 -- name: proposals_by_band
 SELECT band, count(*) FROM registry.proposal WHERE open GROUP BY band;
@@ -88,15 +69,28 @@ SELECT band, count(*) FROM registry.proposal WHERE open GROUP BY band;
 SELECT unit, kind, count(*) FROM registry.record_revision GROUP BY unit, kind;
 
 -- name: count_duplicates
-SELECT topic, count(*) FROM registry.sighting WHERE outcome = 'duplicate' GROUP BY topic;
+-- A second record of one event on a topic is a duplicate, whichever was read first.
+SELECT topic, count(*)
+FROM (
+    SELECT
+        topic,
+        row_number() OVER (PARTITION BY topic, event_id ORDER BY partition, "offset") AS nth
+    FROM registry.sighting
+) AS sighting
+WHERE nth > 1
+GROUP BY topic;
 
 -- name: count_dead_letters
--- Dead letters that were put back and accepted since are no longer counted.
-SELECT letter.topic, count(DISTINCT letter.event_id)
-FROM registry.dead_letter AS letter
-LEFT JOIN registry.dead_letter_outcome AS settled USING (dead_letter_id)
-WHERE settled.outcome IS DISTINCT FROM 'replayed'
-GROUP BY letter.topic;
+-- An event counts once; one that was put back and accepted since is no longer counted.
+SELECT topic, count(*)
+FROM (
+    SELECT letter.topic, letter.event_id
+    FROM registry.dead_letter AS letter
+    LEFT JOIN registry.dead_letter_outcome AS settled USING (dead_letter_id)
+    GROUP BY letter.topic, letter.event_id
+    HAVING bool_and(settled.outcome IS DISTINCT FROM 'replayed')
+) AS event
+GROUP BY topic;
 
 -- name: flags
 -- One row for each accepted revision of a case.

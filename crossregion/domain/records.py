@@ -222,6 +222,11 @@ def event_id(unit: str, record_id: str, revision: int, digest: str) -> str:
     return str(uuid.uuid5(NAMESPACE, f"{unit}\n{record_id}\n{revision}\n{digest}"))
 
 
+def dead_letter_id(topic: str, partition: int, offset: int) -> str:
+    """UUIDv5 of where the record stands that cannot be used."""
+    return str(uuid.uuid5(NAMESPACE, f"dead-letter\n{topic}\n{partition}\n{offset}"))
+
+
 def proposal_id(case_unit: str, victim_id: str, rescue_unit: str, rescue_id: str) -> str:
     """UUIDv5 of the two persons; ids are a unit's own, so the units belong to them."""
     parts = ("proposal", case_unit, victim_id, rescue_unit, rescue_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -27,3 +29,11 @@ class WorkerGaveUp(RuntimeFault):
         )
         self.name = name
         self.log = log
+
+
+def run_process(main: Callable[[], None]) -> None:
+    """Run a process; a known fault is one line on standard error and status 1."""
+    try:
+        main()
+    except RuntimeFault as fault:
+        sys.exit(str(fault))

@@ -7,7 +7,7 @@ CREATE TABLE registry.sighting (
     partition integer NOT NULL,
     "offset" bigint NOT NULL,
     event_id text NOT NULL,
-    outcome text NOT NULL CHECK (outcome IN ('accepted', 'refused', 'duplicate')),
+    outcome text NOT NULL CHECK (outcome IN ('accepted', 'refused')),
     PRIMARY KEY (topic, partition, "offset")
 );
 CREATE INDEX sighting_event ON registry.sighting (event_id);
