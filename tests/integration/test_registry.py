@@ -1,0 +1,201 @@
+"""The registry's content is a function of the records, not of their order or number."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consumers import database, registry
+from consumers.database import Database
+from consumers.registry import Batch
+from crossregion.domain import records
+from processors.intake import DISCARDED, Incoming, take
+from processors.outputs import Outputs
+from schemas import codec, topics
+
+Record = tuple[str, int, int, bytes | None, dict[str, bytes]]
+
+EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
+
+
+def example(event: str) -> dict[str, Any]:
+    text = (EXAMPLES / event / "1/example.json").read_text("utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+CASE, RESCUE = example("CaseRecorded"), example("RescueRecorded")
+UNIT = CASE["unit"]
+CASES, RESCUES = topics.CASES.name(UNIT), topics.RESCUES.name(RESCUE["unit"])
+STRANGER = topics.CASES.name("220300")
+LETTERS, REPLAYS = topics.DEAD_LETTERS.name(), topics.REPLAYS.name()
+
+
+def case(revision: int = 1, **changes: Any) -> bytes:
+    return codec.encode("CaseRecorded", {**CASE, "revision": revision, **changes})
+
+
+def claimed(revision: int = 1) -> dict[str, bytes]:
+    digest = records.content_digest({**CASE, "revision": revision})  # type: ignore[typeddict-item]
+    return {"ce_id": records.event_id(UNIT, CASE["case_id"], revision, digest).encode()}
+
+
+class Log:
+    """Records with the offsets that the broker would give, and what intake makes of them."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self._ends: dict[tuple[str, int], int] = {}
+
+    def add(
+        self, topic: str, value: bytes | None, headers: dict[str, bytes] | None = None
+    ) -> Record:
+        place = (topic, 0)
+        offset = self._ends.get(place, 0)
+        self._ends[place] = offset + 1
+        record = (topic, 0, offset, value, headers or {})
+        self.records.append(record)
+        return record
+
+    def put(
+        self, topic: str, value: bytes | None, headers: dict[str, bytes] | None = None
+    ) -> dict[str, Any] | None:
+        """Add a record with what intake makes of it; returns its dead letter, if that is one."""
+        _, partition, offset, _, kept = self.add(topic, value, headers)
+        outputs = Outputs()
+        take(Incoming(topic, partition, offset, b"k", value, kept), outputs)
+        letter = None
+        for output, _, _, made in outputs:
+            if output in (topics.BOUNDARY_FLAGS.name(), LETTERS):
+                self.add(output, made)
+            if output == LETTERS:
+                letter = codec.decode(made)[1]
+        return letter
+
+
+def history() -> list[Record]:
+    log = Log()
+    log.put(CASES, case(), claimed())
+    log.put(CASES, case(), claimed())
+    log.put(CASES, case(2, venue="other"))
+    log.put(CASES, case(2, venue="another"))
+    log.put(CASES, case(3, victims=CASE["victims"][:1]))
+    log.put(RESCUES, codec.encode("RescueRecorded", RESCUE))
+    log.put(STRANGER, case(), claimed())
+    log.put(STRANGER, case(), claimed())
+    torn = log.put(CASES, case(4)[:-3], {"ce_id": claimed(4)["ce_id"]})
+    junk = log.put(CASES, b"junk")
+    nothing = log.put(CASES, None)
+    assert torn and junk and nothing
+    log.put(REPLAYS, codec.encode("DeadLettered", {**torn, "value": case(4)}))
+    log.put(REPLAYS, codec.encode("DeadLettered", {**torn, "reason": DISCARDED}))
+    log.put(REPLAYS, codec.encode("DeadLettered", {**junk, "reason": DISCARDED}))
+    log.put(REPLAYS, b"junk")
+    proposed = example("MatchProposed")
+    log.add(topics.MATCH_PROPOSALS.name(), codec.encode("MatchProposed", proposed))
+    stronger = {**proposed, "revision": proposed["revision"] + 1, "probability": 0.99}
+    log.add(topics.MATCH_PROPOSALS.name(), codec.encode("MatchProposed", stronger))
+    other = {**proposed, "proposal_id": records.proposal_id("220100", "V", "220300", "R")}
+    log.add(topics.MATCH_PROPOSALS.name(), codec.encode("MatchProposed", other))
+    withdrawn = {**example("MatchWithdrawn"), "proposal_id": other["proposal_id"], "revision": 9}
+    log.add(topics.MATCH_PROPOSALS.name(), codec.encode("MatchWithdrawn", withdrawn))
+    log.add(topics.BOUNDARY_FLAGS.name(), b"junk")
+    log.add(topics.MATCH_PROPOSALS.name(), codec.encode("CaseRecorded", CASE))
+    return log.records
+
+
+def store(held: Database, handled: Sequence[Record], sizes: Sequence[int]) -> None:
+    start = 0
+    for size in sizes:
+        batch = Batch()
+        for record in handled[start : start + size]:
+            batch.take(*record)
+        held.transact(batch.write)
+        start += size
+
+
+def said(held: Database) -> dict[str, Any]:
+    def ask(connection: database.Connection) -> dict[str, Any]:
+        return {
+            "content": registry.content(connection),
+            "revisions": registry.revisions(connection),
+            "duplicates": registry.duplicates(connection),
+            "dead letters": registry.dead_letters(connection),
+            "dead letter rows": list(registry.dead_letter_rows(connection)),
+            "flags": list(registry.flags(connection)),
+            "proposals": list(registry.open_proposals(connection)),
+        }
+
+    return held.transact(ask)
+
+
+@pytest.fixture(scope="module")
+def dsn(new_database: Callable[[], str]) -> str:
+    dsn = new_database()
+    database.migrate(dsn)
+    return dsn
+
+
+def test_any_order_any_batches_and_any_repetition_give_the_same_registry(dsn: str) -> None:
+    handled = history()
+    held = Database(dsn)
+    store(held, handled, [len(handled)])
+    expected = said(held)
+    assert expected["revisions"] == {(UNIT, "case"): 5, (RESCUE["unit"], "rescue"): 1}
+    assert expected["duplicates"] == {(UNIT, "case"): 1, ("220300", "case"): 1}
+    assert expected["dead letters"] == {(UNIT, "case"): 2, ("220300", "case"): 1}
+    assert len(expected["proposals"]) == 1
+    assert {row["reason"] for row in expected["dead letter rows"]} == {
+        "another-unit", "torn", "not-single-object", "no-value", "wrong-event",
+    }  # fmt: skip
+    store(held, handled, [1] * len(handled))
+    assert said(held) == expected
+    held.close()
+    for seed in range(12):
+        shuffle = random.Random(seed)
+        shuffled = handled + shuffle.sample(handled, 8)
+        if seed:
+            shuffle.shuffle(shuffled)
+        database.drop_registry(dsn)
+        held = Database(dsn)
+        store(held, shuffled, [shuffle.randint(1, 5) for _ in shuffled])
+        assert said(held) == expected, seed
+        held.close()
+
+
+def test_a_letter_larger_than_an_event_is_listed_and_can_be_put_back(dsn: str) -> None:
+    database.drop_registry(dsn)
+    log = Log()
+    letter = log.put(CASES, case() + bytes(1_000_000))
+    assert letter is not None
+    assert letter["reason"] == "too-large"
+    again = codec.encode("DeadLettered", letter)
+    assert len(again) > codec.MAX_EVENT_BYTES
+    twice = log.put(REPLAYS, again)
+    assert twice is not None
+    assert (twice["dead_letter_id"], twice["topic"]) == (letter["dead_letter_id"], CASES)
+    held = Database(dsn)
+    store(held, log.records, [len(log.records)])
+    event = held.transact(lambda c: registry.dead_letter_event(c, letter["dead_letter_id"]))
+    assert event is not None
+    assert codec.decode(event)[1] == letter
+    held.close()
+
+
+def test_nothing_of_a_batch_is_stored_when_a_part_of_it_fails(dsn: str) -> None:
+    database.drop_registry(dsn)
+    held = Database(dsn)
+    before = said(held)
+    batch = Batch()
+    for record in history():
+        batch.take(*record)
+    batch.settled["no uuid"] = "replayed"
+    with pytest.raises(Exception, match="uuid"):
+        held.transact(batch.write)
+    assert said(held) == before
+    held.close()
