@@ -6,6 +6,7 @@ cases.<unit>, rescues.<unit>, replays  ->  boundary-flags, record-remarks, linka
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -148,6 +149,7 @@ def main() -> None:
 
     async def handle(events: Sequence[Any]) -> None:
         outputs = Outputs()
+        outcomes: Counter[tuple[str, str]] = Counter()
         for event in events:
             message = event.message
             headers = {key: value or b"" for key, value in message.headers or ()}
@@ -162,8 +164,9 @@ def main() -> None:
                 ),
                 outputs,
             )
-            kind = message.topic.partition(".")[0]
-            metrics.EVENTS.labels("intake", kind, outcome).inc()
+            outcomes[message.topic.partition(".")[0], outcome] += 1
+        for (kind, outcome), count in outcomes.items():
+            metrics.EVENTS.labels("intake", kind, outcome).inc(count)
         await outputs.send(worker.producer_of(app))
 
     @app.agent(incoming, concurrency=1)  # type: ignore[untyped-decorator, unused-ignore]

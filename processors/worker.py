@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -25,6 +26,8 @@ from crossregion.settings import settings  # noqa: E402
 EXIT_UNKNOWN_ERROR = 70
 IDLE_SECONDS = 5.0
 FETCH_BYTES = 2 * 1024 * 1024
+GC_THRESHOLD = 50_000
+"""A batch makes many objects that live as long as it does; counting them often finds nothing."""
 
 log = structlog.get_logger()
 health = metrics.Health()
@@ -134,4 +137,6 @@ def run(app: faust.App) -> None:
     log.info("Metrics", process=app.conf.id, port=port)
     worker = faust.Worker(app, quiet=True, loglevel=logging.WARNING, redirect_stdouts=False)
     worker.spinner = None
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
     worker.execute_from_commandline()

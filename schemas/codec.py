@@ -68,11 +68,19 @@ def _prefix(event: str) -> bytes:
 
 
 @functools.cache
-def _writers() -> dict[bytes, tuple[str, dict[str, Any]]]:
+def _writers() -> dict[bytes, tuple[str, dict[str, Any], dict[str, Any] | None]]:
+    """By fingerprint: event, writer's schema, and the newest one where it is another.
+
+    fastavro would compare the two anew, field by field, at each event.
+    """
     return {
-        fingerprint(avsc): (event, fastavro.parse_schema(avsc, named_schemas={}))
+        fingerprint(avsc): (
+            event,
+            fastavro.parse_schema(avsc, named_schemas={}),
+            None if number == max(known) else schema(event),
+        )
         for event, known in versions().items()
-        for avsc in known.values()
+        for number, avsc in known.items()
     }
 
 
@@ -112,7 +120,7 @@ def decode(
     found = _writers().get(value[2:HEADER_BYTES])
     if found is None:
         raise Undecodable("unknown-schema", f"fingerprint {number:016x} is not in schemas/avro")
-    event, writer = found
+    event, writer, newest = found
     limit = MAX_LETTER_BYTES if event == "DeadLettered" else MAX_EVENT_BYTES
     if len(value) > limit:
         raise Undecodable("too-large", f"more than {limit} bytes")
@@ -121,7 +129,7 @@ def decode(
     body = io.BytesIO(value)
     body.seek(HEADER_BYTES)
     try:
-        record = fastavro.schemaless_reader(body, writer, schema(event))
+        record = fastavro.schemaless_reader(body, writer, newest)
     except (EOFError, ValueError, IndexError, OverflowError, MemoryError) as error:
         raise Undecodable(
             "torn", f"the body ends or breaks early ({type(error).__name__})"

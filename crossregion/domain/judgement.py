@@ -213,11 +213,7 @@ def _identified(
         raise Refused("another-unit", "unit")
     if record["revision"] < 1:
         raise Refused("over-limit", "revision")
-    for path, text in _texts(record, ""):
-        if len(text) > MAX_TEXT:
-            raise Refused("over-limit", path)
-        if "\0" in text:
-            raise Refused("unstorable-text", path)
+    _check_texts(record, "")
     digest = records.content_digest(record)
     event_id = records.event_id(record["unit"], record_id, record["revision"], digest)
     if ce_id is not None and ce_id != event_id:
@@ -225,17 +221,22 @@ def _identified(
     return digest, event_id
 
 
-def _texts(value: object, path: str) -> Iterator[tuple[str, str]]:
+def _check_texts(value: object, path: str) -> None:
+    """Raises: Refused for the first text or list that cannot be kept."""
     if isinstance(value, str):
-        yield path, value
+        if len(value) > MAX_TEXT:
+            raise Refused("over-limit", path)
+        if "\0" in value:
+            raise Refused("unstorable-text", path)
     elif isinstance(value, dict):
         for name, inner in value.items():
-            yield from _texts(inner, f"{path}.{name}" if path else name)
+            if inner:
+                _check_texts(inner, f"{path}.{name}" if path else name)
     elif isinstance(value, list):
         if len(value) > MAX_LIST and "victims" not in path:
             raise Refused("over-limit", path)
         for number, inner in enumerate(value, 1):
-            yield from _texts(inner, f"{path}[{number}]")
+            _check_texts(inner, f"{path}[{number}]")
 
 
 def _case_remarks(case: CaseRecorded, lost_on: date | None) -> Iterator[Remark]:

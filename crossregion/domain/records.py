@@ -197,10 +197,20 @@ class DeadLettered(TypedDict):
     headers: dict[str, bytes]
 
 
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
 def _without_nothing(value: Any) -> Any:
     if isinstance(value, dict):
-        kept = ((k, _without_nothing(v)) for k, v in value.items())
-        return {k: v for k, v in kept if v is not None and v != [] and v != {}}
+        kept = {}
+        for name, inner in value.items():
+            if isinstance(inner, dict | list):
+                inner = _without_nothing(inner)
+                if inner:
+                    kept[name] = inner
+            elif inner is not None:
+                kept[name] = inner
+        return kept
     if isinstance(value, list):
         return [_without_nothing(item) for item in value]
     return value
@@ -213,8 +223,7 @@ def content_digest(record: CaseRecorded | RescueRecorded) -> str:
     adds an optional field gives an unchanged record the same digest.
     """
     content = _without_nothing({k: v for k, v in record.items() if k != "revision"})
-    text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(content).encode()).hexdigest()
 
 
 def event_id(unit: str, record_id: str, revision: int, digest: str) -> str:

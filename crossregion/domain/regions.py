@@ -90,6 +90,7 @@ class Regions:
         then = named if valid or on is None else self._code_of(named, on.isoformat())
         return self._levels(code, then, "known" if valid else "not_valid_on_date")
 
+    @functools.lru_cache(maxsize=65_536)  # noqa: B019 (one instance lives as long as the process)
     def unit_of(self, code: str) -> str | None:
         """The unit of a place by the newest row; None abroad and for unknown codes."""
         place = self.place(code, None)
