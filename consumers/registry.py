@@ -82,19 +82,19 @@ class Batch:
     ) -> str:
         """Add what follows from one record; returns the outcome for the metrics."""
         if topic in INTAKE:
-            judged = _judge(topic, value, headers)
-            outcome = "refused" if judged is None else "accepted"
+            accepted = _accepted(topic, value, headers)
+            outcome = "refused" if accepted is None else "accepted"
             self.sightings.append(
                 {
                     "topic": topic,
                     "partition": partition,
                     "offset": offset,
-                    "event_id": _event_id(value, headers) if judged is None else judged.event_id,
+                    "event_id": accepted[0].event_id if accepted else _event_id(value, headers),
                     "outcome": outcome,
                 }
             )
-            if judged is not None:
-                self._add_record(judged, value)
+            if accepted is not None:
+                self._add_record(*accepted)
             return outcome
         if topic == topics.REPLAYS.name():
             return self._take_replay(value)
@@ -140,15 +140,14 @@ class Batch:
         if letter["reason"] == DISCARDED:
             self.settled.setdefault(letter_id, DISCARDED)
             return DISCARDED
-        judged = _judge(letter["topic"], letter["value"], letter["headers"])
-        if judged is None:
+        accepted = _accepted(letter["topic"], letter["value"], letter["headers"])
+        if accepted is None:
             return "refused"
-        self._add_record(judged, letter["value"])
+        self._add_record(*accepted)
         self.settled[letter_id] = REPLAYED
         return REPLAYED
 
-    def _add_record(self, judged: Judgement, value: bytes | None) -> None:
-        _, record = codec.decode(value)
+    def _add_record(self, judged: Judgement, record: Row) -> None:
         key = (judged.kind, judged.unit, judged.record_id)
         version = {"revision": judged.revision, "digest": judged.digest}
         named = dict(zip(("kind", "unit", "record_id"), key, strict=True))
@@ -217,17 +216,20 @@ class Batch:
         return self.persons[key]
 
 
-def _judge(topic: str, value: bytes | None, headers: Mapping[str, bytes]) -> Judgement | None:
-    """The same verdict as intake's, which alone writes the dead letter."""
+def _accepted(
+    topic: str, value: bytes | None, headers: Mapping[str, bytes]
+) -> tuple[Judgement, Row] | None:
+    """The same verdict as intake's, which alone writes the dead letter; and the record."""
     ce_id = headers.get("ce_id")
     try:
         event, record = codec.decode(value)
-        return judgement.judge_event(
+        judged = judgement.judge_event(
             event,
             record,
             topics.unit_of_topic(topic),
             None if ce_id is None else ce_id.decode("ascii", "replace"),
         )
+        return judged, record
     except (Undecodable, Refused):
         return None
     except Exception as error:  # noqa: BLE001 (a defect of ours: intake sets the event aside)
