@@ -25,7 +25,7 @@ NewDatabase = Callable[[], str]
 
 def count(dsn: str, table: str) -> int:
     with psycopg.connect(dsn) as connection:
-        row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # type: ignore[arg-type]  # noqa: S608
+        row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
     assert row is not None
     return int(row[0])
 

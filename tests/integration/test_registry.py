@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -41,7 +41,8 @@ def case(revision: int = 1, **changes: Any) -> bytes:
 
 
 def claimed(revision: int = 1) -> dict[str, bytes]:
-    digest = records.content_digest({**CASE, "revision": revision})  # type: ignore[typeddict-item]
+    record = cast(records.CaseRecorded, {**CASE, "revision": revision})
+    digest = records.content_digest(record)
     return {"ce_id": records.event_id(UNIT, CASE["case_id"], revision, digest).encode()}
 
 
