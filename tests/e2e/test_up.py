@@ -1,79 +1,94 @@
-"""`crossregion up` and `topics apply` as an operator runs them."""
+"""`crossregion up` with everything that is done beside it, as an operator does it."""
 
-import os
+import http.client
+import json
 import re
 import signal
 import subprocess
-import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from kafka.admin import KafkaAdminClient
+import psutil
+import psycopg
 
-from schemas import topics
+from tests.e2e.command import COMMAND, ENVIRONMENT, assert_one_clear_line, run
 
-COMMAND = [sys.executable, "-c", "from crossregion.cli import main; main()"]
-
-
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+FEED = Path(__file__).parents[2] / "examples/feed"
+WAIT_SECONDS = 60.0
 
 
-def read_until(process: subprocess.Popen[str], mark: str) -> str:
-    assert process.stdout is not None
-    seen = ""
-    for line in process.stdout:
-        seen += line
-        if mark in line:
-            return seen
-    raise AssertionError(f"ended before {mark!r}: {seen}")
-
-
-def up(data: Path) -> tuple[str, str]:
-    """Run `up` until it runs, stop it as Ctrl-C does; its first lines and its last ones."""
+@contextmanager
+def up(data: Path) -> Iterator[str]:
+    """What `up` prints until it runs; stopped as Ctrl-C does, and then nothing may be left."""
     process = subprocess.Popen(
-        [*COMMAND, "up", "--data", str(data)], stdout=subprocess.PIPE, text=True
+        [*COMMAND, "up", "--data", str(data)], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
     )
     try:
-        first = read_until(process, "Running.")
-        address = re.search(r"127\.0\.0\.1:\d+", first)
-        assert address is not None
-        admin = KafkaAdminClient(bootstrap_servers=address.group())
-        names = set(admin.list_topics())
-        admin.close()
-        assert names >= {name for topic in topics.TOPICS for name in topic.names()}
+        assert process.stdout is not None
+        printed = ""
+        for line in process.stdout:
+            printed += line
+            if "Running." in line:
+                break
+        assert "Running." in printed
+        yield printed
+        started = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
-        last = process.stdout.read() if process.stdout else ""
+        assert "Stopped." in process.stdout.read()
         assert process.wait(60) == 0
-        return first, last
+        assert psutil.wait_procs(started, timeout=10)[1] == []
     finally:
         process.kill()
         process.wait()
 
 
-def test_up_runs_stops_cleanly_and_keeps_its_topics(tmp_path: Path) -> None:
-    first, last = up(tmp_path)
-    assert "(0 topics created)" not in first
-    assert "Stopped." in last
-    again, _ = up(tmp_path)
-    assert "(0 topics created)" in again
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
-def test_topics_apply_creates_what_is_missing_once(kafka: str) -> None:
-    run("topics", "apply", CROSSREGION_KAFKA=kafka)
-    again = run("topics", "apply", CROSSREGION_KAFKA=kafka)
-    assert (again.returncode, again.stdout) == (0, "0 topics created.\n")
+def get(port: int, path: str) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("GET", path)
+    return connection.getresponse().read().decode()
 
 
-def test_an_address_where_nothing_listens_is_one_clear_line() -> None:
-    answer = run("topics", "apply", CROSSREGION_KAFKA="127.0.0.1:9")
-    assert answer.returncode == 1
-    assert "CROSSREGION_KAFKA" in answer.stderr
-    assert "Traceback" not in answer.stderr
-    assert len(answer.stderr.strip().splitlines()) == 1
+def registered(data: Path) -> int:
+    database = json.loads((data / "addresses.json").read_text())["database"]
+    with psycopg.connect(database) as connection:
+        row = connection.execute("SELECT count(*) FROM registry.record_revision").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_up_takes_publications_keeps_its_data_and_leaves_nothing_running(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    here = {"CROSSREGION_DATA": str(data)}
+    rescues = FEED / "220600" / "rescues.csv"
+    with up(data) as printed:
+        assert (data / "addresses.json").stat().st_mode & 0o777 == 0o600
+        for port in re.findall(r"http://127\.0\.0\.1:(\d+)/metrics", printed):
+            assert "crossregion_" in get(int(port), "/metrics")
+            assert json.loads(get(int(port), "/health"))["healthy"] is True
+
+        answer = run("publish", rescues, "--unit", "220600", **here)
+        assert answer.returncode == 0, answer.stderr
+        assert "17 read, 17 accepted" in answer.stdout
+        wait_until(lambda: registered(data) == 17)
+
+        healthy = run("doctor", **here)
+        assert healthy.returncode == 0, healthy.stdout
+        assert "every topic is there" in healthy.stdout
+        assert "0 dead letters" in run("dead-letters", "list", **here).stdout
+        assert_one_clear_line(run("dead-letters", "show", str(data), **here), "no dead letter")
+        assert_one_clear_line(run("up", "--data", data), "in use", "choose another")
+    assert not (data / "addresses.json").exists()
+
+    with up(data):
+        assert registered(data) == 17
+        again = run("publish", rescues, "--unit", "220600", **here)
+        assert "17 read, 0 accepted, 17 unchanged" in again.stdout

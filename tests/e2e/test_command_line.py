@@ -1,0 +1,145 @@
+"""Commands on their own: help, errors that say what to do, and linkage over files."""
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import assert_one_clear_line, run
+
+FEED = Path(__file__).parents[2] / "examples/feed"
+PERSON = {
+    "name_han": "王红英",
+    "sex": "F",
+    "birth_date": "1990-03-15",
+    "dob_precision": "day",
+    "home_region": "220281",
+    "marks": ["右手臂疤痕"],
+}
+COMMANDS = [
+    "demo",
+    "up",
+    "publish",
+    "link",
+    "run",
+    "doctor",
+    "topics apply",
+    "registry migrate",
+    "registry rebuild",
+    "dead-letters list",
+    "dead-letters show",
+    "dead-letters replay",
+    "dead-letters discard",
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str) -> None:
+    answer = run(*command.split(), "--help")
+    assert answer.returncode == 0
+    assert "Usage" in answer.stdout
+
+
+def test_the_list_of_commands_is_whole() -> None:
+    groups = {command.split()[0] for command in COMMANDS}
+    listed = set(re.findall(r"^│ ([a-z][a-z-]*) ", run("--help").stdout, re.MULTILINE))
+    assert listed == groups
+
+
+def test_topics_apply_creates_what_is_missing_once(kafka: str) -> None:
+    run("topics", "apply", CROSSREGION_KAFKA=kafka)
+    again = run("topics", "apply", CROSSREGION_KAFKA=kafka)
+    assert (again.returncode, again.stdout) == (0, "0 topics created.\n")
+
+
+def test_the_registry_is_migrated_once(database: str) -> None:
+    run("registry", "migrate", CROSSREGION_DATABASE=database)
+    again = run("registry", "migrate", CROSSREGION_DATABASE=database)
+    assert (again.returncode, again.stdout) == (0, "0 migrations run.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "words"),
+    [
+        (["topics", "apply"], {}, ["Set CROSSREGION_KAFKA"]),
+        (["topics", "apply"], {"CROSSREGION_KAFKA": "127.0.0.1:9"}, ["CROSSREGION_KAFKA"]),
+        (["registry", "migrate"], {}, ["Set CROSSREGION_DATABASE"]),
+        (["registry", "migrate"], {"CROSSREGION_DATABASE": "no dsn"}, ["postgresql://"]),
+        (["dead-letters", "list"], {"CROSSREGION_DATA": "nowhere"}, ["crossregion up"]),
+        (["demo", "--feed", "nowhere"], {}, ["nowhere", "not a directory"]),
+        (["run", "nothing"], {}, ["no process", "intake"]),
+        (["run", "registry"], {}, ["CROSSREGION_KAFKA"]),
+        (["run", "intake"], {"CROSSREGION_KAFKA": "127.0.0.1:9"}, ["CROSSREGION_KAFKA"]),
+        (["doctor"], {"CROSSREGION_METRICS_PORT": "many"}, ["CROSSREGION_METRICS_PORT"]),
+        (["publish", "x.csv", "--unit", "990000"], {}, ["990000", "220200"]),
+        (["publish", "x.csv", "--unit", "220200", "--data", "/dev/null"], {}, ["/dev/null"]),
+        (["link", "nowhere", "nowhere", "--out", "out"], {}, ["nowhere", "No such file"]),
+    ],
+)
+def test_a_fault_is_one_clear_line(
+    tmp_path: Path, arguments: list[str], variables: dict[str, str], words: list[str]
+) -> None:
+    answer = run(
+        *arguments, CROSSREGION_DATA=variables.pop("CROSSREGION_DATA", str(tmp_path)), **variables
+    )
+    assert_one_clear_line(answer, *words)
+
+
+def test_debug_shows_the_traceback() -> None:
+    answer = run("--debug", "topics", "apply")
+    assert answer.returncode == 1
+    assert "Traceback" in answer.stderr
+
+
+def test_doctor_names_each_part_that_is_wrong(tmp_path: Path) -> None:
+    answer = run("doctor", CROSSREGION_DATA=str(tmp_path), CROSSREGION_KAFKA="127.0.0.1:9")
+    assert answer.returncode == 1
+    wrong = re.findall(r"^wrong\s+(\w+)", answer.stdout, re.MULTILINE)
+    assert wrong == ["kafka", "database"]
+
+
+def test_publish_stores_while_the_broker_is_away_and_lists_what_it_refuses(tmp_path: Path) -> None:
+    text = (FEED / "220600/rescues.csv").read_bytes().decode("gb18030")
+    rows = text.splitlines()
+    export = tmp_path / "rescues.csv"
+    export.write_text("\r\n".join([rows[0], rows[1], "," + rows[2].split(",", 1)[1]]))
+    answer = run("publish", export, "--unit", "220600", "--data", tmp_path / "data")
+    assert answer.returncode == 3, answer.stderr
+    assert "2 read, 1 accepted, 0 unchanged, 1 refused" in answer.stdout
+    assert "no-record-id" in answer.stdout
+    assert "1 accepted events wait in the spool" in answer.stdout
+    export.write_text("\r\n".join(rows[:3]))
+    corrected = run("publish", export, "--unit", "220600", "--data", tmp_path / "data")
+    assert corrected.returncode == 0
+    assert "2 read, 1 accepted, 1 unchanged, 0 refused" in corrected.stdout
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    empty = tmp_path / "cases.csv"
+    empty.touch()
+    answer = run(
+        "publish", empty, FEED / "220600/rescues.csv", "--unit", "220600", "--data", tmp_path
+    )
+    assert answer.returncode == 1
+    assert f"{empty} is empty" in answer.stdout
+    assert "17 accepted" in answer.stdout
+
+
+def test_link_writes_the_pairs_of_two_files(tmp_path: Path) -> None:
+    cases, rescues, out = (tmp_path / name for name in ("cases.jsonl", "rescues.jsonl.gz", "out"))
+    cases.write_text(json.dumps({**PERSON, "case_id": "C1", "missing_date": "2010-01-01"}) + "\n")
+    rescued = json.dumps({**PERSON, "rescue_id": "R1", "found_date": "2012-01-01"}) + "\n"
+    rescues.write_bytes(gzip.compress(rescued.encode()))
+    answer = run("link", cases, rescues, "--out", out)
+    assert (answer.returncode, answer.stdout) == (0, f"1 pairs in {out}\n")
+    pair = json.loads(out.read_text())
+    assert (pair["case_id"], pair["rescue_id"], pair["band"]) == ("C1", "R1", "very-likely")
+    assert "王" not in out.read_text()
+
+
+def test_link_names_a_bad_line(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text("{}\n")
+    assert_one_clear_line(run("link", bad, bad, "--out", tmp_path / "out"), f"{bad}:1", "case_id")
