@@ -7,22 +7,39 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import re
 import tomllib
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from crossregion.domain.dates import day, year
+from crossregion.domain import records
+from crossregion.domain.judgement import MAX_ID, MAX_LEGS, MAX_LIST, MAX_TEXT, MAX_VICTIMS
 from crossregion.domain.records import CaseRecorded, Identity, Leg, RescueRecorded, Victim
 from producers.tables import ExportUnreadable, Row, heading, read_table
+from producers.values import age_band, birth_of, date_of, height_of, time_of
 
-MAX_TEXT = 2_000
-MAX_ID = 100
-SPLIT = {"marks": "；;", "other_names": "、", "transit": "、", "exploitation": "、", "means": "、"}
+LIMITS = {"record_id": MAX_ID, "person_number": MAX_ID, "stated_case_id": MAX_ID}
+LISTS = {
+    "marks": ("；;", MAX_LIST),
+    "other_names": ("、，,；;/", MAX_LIST),
+    "transit": ("、，,；;/ ", MAX_LEGS - 2),
+    "exploitation": ("、，,；;", MAX_LIST),
+    "means": ("、，,；;", MAX_LIST),
+}
+"""Fields that hold several values: what separates them, and how many there may be."""
+CODED = frozenset(
+    (
+        *("revision", "unit", "reported_at", "lost_on", "registered_at", "found_on", "found_at"),
+        *("taken_from", "transit", "taken_to", "person_number", "birth_date", "birth_year"),
+        *("assumed_birth_year", "home", "height_cm", "id_number"),
+    )
+)
+"""Fields in which a full-width character means its plain one."""
 PERSONAL = (
     *("name", "pinyin", "other_names", "sex", "birth_date", "birth_year", "assumed_birth_year"),
     *("home", "height_cm", "marks", "id_number", "dna_sample"),
@@ -38,12 +55,15 @@ MESSAGES = {
     "another-unit": "the row is another unit's: publish it for that unit",
     "no-person": "nothing is said of a person: fill in at least one of their columns",
     "unstorable-text": "holds a NUL or a broken character: remove it",
-    "over-limit": "longer than the limit: shorten it",
-    "bad-revision": "the revision is no whole number from 1 on: correct it",
+    "over-limit": "longer or more than the limit: shorten it",
     "ambiguous": "the same record, revision and victim with two contents: leave the right one",
     "with-its-record": "another row of the same record and revision is refused: correct that one",
     "unknown-heading": "the heading is not known: its column is not read",
     "missing-heading": "the heading is missing: its field stays empty",
+    "repeated-heading": "the heading stands twice: only its first column is read",
+    "repeated-row": "the same victim stands twice with the same content: counted once",
+    "no-unit": "the unit is missing: taken as the publishing unit's",
+    "bad-revision": "the revision is no whole number from 1 on: counted by the spool instead",
     "no-whole-number": "no whole number of centimetres: the field stays empty",
 }
 
@@ -98,6 +118,7 @@ class Format:
     optional: frozenset[str]
     columns: dict[str, str]
     words: dict[str, dict[str, str]]
+    spelled: dict[str, str]
 
 
 class _Faulty(Exception):
@@ -112,6 +133,8 @@ def formats() -> tuple[Format, ...]:
     """Every format in `formats/`."""
     found = []
     for file in sorted((resources.files("producers") / "formats").iterdir(), key=str):
+        if not file.name.endswith(".toml"):
+            continue
         data: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
         found.append(
             Format(
@@ -120,6 +143,7 @@ def formats() -> tuple[Format, ...]:
                 frozenset(map(heading, data["optional"])),
                 {heading(name): meaning for name, meaning in data["columns"].items()},
                 data.get("words", {}),
+                {heading(name): name for name in data["columns"]},
             )
         )
     return tuple(found)
@@ -130,8 +154,12 @@ def read_export(path: Path, unit: str) -> Export:
 
     Raises: ExportUnreadable when the file as a whole cannot be read.
     """
-    headings, rows = read_table(path, [known.required for known in formats()])
-    form = max(formats(), key=lambda known: len(known.required & set(headings)))
+    headings, rows = read_table(path, [frozenset(known.columns) for known in formats()])
+    names = set(headings)
+    form = max(
+        formats(),
+        key=lambda known: (len(known.required & names), len(known.columns.keys() & names)),
+    )
     missing = sorted(form.required - set(headings))
     if missing:
         raise ExportUnreadable(f"{path} lacks the heading {'、'.join(missing)}: export it again.")
@@ -141,12 +169,16 @@ def read_export(path: Path, unit: str) -> Export:
 
 
 def _doubt_headings(export: Export, form: Format, headings: list[str]) -> None:
-    unknown = [name for name in headings if name not in form.columns]
-    absent = form.columns.keys() - set(headings) - form.optional
-    export.doubts += [Refusal(export.path.name, 1, name, "unknown-heading") for name in unknown]
-    export.doubts += [
-        Refusal(export.path.name, 1, name, "missing-heading") for name in sorted(absent)
-    ]
+    counted = Counter(name for name in headings if name)
+    absent = form.columns.keys() - counted.keys() - form.optional
+    for names, reason in (
+        ([name for name in counted if name not in form.columns], "unknown-heading"),
+        ([name for name, count in counted.items() if count > 1], "repeated-heading"),
+        (sorted(absent), "missing-heading"),
+    ):
+        export.doubts += [
+            Refusal(export.path.name, 1, form.spelled.get(name, name), reason) for name in names
+        ]
 
 
 class _Reader:
@@ -154,83 +186,108 @@ class _Reader:
         self._export = export
         self._form = form
         self._unit = unit
-        self._fields = [form.columns.get(name) for name in headings]
-        self._column = {meaning: name for name, meaning in form.columns.items()}
+        self._column = {meaning: form.spelled[name] for name, meaning in form.columns.items()}
+        self._places: dict[str, int] = {}
+        for place, name in enumerate(headings):
+            if name in form.columns:
+                self._places.setdefault(form.columns[name], place)
 
     def read(self, rows: Iterable[Row]) -> Export:
-        groups: dict[tuple[str, str], list[tuple[int, dict[str, str]]]] = {}
-        refused: set[tuple[str, str]] = set()
+        groups: dict[tuple[str, int], list[tuple[int, dict[str, str]]]] = {}
+        refused: dict[tuple[str, int], set[int]] = {}
+        faulty = []
         for row in rows:
             cells = self._cells(row)
-            record_id = cells.get("record_id", "")
-            key = (record_id, cells.get("revision", "")) if record_id else ("", f"#{row.line}")
+            if row.fault:
+                self._refuse(row.line, _Faulty(self._broken(cells), row.fault))
+                faulty.append((row.line, cells))
+                continue
+            key = _key(row.line, cells)
             groups.setdefault(key, []).append((row.line, cells))
             try:
-                self._check(row, cells)
+                self._check(row.line, cells)
             except _Faulty as fault:
                 self._refuse(row.line, fault)
-                refused.add(key)
+                refused.setdefault(key, set()).add(row.line)
+        for line, cells in faulty:
+            key = _key(line, cells)
+            if key not in groups:
+                key = ("", line)
+            groups.setdefault(key, []).append((line, cells))
+            refused.setdefault(key, set()).add(line)
         for key, lines in groups.items():
             self._export.records_read += 1
             if key in refused:
-                self._export.records_refused += 1
-                faulty = {refusal.line for refusal in self._export.refusals}
-                for line, _ in lines:
-                    if line not in faulty:
-                        self._refuse(line, _Faulty(self._column["record_id"], "with-its-record"))
+                self._refuse_rest(lines, refused[key])
                 continue
             try:
-                self._export.records.append(self._record(lines))
+                self._export.records.append(self._record(lines, key[1]))
             except _Faulty as fault:
                 self._export.records_refused += 1
                 for line, _ in lines:
                     self._refuse(line, fault)
         return self._export
 
+    def _refuse_rest(self, lines: list[tuple[int, dict[str, str]]], listed: set[int]) -> None:
+        """A record is published whole or not at all: else its correction would contradict it."""
+        self._export.records_refused += 1
+        for line, _ in lines:
+            if line not in listed:
+                self._refuse(line, _Faulty("record_id", "with-its-record"))
+
     def _refuse(self, line: int, fault: _Faulty) -> None:
         column = self._column.get(fault.column, fault.column)
         self._export.refusals.append(Refusal(self._export.path.name, line, column, fault.reason))
 
-    def _cells(self, row: Row) -> dict[str, str]:
-        if row.cells is None:
-            return {}
-        return {
-            name: cell.strip()
-            for name, cell in zip(self._fields, row.cells, strict=True)
-            if name is not None
-        }
+    def _doubt(self, line: int, name: str, reason: str) -> None:
+        place = Refusal(self._export.path.name, line, self._column[name], reason)
+        self._export.doubts.append(place)
 
-    def _check(self, row: Row, cells: dict[str, str]) -> None:
-        if row.cells is None:
-            raise _Faulty("", row.fault)
+    def _cells(self, row: Row) -> dict[str, str]:
+        found = {}
+        for name, place in self._places.items():
+            if place < len(row.cells):
+                cell = row.cells[place]
+                if name in CODED and not cell.isascii():
+                    cell = unicodedata.normalize("NFKC", cell)
+                found[name] = cell.strip()
+        return found
+
+    def _broken(self, cells: dict[str, str]) -> str:
+        """The column of a row that could not be decoded, if it is one that is read."""
+        return next((name for name, cell in cells.items() if "\ufffd" in cell), "")
+
+    def _check(self, line: int, cells: dict[str, str]) -> None:
         for name, cell in cells.items():
             if "\0" in cell or not _encodable(cell):
                 raise _Faulty(name, "unstorable-text")
-            if len(cell) > (MAX_ID if name in ("record_id", "person_number") else MAX_TEXT):
+            if len(cell) > LIMITS.get(name, MAX_TEXT):
+                raise _Faulty(name, "over-limit")
+            if name in LISTS and len(self._list(cells, name)) > LISTS[name][1]:
                 raise _Faulty(name, "over-limit")
         if not cells["record_id"]:
             raise _Faulty("record_id", "no-record-id")
-        if cells.get("unit", "") not in ("", self._unit):
+        unit = cells.get("unit", self._unit)
+        if unit.upper() not in ("", self._unit):
             raise _Faulty("unit", "another-unit")
-        revision = cells.get("revision", "")
-        if revision and not re.fullmatch(r"[1-9]\d{0,8}", revision, re.ASCII):
-            raise _Faulty("revision", "bad-revision")
+        if not unit:
+            self._doubt(line, "unit", "no-unit")
+        if cells.get("revision") and not _revision(cells):
+            self._doubt(line, "revision", "bad-revision")
         if not any(cells.get(name) for name in PERSONAL):
             raise _Faulty("name", "no-person")
 
-    def _record(self, lines: list[tuple[int, dict[str, str]]]) -> Exported:
-        first = lines[0][1]
+    def _record(self, lines: list[tuple[int, dict[str, str]]], revision: int) -> Exported:
+        record_id = lines[0][1]["record_id"]
         numbers = tuple(line for line, _ in lines)
-        revision = int(first.get("revision") or 0)
-        event = "CaseRecorded" if self._form.kind == "case" else "RescueRecorded"
-        record: CaseRecorded | RescueRecorded
         if self._form.kind == "case":
-            record = self._case(lines, revision)
-        else:
-            if any(cells != first for _, cells in lines):
-                raise _Faulty("record_id", "ambiguous")
-            record = self._rescue(lines[0], revision)
-        return Exported(event, first["record_id"], record, numbers)
+            return Exported("CaseRecorded", record_id, self._case(lines, revision), numbers)
+        first, *others = [self._rescue(line, cells, revision) for line, cells in lines]
+        if any(other != first for other in others):
+            raise _Faulty("record_id", "ambiguous")
+        for line in numbers[1:]:
+            self._doubt(line, "record_id", "repeated-row")
+        return Exported("RescueRecorded", record_id, first, numbers)
 
     def _case(self, lines: list[tuple[int, dict[str, str]]], revision: int) -> CaseRecorded:
         first = lines[0][1]
@@ -238,12 +295,7 @@ class _Reader:
             for name in CASE_FIELDS:
                 if cells.get(name) != first.get(name):
                     raise _Faulty(name, "ambiguous")
-        lost_on = _date(first.get("lost_on", ""))
-        victims: dict[str, Victim] = {}
-        for line, cells in lines:
-            victim = self._victim(line, cells, lost_on)
-            if victims.setdefault(victim["victim_id"], victim) != victim:
-                raise _Faulty("person_number", "ambiguous")
+        lost_on = date_of(first.get("lost_on", ""))
         legs: list[Leg] = []
         for role in ("taken_from", "transit", "taken_to"):
             codes = self._list(first, "transit") if role == "transit" else [first.get(role, "")]
@@ -252,7 +304,7 @@ class _Reader:
             "case_id": first["record_id"],
             "unit": self._unit,
             "revision": revision,
-            "reported_at": _time(first.get("reported_at", "")),
+            "reported_at": time_of(first.get("reported_at", "")),
             "lost_on": lost_on,
             "legs": legs,
             "status": self._word(first, "status"),
@@ -260,31 +312,46 @@ class _Reader:
             "means": self._list(first, "means"),
             "intermediary": self._word(first, "intermediary"),
             "venue": self._word(first, "venue"),
-            "victims": list(victims.values()),
+            "victims": self._victims(lines, lost_on),
         }
 
-    def _victim(self, line: int, cells: dict[str, str], lost_on: str | None) -> Victim:
-        identity = self._identity(line, cells)
-        number = cells.get("person_number", "")
-        if not number:
-            text = json.dumps(identity, ensure_ascii=False, sort_keys=True)
-            number = "x" + hashlib.sha256(text.encode()).hexdigest()[:8]
-        return {
-            "victim_id": f"{cells['record_id']}/{number}",
-            "age_band": age_band(identity, lost_on),
-            "sex": identity["sex"],
-            "identity": identity,
+    def _victims(
+        self, lines: list[tuple[int, dict[str, str]]], lost_on: str | None
+    ) -> list[Victim]:
+        """The victims, each once and in an order that the file's has no part in."""
+        identities = [self._identity(line, cells) for line, cells in lines]
+        unnumbered = {
+            records.canonical(identity): identity["name"]
+            for (_, cells), identity in zip(lines, identities, strict=True)
+            if not cells.get("person_number")
         }
+        named = Counter(unnumbered.values())
+        victims: dict[str, Victim] = {}
+        for (line, cells), identity in zip(lines, identities, strict=True):
+            number = cells.get("person_number") or _number(identity, named)
+            victim: Victim = {
+                "victim_id": f"{cells['record_id']}/{number}",
+                "age_band": age_band(identity, lost_on),
+                "sex": identity["sex"],
+                "identity": identity,
+            }
+            known = victims.setdefault(victim["victim_id"], victim)
+            if known != victim:
+                raise _Faulty("person_number", "ambiguous")
+            if known is not victim:
+                self._doubt(line, "record_id", "repeated-row")
+        if len(victims) > MAX_VICTIMS:
+            raise _Faulty("person_number", "over-limit")
+        return [victims[victim_id] for victim_id in sorted(victims)]
 
-    def _rescue(self, row: tuple[int, dict[str, str]], revision: int) -> RescueRecorded:
-        line, cells = row
-        found_on = _date(cells.get("found_on", ""))
+    def _rescue(self, line: int, cells: dict[str, str], revision: int) -> RescueRecorded:
+        found_on = date_of(cells.get("found_on", ""))
         identity = self._identity(line, cells)
         return {
             "rescue_id": cells["record_id"],
             "unit": self._unit,
             "revision": revision,
-            "registered_at": _time(cells.get("registered_at", "")),
+            "registered_at": time_of(cells.get("registered_at", "")),
             "found_on": found_on,
             "found_at": cells.get("found_at") or None,
             "stated_case_id": cells.get("stated_case_id") or None,
@@ -297,7 +364,7 @@ class _Reader:
         }
 
     def _identity(self, line: int, cells: dict[str, str]) -> Identity:
-        birth_date, precision = _birth(cells)
+        birth_date, precision = birth_of(cells)
         return {
             "name": cells.get("name") or None,
             "pinyin": cells.get("pinyin") or None,
@@ -313,85 +380,45 @@ class _Reader:
         }
 
     def _height(self, line: int, text: str) -> int | None:
-        if not text:
-            return None
-        found = re.fullmatch(r"(-?\d{1,6})(?:\.\d*)?\s*(?:cm|CM|厘米)?", text, re.ASCII)
-        if found is None:
-            self._export.doubts.append(
-                Refusal(self._export.path.name, line, self._column["height_cm"], "no-whole-number")
-            )
-            return None
-        return int(found[1])
+        height = height_of(text)
+        if text and height is None:
+            self._doubt(line, "height_cm", "no-whole-number")
+        return height
 
     def _word(self, cells: dict[str, str], name: str) -> str | None:
         word = cells.get(name, "")
         return self._form.words.get(name, {}).get(word, word) or None
 
     def _list(self, cells: dict[str, str], name: str) -> list[str]:
-        parts = re.split(f"[{SPLIT[name]}]", cells.get(name, ""))
+        cell = cells.get(name)
+        if not cell:
+            return []
+        parts = re.split(f"[{LISTS[name][0]}]", cell)
         words = self._form.words.get(name, {})
         return [words.get(part.strip(), part.strip()) for part in parts if part.strip()]
 
 
-def age_band(identity: Identity, on: str | None) -> str:
-    """under-6, 6-13, 14-17 or adult on a day, as well as the birth is known; else unknown."""
-    then, born_year = day(on), year(identity["birth_date"])
-    if then is None or born_year is None:
-        return "unknown"
-    born = day(identity["birth_date"]) if identity["birth_precision"] == "day" else None
-    age = then.year - born_year
-    if born is not None and (then.month, then.day) < (born.month, born.day):
-        age -= 1
-    if age < 0:
-        return "unknown"
-    return "under-6" if age < 6 else "6-13" if age < 14 else "14-17" if age < 18 else "adult"
+def _key(line: int, cells: dict[str, str]) -> tuple[str, int]:
+    """The record and revision that a row belongs to; a row without a record stands alone."""
+    record_id = cells.get("record_id", "")
+    return (record_id, _revision(cells)) if record_id else ("", line)
 
 
-_DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T](.*))?", re.ASCII)
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?", re.ASCII)
+def _revision(cells: dict[str, str]) -> int:
+    """The revision, or 0: then the spool counts."""
+    found = re.fullmatch(r"0*([1-9]\d{0,17})", cells.get("revision", ""), re.ASCII)
+    return int(found[1]) if found else 0
 
 
-def _date(text: str) -> str | None:
-    """An ISO day where the text names one, also an impossible one; else the text."""
-    if re.fullmatch(r"\d{8}", text, re.ASCII):
-        return f"{text[:4]}-{text[4:6]}-{text[6:]}"
-    found = _DATE.fullmatch(text)
-    if found is None:
-        return text or None
-    return f"{found[1]}-{int(found[2]):02}-{int(found[3]):02}"
+def _number(identity: Identity, named: Counter[str | None]) -> str:
+    """The number of a victim to whom the unit gave none, from their content alone.
 
-
-def _time(text: str) -> str | None:
-    """An ISO time; a clock without a zone is Asia/Shanghai's."""
-    found = _DATE.fullmatch(text)
-    clock = _CLOCK.fullmatch((found[4] or "").strip()) if found else None
-    if found is None or clock is None:
-        return text if found and found[4] else _date(text)
-    return f"{_date(text)}T{int(clock[1]):02}:{clock[2]}:{clock[3] or '00'}+08:00"
-
-
-def _birth(cells: dict[str, str]) -> tuple[str | None, str]:
-    """The birth date and its precision: day, month, year, about or unknown."""
-    text = _date(cells.get("birth_date", ""))
-    if text is not None:
-        if _is_day(text):
-            return text, "day"
-        if re.fullmatch(r"\d{4}[-/.年]\d{1,2}月?", text, re.ASCII):
-            return f"{text[:4]}-{int(re.split('[-/.年月]', text)[1]):02}", "month"
-        if re.fullmatch(r"\d{4}年?", text, re.ASCII):
-            return text[:4], "year"
-        about = re.search(r"(?<!\d)(1[89]|20)\d{2}(?!\d)", text)
-        return (about[0], "about") if about else (text, "day")
-    for name, precision in (("birth_year", "year"), ("assumed_birth_year", "about")):
-        found = re.search(r"\d{4}", cells.get(name, ""), re.ASCII)
-        if found:
-            exact = re.fullmatch(r"\d{4}年?", cells[name], re.ASCII) is not None
-            return found[0], precision if exact else "about"
-    return None, "unknown"
-
-
-def _is_day(text: str) -> bool:
-    return re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII) is not None
+    From the name where it tells them from the case's others, so that correcting the rest keeps
+    the number; else from everything. Another unit, file or order makes the same number.
+    """
+    name = identity["name"]
+    content = {"name": name} if name and named[name] == 1 else identity
+    return "x" + hashlib.sha256(records.canonical(content).encode()).hexdigest()[:12]
 
 
 def _encodable(text: str) -> bool:

@@ -4,58 +4,71 @@ from __future__ import annotations
 
 import csv
 import re
+import struct
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
+from itertools import islice
 from pathlib import Path
 
 import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
+from crossregion.runtime import RuntimeFault
+
 ENCODINGS = ("utf-8", "gb18030")
 BOM = b"\xef\xbb\xbf"
+ZIP = b"PK\x03\x04"
 DELIMITERS = ",;\t"
 LINES_OF_A_CELL = 50
 MAX_FILE_BYTES = 512 * 1024 * 1024
+NOT_XLSX = (
+    *(InvalidFileException, zipfile.BadZipFile, zlib.error, struct.error, SyntaxError, EOFError),
+    *(OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, AssertionError),
+)
+"""What openpyxl, and zip and XML below it, raise on a damaged or encrypted file."""
 
 
-class ExportUnreadable(Exception):
+class ExportUnreadable(RuntimeFault):
     """The file as a whole cannot be read. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: its line in the file, and its cells; None where it could not be read."""
+    """One row: its line in the file and its cells; those of a faulty row are a guess."""
 
     line: int
-    cells: list[str] | None
+    cells: list[str]
     fault: str = ""
 
 
 def heading(text: str) -> str:
-    """A heading without differences that mean nothing: width, spaces, byte order mark."""
-    return unicodedata.normalize("NFKC", text).strip().strip("\ufeff")
+    """A heading without differences that mean nothing: width, case, spaces, byte order mark."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return re.sub(r"[\s\ufeff]", "", folded)
 
 
 def read_table(path: Path, known: Sequence[frozenset[str]]) -> tuple[list[str], Iterator[Row]]:
     """The headings and the rows of a file.
 
-    `known` are the required headings of each format; they tell the right encoding.
+    `known` are the headings of each format; they tell encoding and delimiter.
     Raises: ExportUnreadable.
     """
     try:
-        data = path.read_bytes()
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ExportUnreadable(f"{path} is larger than 512 MiB: export it in parts.")
+        data = path.read_bytes().removeprefix(BOM)
     except OSError as error:
         raise ExportUnreadable(f"{path} cannot be read: {error.strerror}.") from None
     if not data.strip():
         raise ExportUnreadable(f"{path} is empty: export it again.")
-    if len(data) > MAX_FILE_BYTES:
-        raise ExportUnreadable(f"{path} is larger than 512 MiB: export it in parts.")
-    if path.suffix.lower() == ".xlsx":
+    csv.field_size_limit(MAX_FILE_BYTES)
+    if data.startswith(ZIP) or path.suffix.lower() == ".xlsx":
         return _xlsx(path)
-    return _csv(path, data.removeprefix(BOM), known)
+    return _csv(path, data, known)
 
 
 def _csv(
@@ -63,20 +76,19 @@ def _csv(
 ) -> tuple[list[str], Iterator[Row]]:
     raw = re.split(rb"\r\n|\n|\r", data)
     first = next(number for number, line in enumerate(raw) if line.strip())
-    best: tuple[int, str, str, list[str]] | None = None
-    for encoding in ENCODINGS:
-        text = raw[first].decode(encoding, "replace")
-        for delimiter in DELIMITERS:
-            headings = [heading(cell) for cell in _parse([text], delimiter)]
-            found = max(len(required & set(headings)) for required in known)
-            if best is None or found > best[0]:
-                best = (found, encoding, delimiter, headings)
-    if best is None or best[0] == 0:
+    found, encoding, delimiter, headings = 0, "", "", list[str]()
+    for each in ENCODINGS:
+        text = raw[first].decode(each, "replace")
+        for mark in DELIMITERS:
+            names = [heading(cell) for cell in _parse(text, mark)]
+            count = max(len(headings_of & set(names)) for headings_of in known)
+            if count > found:
+                found, encoding, delimiter, headings = count, each, mark, names
+    if not found:
         raise ExportUnreadable(
             f"{path} has no heading row that is known: line {first + 1} must hold the headings, "
             "in GB18030 or UTF-8 (see producers/formats)."
         )
-    _, encoding, delimiter, headings = best
     return headings, _csv_rows(raw, first + 1, encoding, delimiter, len(headings))
 
 
@@ -85,85 +97,125 @@ def _csv_rows(
 ) -> Iterator[Row]:
     number = start
     while number < len(raw):
-        line = number + 1
-        lines = [_decode(raw[number], encoding)]
-        if lines[0] is None:
-            yield Row(line, None, "undecodable")
-        elif lines[0].strip():
-            cells, taken = _whole(raw, number, encoding, delimiter, width)
-            yield Row(line, cells, "" if cells else "torn")
-            number += taken - 1
-        number += 1
+        row, taken = _csv_row(raw, number, encoding, delimiter, width)
+        if row.fault or any(map(str.strip, row.cells)):
+            yield row
+        number += taken
 
 
-def _whole(
+def _csv_row(
     raw: list[bytes], number: int, encoding: str, delimiter: str, width: int
-) -> tuple[list[str] | None, int]:
-    """The cells of the row that begins at a line, and how many lines it takes.
+) -> tuple[Row, int]:
+    """The row that begins at a line, and how many lines it takes; a faulty one takes its own."""
+    line = number + 1
+    text = _decode(raw[number], encoding)
+    if text is None:
+        guess = raw[number].decode(encoding, "replace")
+        return Row(line, _parse(guess, delimiter), "undecodable"), 1
+    if not text.strip():
+        return Row(line, []), 1
+    cells, taken = text.split(delimiter), 1
+    if '"' in text:
+        cells, taken = _quoted(raw, number, encoding, delimiter, width)
+    return Row(line, cells, "" if taken and len(cells) == width else "torn"), max(taken, 1)
 
-    A quoted cell may go on in the next lines; a quote that is never closed costs its own line.
+
+def _quoted(
+    raw: list[bytes], number: int, encoding: str, delimiter: str, width: int
+) -> tuple[list[str], int]:
+    """The cells of a row with quotes, which may go on in the next lines, and its lines.
+
+    0 lines when a quote is never closed: then no other row is swallowed.
     """
     lines: list[str] = []
-    for line in raw[number : number + LINES_OF_A_CELL]:
-        text = _decode(line, encoding)
-        if text is None:
-            break
-        lines.append(text)
-        if sum(part.count('"') for part in lines) % 2 == 0:
-            cells = _parse(lines, delimiter)
-            if len(cells) == width:
-                return cells, len(lines)
-            break
-    alone = _parse(lines[:1], delimiter)
-    return (alone if len(alone) == width else None), 1
+
+    def ahead() -> Iterator[str]:
+        for line in raw[number : number + LINES_OF_A_CELL]:
+            text = _decode(line, encoding)
+            if text is None:
+                break
+            lines.append(text + "\n")
+            yield lines[-1]
+        yield "\n"
+
+    reader = csv.reader(ahead(), delimiter=delimiter)
+    cells = next(reader)
+    taken = reader.line_num
+    if taken == 1:
+        return cells, 1
+    if taken > len(lines) or _swallows(lines, delimiter, width):
+        return _parse(lines[0], delimiter), 0
+    return cells, taken
 
 
-def _parse(lines: list[str], delimiter: str) -> list[str]:
-    kept = [line + "\n" for line in lines[:-1]] + lines[-1:]
-    csv.field_size_limit(MAX_FILE_BYTES)
-    return next(csv.reader(kept, delimiter=delimiter), [])
+def _swallows(lines: list[str], delimiter: str, width: int) -> bool:
+    """Whether lines that a quoted cell joins are rather rows: whole ones, or badly quoted."""
+    try:
+        next(csv.reader(lines, delimiter=delimiter, strict=True))
+    except csv.Error:
+        return True
+    inner = lines[1:-1] if lines[0].startswith('"') else lines[1:]
+    return any(len(_parse(line, delimiter)) == width for line in inner)
+
+
+def _parse(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader([line], delimiter=delimiter), [])
 
 
 def _decode(line: bytes, encoding: str) -> str | None:
+    """The text of a line; None in another encoding, also where UTF-8 happens to be GB18030."""
     try:
+        if encoding == "gb18030" and not line.isascii() and _looks_like_utf8(line):
+            return None
         return line.decode(encoding)
     except UnicodeDecodeError:
         return None
 
 
+def _looks_like_utf8(line: bytes) -> bool:
+    try:
+        return max(line.decode()) >= "\u0800"
+    except UnicodeDecodeError:
+        return False
+
+
 def _xlsx(path: Path) -> tuple[list[str], Iterator[Row]]:
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        rows = list(book.worksheets[0].iter_rows(values_only=True))
-        book.close()
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError):
+        with zipfile.ZipFile(path) as parts:
+            if sum(part.file_size for part in parts.infolist()) > MAX_FILE_BYTES:
+                raise ExportUnreadable(f"{path} unpacks to more than 512 MiB: export it in parts.")
+        with path.open("rb") as file:
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+            sheet = book.worksheets[0]
+            sheet.reset_dimensions()  # some exporters state them wrong
+            texts = [[_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
+    except ExportUnreadable:
+        raise
+    except NOT_XLSX:
         raise ExportUnreadable(f"{path} is no whole XLSX file: export it again.") from None
-    texts = [[_text(cell) for cell in row] for row in rows]
-    first = next((number for number, row in enumerate(texts) if any(row)), None)
+    first = next((number for number, row in enumerate(texts) if any(map(str.strip, row))), None)
     if first is None:
         raise ExportUnreadable(f"{path} is empty: export it again.")
     headings = [heading(cell) for cell in texts[first]]
     while headings and not headings[-1]:
         headings.pop()
-    width = len(headings)
+    return headings, _xlsx_rows(texts, first + 1, len(headings))
 
-    def each() -> Iterator[Row]:
-        for number, row in enumerate(texts[first + 1 :], first + 2):
-            if any(row):
-                cells = (row + [""] * width)[:width]
-                torn = any(row[width:])
-                yield Row(number, None if torn else cells, "torn" if torn else "")
 
-    return headings, each()
+def _xlsx_rows(texts: list[list[str]], start: int, width: int) -> Iterator[Row]:
+    for number, row in enumerate(islice(texts, start, None), start + 1):
+        if any(map(str.strip, row)):
+            cells = (row + [""] * width)[:width]
+            yield Row(number, cells, "torn" if any(map(str.strip, row[width:])) else "")
 
 
 def _text(cell: object) -> str:
     if cell is None:
         return ""
     if isinstance(cell, datetime):
-        return cell.isoformat(" ") if cell.time().isoformat() != "00:00:00" else _text(cell.date())
+        return _text(cell.date()) if cell.time() == time() else cell.isoformat(" ", "seconds")
     if isinstance(cell, date):
         return cell.isoformat()
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
-    return str(cell)
+    return str(cell).replace("\r\n", "\n").replace("\r", "\n")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from collections.abc import Mapping
 from typing import Any, TypedDict
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "crossregion")
@@ -216,14 +217,19 @@ def _without_nothing(value: Any) -> Any:
     return value
 
 
+def canonical(content: Mapping[str, Any]) -> str:
+    """JSON with sorted keys, without nulls and empty lists: what digests are taken over."""
+    return _CANONICAL.encode(_without_nothing(content))
+
+
 def content_digest(record: CaseRecorded | RescueRecorded) -> str:
     """Hexadecimal SHA-256 of a record's content, its revision left out.
 
     Taken over canonical JSON without nulls and empty lists, so that a later schema version that
     adds an optional field gives an unchanged record the same digest.
     """
-    content = _without_nothing({k: v for k, v in record.items() if k != "revision"})
-    return hashlib.sha256(_CANONICAL.encode(content).encode()).hexdigest()
+    text = canonical({k: v for k, v in record.items() if k != "revision"})
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def event_id(unit: str, record_id: str, revision: int, digest: str) -> str:
