@@ -21,7 +21,7 @@ from kafka import KafkaConsumer, TopicPartition
 from consumers import registry
 from crossregion.runtime import RuntimeFault
 from crossregion.stack import FLOWS, Lags, Stack
-from producers.publisher import Report, publish, waiting
+from producers.publisher import Report, publish
 from producers.spool import Spool
 from schemas import codec, topics
 
@@ -151,7 +151,7 @@ def _left(stack: Stack, lags: Lags, units: list[str]) -> str | None:
     unsent = 0
     for unit in units:
         with Spool(stack.spools / f"{unit}.sqlite", unit) as spool:
-            unsent += waiting(spool)
+            unsent += spool.waiting()
     if unsent:
         return f"Sending: {unsent} events to go"
     open_flow = lags.first_open(FLOWS)

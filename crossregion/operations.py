@@ -17,7 +17,6 @@ from crossregion.runtime import kafka as embedded_kafka
 from crossregion.runtime.directory import write_private
 from crossregion.settings import settings
 from crossregion.stack import FLOWS, Addresses, Lags, addresses
-from producers.publisher import waiting
 from producers.spool import Spool, SpoolError
 from schemas import topics as contracts
 
@@ -186,7 +185,7 @@ def _spools() -> Iterator[str]:
         path = directory / f"{unit}.sqlite"
         if path.exists():
             with Spool(path, unit) as spool:
-                yield f"{unit}: {waiting(spool)} events to send"
+                yield f"{unit}: {spool.waiting()} events to send"
 
 
 CHECKS: dict[str, Callable[[], Iterator[str]]] = {

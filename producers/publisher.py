@@ -6,6 +6,7 @@ spool, however long the line is down.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import Any, cast
 
 import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
+from crossregion.domain import records
 from crossregion.domain.records import CaseRecorded, RescueRecorded
 from producers.export import Refusal, read_export
-from producers.spool import KINDS, Event, Spool
+from producers.spool import KINDS, Event, Spool, SpoolError, Standing
 from producers.tables import ExportUnreadable
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
@@ -25,6 +27,9 @@ from schemas.codec import Undecodable
 WINDOW = 500
 """Events that may wait for their acknowledgement at a time."""
 DELIVERY_MS = 30_000
+CONNECT_MS = 5_000
+STUCK_SECONDS = 10.0
+"""Without a record for so long while reading, the broker is away."""
 
 log = structlog.get_logger()
 
@@ -50,13 +55,13 @@ class Report:
     refusals: list[Refusal] = field(default_factory=list)
     doubts: list[Refusal] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    """Why a file as a whole could not be read, one message a file."""
 
 
 def accept(files: Sequence[Path], spool: Spool) -> Report:
     """Take the files into the spool. On return everything accepted survives a crash.
 
-    A file that cannot be read at all is named in the report, and the others go on.
-    Raises: SpoolError.
+    A file that cannot be read is told in the report, and the others go on. Raises: SpoolError.
     """
     report = Report(spool.unit)
     for path in files:
@@ -74,7 +79,9 @@ def accept(files: Sequence[Path], spool: Spool) -> Report:
         report.refusals += export.refusals
         report.doubts += export.doubts
         report.refusals += [
-            Refusal(path.name, one.lines[0], "", "over-limit") for one in accepted.refused
+            Refusal(path.name, line, "", "over-limit")
+            for one in accepted.refused
+            for line in one.lines
         ]
     return report
 
@@ -91,56 +98,89 @@ def connect(bootstrap: str, unit: str) -> KafkaProducer:
         acks="all",
         enable_idempotence=True,
         allow_auto_create_topics=False,
+        bootstrap_timeout_ms=CONNECT_MS,
+        max_block_ms=DELIVERY_MS // 2,
         delivery_timeout_ms=DELIVERY_MS,
         request_timeout_ms=DELIVERY_MS // 2,
         linger_ms=5,
     )
 
 
-def restore(spool: Spool, bootstrap: str) -> None:
-    """Read the unit's own topics into a spool that is new or was put back.
+def catch_up(spool: Spool, bootstrap: str) -> None:
+    """Read from the unit's own topics what the spool does not know: all, if it is new.
 
-    Raises: KafkaError when the broker does not answer.
+    Raises: KafkaError when the broker does not answer or lacks a topic; SpoolError when it has
+    less than the spool has read there before.
     """
-    spool.restore(_standing(spool.unit, bootstrap))
-
-
-def _standing(unit: str, bootstrap: str) -> Iterator[tuple[str, CaseRecorded | RescueRecorded]]:
     consumer = KafkaConsumer(
         bootstrap_servers=bootstrap,
         security_protocol="PLAINTEXT",
-        client_id=f"unit-{unit}",
+        client_id=f"unit-{spool.unit}",
         enable_auto_commit=False,
         allow_auto_create_topics=False,
-        auto_offset_reset="earliest",
+        auto_offset_reset="none",
+        bootstrap_timeout_ms=CONNECT_MS,
+        request_timeout_ms=DELIVERY_MS // 2,
     )
     try:
-        places = [
-            TopicPartition(topic.name(unit), partition)
-            for topic in (topics.CASES, topics.RESCUES)
-            for partition in consumer.partitions_for_topic(topic.name(unit)) or ()
-        ]
-        consumer.assign(places)
-        ends = consumer.end_offsets(places)
-        while any(consumer.position(place) < end for place, end in ends.items()):
-            for found in consumer.poll(timeout_ms=200).values():
-                for record in found:
-                    known = _decoded(record.value, unit)
-                    if known is not None:
-                        yield known
+        known = spool.places()
+        ends = _ends(consumer, spool.unit)
+        for (topic, partition), following in known.items():
+            if ends.get(TopicPartition(topic, partition), 0) < following:
+                raise SpoolError(
+                    f"{topic} holds less than {spool.path} has read there: check that "
+                    "CROSSREGION_KAFKA is the right cluster. If the topic was made anew, move "
+                    "the spool away and publish the exports again."
+                )
+        places = {(place.topic, place.partition): end for place, end in ends.items()}
+        if places != known:
+            spool.catch_up(list(_standing(consumer, spool.unit, ends, known)), places)
     finally:
         consumer.close()
 
 
-def _decoded(value: bytes | None, unit: str) -> tuple[str, CaseRecorded | RescueRecorded] | None:
+def _ends(consumer: KafkaConsumer, unit: str) -> dict[TopicPartition, int]:
+    places = []
+    for name in (topics.CASES.name(unit), topics.RESCUES.name(unit)):
+        partitions = consumer.partitions_for_topic(name)
+        if not partitions:
+            raise UnknownTopicOrPartitionError(name)
+        places += [TopicPartition(name, partition) for partition in partitions]
+    ends: dict[TopicPartition, int] = consumer.end_offsets(places)
+    return ends
+
+
+def _standing(
+    consumer: KafkaConsumer,
+    unit: str,
+    ends: dict[TopicPartition, int],
+    known: dict[tuple[str, int], int],
+) -> Iterator[Standing]:
+    consumer.assign(list(ends))
+    for place in ends:
+        consumer.seek(place, known.get((place.topic, place.partition), 0))
+    moved = time.monotonic()
+    while any(consumer.position(place) < end for place, end in ends.items()):
+        polled = consumer.poll(timeout_ms=200)
+        if polled:
+            moved = time.monotonic()
+        elif time.monotonic() - moved > STUCK_SECONDS:
+            raise KafkaTimeoutError("the unit's own topics cannot be read to their end")
+        for found in polled.values():
+            for record in found:
+                yield from _decoded(record.value, unit)
+
+
+def _decoded(value: bytes | None, unit: str) -> Iterator[Standing]:
     """What this unit can have published; anything else is for intake to set aside."""
     try:
         event, record = codec.decode(value)
     except Undecodable:
-        return None
-    if event not in ("CaseRecorded", "RescueRecorded") or record["unit"] != unit:
-        return None
-    return event, cast(CaseRecorded | RescueRecorded, record)
+        return
+    if event in KINDS and record["unit"] == unit:
+        kind = KINDS[event]
+        digest = records.content_digest(cast(CaseRecorded | RescueRecorded, record))
+        yield Standing(kind, record[f"{kind}_id"], record["revision"], digest)
 
 
 def send_unsent(spool: Spool, producer: KafkaProducer) -> int:
@@ -158,7 +198,7 @@ def send_unsent(spool: Spool, producer: KafkaProducer) -> int:
         failure = error
     for event, future in waiting:
         try:
-            future.get()
+            future.get(timeout=2 * DELIVERY_MS / 1000)
             acknowledged.append(event.sequence)
         except KafkaError as error:
             failure = error
@@ -179,13 +219,13 @@ def _send(producer: KafkaProducer, unit: str, event: Event) -> Any:
 
 
 def publish(files: Sequence[Path], spool: Spool, bootstrap: str | None) -> Report:
-    """Accept the files; a new spool first reads the unit's own topics, if the broker answers.
+    """Accept the files, once what is new on the unit's own topics is read, if the broker answers.
 
     Sending is another step. Raises: SpoolError.
     """
-    if bootstrap is not None and not spool.restored:
+    if bootstrap is not None:
         try:
-            restore(spool, bootstrap)
+            catch_up(spool, bootstrap)
         except KafkaError as error:
             _say_that_kafka_is_away(spool, error)
     return accept(files, spool)
@@ -196,10 +236,9 @@ def send_all(spool: Spool, bootstrap: str | None) -> int:
 
     Returns: how many events still wait.
     """
-    if bootstrap is not None and spool.unsent(1):
+    if bootstrap is not None and spool.waiting():
         try:
-            if not spool.restored:
-                restore(spool, bootstrap)
+            catch_up(spool, bootstrap)
             producer = connect(bootstrap, spool.unit)
             try:
                 while send_unsent(spool, producer):
@@ -208,13 +247,7 @@ def send_all(spool: Spool, bootstrap: str | None) -> int:
                 producer.close(timeout=0)
         except KafkaError as error:
             _say_that_kafka_is_away(spool, error)
-    return waiting(spool)
-
-
-def waiting(spool: Spool) -> int:
-    """Events of a spool that the broker has not acknowledged."""
-    counted = [spool.counts(kind) for kind in KINDS.values()]
-    return sum(counts.accepted - counts.sent for counts in counted)
+    return spool.waiting()
 
 
 def _say_that_kafka_is_away(spool: Spool, error: KafkaError) -> None:

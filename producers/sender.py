@@ -18,7 +18,7 @@ from crossregion import logs, metrics
 from crossregion.runtime import kafka_at, run_process
 from crossregion.settings import settings
 from producers import publisher
-from producers.spool import Spool
+from producers.spool import Spool, SpoolError
 from schemas import topics
 
 SCAN_SECONDS = 0.2
@@ -35,55 +35,72 @@ class Sender:
         self._bootstrap = bootstrap
         self._spools: dict[str, Spool] = {}
         self._producers: dict[str, KafkaProducer] = {}
+        self._last = ""
 
     def run(self, stop: threading.Event, health: metrics.Health) -> None:
         """Send until told to stop; while Kafka is away, try again ever more slowly."""
         pause = SCAN_SECONDS
         while not stop.wait(pause):
-            try:
-                sent, left = self.step()
-            except KafkaError as error:
-                log.warning("Kafka is away", error=type(error).__name__)
-                sent, left = 0, True
+            sent, left = self.step()
             if sent:
                 pause = 0.0
             else:
                 pause = min(pause * 2 + 0.1, LONGEST_PAUSE_SECONDS) if left else SCAN_SECONDS
             health.beat()
-        for producer in self._producers.values():
-            producer.close()
-        for spool in self._spools.values():
-            spool.close()
+        self.close()
 
     def step(self) -> tuple[int, bool]:
-        """Send one window of each spool; returns how many went, and whether any are left."""
+        """Send one window of each spool; returns how many went, and whether any are left.
+
+        A spool that cannot be used delays no other. A broker that does not answer ends the step,
+        and the next one begins with the next unit.
+        """
         sent, left = 0, False
-        for path in sorted(self._directory.glob("*.sqlite")):
-            if path.stem not in topics.UNITS:
-                continue
-            if path.stem not in self._spools:
-                self._spools[path.stem] = Spool(path, path.stem)
-            went, waiting = self._send(self._spools[path.stem])
-            sent += went
-            left = left or waiting > 0
+        units = {path.stem: path for path in self._directory.glob("*.sqlite")}
+        for unit in sorted(units.keys() & set(topics.UNITS), key=lambda u: (u <= self._last, u)):
+            try:
+                went, waiting = self._send(unit, units[unit])
+            except SpoolError as error:
+                log.error("A spool cannot be used", unit=unit, error=str(error))
+                self._forget(unit)
+                left = True
+            except KafkaError as error:
+                log.warning("Kafka is away", unit=unit, error=type(error).__name__)
+                self._forget(unit)
+                self._last = unit
+                return sent, True
+            else:
+                sent += went
+                left = left or waiting > 0
         return sent, left
 
-    def _send(self, spool: Spool) -> tuple[int, int]:
-        sent = 0
-        if spool.unsent(1):
-            if not spool.restored:
-                publisher.restore(spool, self._bootstrap)
-            if spool.unit not in self._producers:
-                self._producers[spool.unit] = publisher.connect(self._bootstrap, spool.unit)
-            try:
-                sent = publisher.send_unsent(spool, self._producers[spool.unit])
-            except KafkaError:
-                self._producers.pop(spool.unit).close(timeout=0)
-                raise
-            metrics.EVENTS.labels("sender", "record", "sent").inc(sent)
-        waiting = publisher.waiting(spool)
-        metrics.SPOOL_DEPTH.labels(spool.unit).set(waiting)
+    def _send(self, unit: str, path: Path) -> tuple[int, int]:
+        if unit not in self._spools:
+            self._spools[unit] = Spool(path, unit)
+        spool = self._spools[unit]
+        waiting = spool.waiting()
+        metrics.SPOOL_DEPTH.labels(unit).set(waiting)
+        if not waiting:
+            return 0, 0
+        if unit not in self._producers:
+            publisher.catch_up(spool, self._bootstrap)
+            self._producers[unit] = publisher.connect(self._bootstrap, unit)
+        sent = publisher.send_unsent(spool, self._producers[unit])
+        metrics.EVENTS.labels("sender", "record", "sent").inc(sent)
+        waiting = spool.waiting()
+        metrics.SPOOL_DEPTH.labels(unit).set(waiting)
         return sent, waiting
+
+    def _forget(self, unit: str) -> None:
+        """Begin anew with a unit: what may have been sent is then read from its topics."""
+        if unit in self._producers:
+            self._producers.pop(unit).close(timeout=0)
+        if unit in self._spools:
+            self._spools.pop(unit).close()
+
+    def close(self) -> None:
+        for unit in list(self._spools):
+            self._forget(unit)
 
 
 def main() -> None:

@@ -1,32 +1,36 @@
 """The spool: what a unit has accepted, durable before anyone is told so.
 
 SQLite in WAL mode, synchronous. It also remembers the digest of every revision it has ever
-published, so that publishing the same file twice publishes nothing twice.
+published, so that publishing the same file twice publishes nothing twice, and how far it has read
+its unit's own topics, so that a spool that is new or was put back learns what it has missed.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from crossregion.domain import records
 from crossregion.domain.records import CaseRecorded, RescueRecorded
+from crossregion.runtime import RuntimeFault
 from producers.export import Exported
 from schemas import codec, topics
 from schemas.codec import InvalidRecord
 
 VERSION = 1
+APPLICATION = 0x58526567
 KINDS = {"CaseRecorded": "case", "RescueRecorded": "rescue"}
 BUSY_SECONDS = 60.0
 
 _SCHEMA = """
-CREATE TABLE about (unit TEXT NOT NULL, restored INTEGER NOT NULL) STRICT;
+CREATE TABLE about (unit TEXT NOT NULL) STRICT;
 CREATE TABLE event (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL,
@@ -35,14 +39,21 @@ CREATE TABLE event (
     digest TEXT NOT NULL,
     counted INTEGER NOT NULL,
     value BLOB,
+    checksum INTEGER,
     sent INTEGER NOT NULL,
     UNIQUE (kind, record_id, revision, digest)
 ) STRICT;
 CREATE INDEX unsent ON event (sequence) WHERE NOT sent;
+CREATE TABLE place (
+    topic TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    next INTEGER NOT NULL,
+    PRIMARY KEY (topic, partition)
+) STRICT;
 """
 
 
-class SpoolError(Exception):
+class SpoolError(RuntimeFault):
     """The spool cannot be used. The message says what to do."""
 
 
@@ -52,6 +63,18 @@ class SpoolForeign(SpoolError):
 
 class SpoolTooNew(SpoolError):
     """A newer version of crossregion wrote the file."""
+
+
+class SpoolDamaged(SpoolError):
+    """What the file holds is not what was written."""
+
+
+class SpoolBusy(SpoolError):
+    """Another process has held the file for too long."""
+
+
+class SpoolFull(SpoolError):
+    """There is no room left on the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +99,16 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """An event that stands on the unit's topics, without its content."""
+
+    kind: str
+    record_id: str
+    revision: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """Events of one kind so far: accepted by this spool or its predecessors, and sent."""
 
@@ -86,28 +119,35 @@ class Counts:
 class Spool:
     """One unit's spool. Several processes may use it; not safe between threads.
 
-    Raises: SpoolForeign, SpoolTooNew, SpoolError.
+    Every method raises SpoolError, and then has changed nothing.
     """
 
     def __init__(self, path: Path, unit: str) -> None:
         self.path = path
         self.unit = unit
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._prepare()
-        except sqlite3.DatabaseError as error:
-            raise SpoolForeign(
-                f"{path} cannot be used as a spool ({type(error).__name__}): move it away; "
-                "a new one is filled from the unit's own topics."
-            ) from None
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            os.fchmod(descriptor, 0o600)
+            os.close(descriptor)
         except OSError as error:
             raise SpoolError(f"{path} cannot be opened: {error.strerror}.") from None
+        with self._clearly():
+            self._database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            with self._clearly():
+                self._prepare()
+        except SpoolError:
+            self._database.close()
+            raise
 
     def _prepare(self) -> None:
+        (application,) = self._database.execute("PRAGMA application_id").fetchone()
+        (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application != APPLICATION and tables:
+            raise SpoolForeign(f"{self.path} is another program's database: move it away.")
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
         with self._transaction():
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
             if version > VERSION:
@@ -117,7 +157,8 @@ class Spool:
             if version == 0:
                 for statement in filter(str.strip, _SCHEMA.split(";")):
                     self._database.execute(statement)
-                self._database.execute("INSERT INTO about VALUES (?, 0)", [self.unit])
+                self._database.execute("INSERT INTO about VALUES (?)", [self.unit])
+                self._database.execute(f"PRAGMA application_id = {APPLICATION}")
                 self._database.execute(f"PRAGMA user_version = {VERSION}")
         (owner,) = self._database.execute("SELECT unit FROM about").fetchone()
         if owner != self.unit:
@@ -126,14 +167,27 @@ class Spool:
             )
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
+    def _clearly(self) -> Iterator[None]:
         try:
             yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise _fault(self.path, error) from None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._clearly():
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    def _rows(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
+        with self._clearly():
+            return self._database.execute(statement, values).fetchall()
 
     def accept_all(self, exported: Sequence[Exported]) -> Accepted:
         """Store what is new, in one transaction; on return it survives a crash."""
@@ -182,54 +236,67 @@ class Spool:
         *,
         counted: bool = False,
     ) -> bool:
+        checksum = None if value is None else _checksum(kind, record_id, revision, digest, value)
         cursor = self._database.execute(
-            "INSERT INTO event (kind, record_id, revision, digest, counted, value, sent)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            [kind, record_id, revision, digest, counted, value, value is None],
+            "INSERT INTO event (kind, record_id, revision, digest, counted, value, checksum, sent)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            [kind, record_id, revision, digest, counted, value, checksum, value is None],
         )
         return cursor.rowcount > 0
 
-    @property
-    def restored(self) -> bool:
-        """Whether the unit's own topics have been read into this spool."""
-        (restored,) = self._database.execute("SELECT restored FROM about").fetchone()
-        return bool(restored)
+    def places(self) -> dict[tuple[str, int], int]:
+        """The next offset to read of each topic and partition that has been read before."""
+        rows = self._rows("SELECT topic, partition, next FROM place")
+        return {(topic, partition): following for topic, partition, following in rows}
 
-    def restore(self, known: Iterable[tuple[str, CaseRecorded | RescueRecorded]]) -> None:
-        """Take in the events that stand on the unit's topics, as (event, record).
+    def catch_up(self, standing: Iterable[Standing], places: Mapping[tuple[str, int], int]) -> None:
+        """Take in what stands on the unit's topics, read up to `places`.
 
         What was accepted meanwhile and stands there already counts as sent; a revision that
         this spool had counted without knowing the topics is counted anew.
         """
         with self._transaction():
-            for event, record in known:
-                kind = KINDS[event]
-                record_id = str(record["case_id" if kind == "case" else "rescue_id"])  # type: ignore[typeddict-item]
-                digest = records.content_digest(record)
-                if not self._insert(kind, record_id, record["revision"], digest, None):
+            counted = self._database.execute(
+                "SELECT sequence, kind, record_id, value FROM event"
+                " WHERE counted AND NOT sent ORDER BY sequence"
+            ).fetchall()
+            changed = set()
+            for one in standing:
+                key = [one.kind, one.record_id, one.revision, one.digest]
+                if self._insert(one.kind, one.record_id, one.revision, one.digest, None):
+                    changed.add((one.kind, one.record_id))
+                else:
                     self._database.execute(
                         "UPDATE event SET sent = 1, value = NULL WHERE kind = ? AND record_id = ?"
                         " AND revision = ? AND digest = ?",
-                        [kind, record_id, record["revision"], digest],
+                        key,
                     )
-            counted = self._database.execute(
-                "SELECT sequence, record_id, value FROM event"
-                " WHERE counted AND NOT sent ORDER BY sequence"
-            ).fetchall()
-            for sequence, record_id, value in counted:
-                self._database.execute("DELETE FROM event WHERE sequence = ?", [sequence])
-                event, again = codec.decode(value)
-                record = cast(CaseRecorded | RescueRecorded, {**again, "revision": 0})
-                self._accept(Exported(event, record_id, record, ()))
-            self._database.execute("UPDATE about SET restored = 1")
+            for sequence, kind, record_id, value in counted:
+                if (kind, record_id) in changed:
+                    self._database.execute(
+                        "DELETE FROM event WHERE sequence = ? AND NOT sent", [sequence]
+                    )
+                    event, again = codec.decode(value)
+                    record = cast(CaseRecorded | RescueRecorded, {**again, "revision": 0})
+                    self._accept(Exported(event, record_id, record, ()))
+            self._database.executemany(
+                "INSERT INTO place VALUES (?, ?, ?)"
+                " ON CONFLICT (topic, partition) DO UPDATE SET next = excluded.next",
+                [(topic, partition, following) for (topic, partition), following in places.items()],
+            )
 
     def unsent(self, limit: int) -> list[Event]:
-        """The oldest events that the broker has not acknowledged."""
-        rows = self._database.execute(
-            "SELECT sequence, kind, record_id, revision, digest, value FROM event"
+        """The oldest events that the broker has not acknowledged.
+
+        Raises: SpoolDamaged when one is not what was accepted.
+        """
+        rows = self._rows(
+            "SELECT sequence, kind, record_id, revision, digest, value, checksum FROM event"
             " WHERE NOT sent ORDER BY sequence LIMIT ?",
             [limit],
         )
+        if any(_checksum(*row[1:6]) != row[6] for row in rows):
+            raise _damaged(self.path)
         by_kind = {
             "case": ("CaseRecorded", topics.CASES.name(self.unit)),
             "rescue": ("RescueRecorded", topics.RESCUES.name(self.unit)),
@@ -243,7 +310,7 @@ class Spool:
                 records.event_id(self.unit, record_id, revision, digest),
                 value,
             )
-            for sequence, kind, record_id, revision, digest, value in rows
+            for sequence, kind, record_id, revision, digest, value, _ in rows
         ]
 
     def mark_sent(self, sequences: Iterable[int]) -> None:
@@ -254,11 +321,16 @@ class Spool:
                 [(sequence,) for sequence in sequences],
             )
 
+    def waiting(self) -> int:
+        """How many events the broker has not acknowledged."""
+        ((count,),) = self._rows("SELECT count(*) FROM event WHERE NOT sent")
+        return int(count)
+
     def counts(self, kind: str) -> Counts:
         """Counts of one kind, ``case`` or ``rescue``."""
-        accepted, sent = self._database.execute(
+        ((accepted, sent),) = self._rows(
             "SELECT count(*), coalesce(sum(sent), 0) FROM event WHERE kind = ?", [kind]
-        ).fetchone()
+        )
         return Counts(accepted, sent)
 
     def close(self) -> None:
@@ -283,3 +355,31 @@ def _encoded(event: str, record: CaseRecorded | RescueRecorded, revision: int) -
     if len(value) > codec.MAX_EVENT_BYTES:
         raise InvalidRecord(f"{event} is larger than {codec.MAX_EVENT_BYTES} bytes")
     return value
+
+
+def _checksum(kind: str, record_id: str, revision: int, digest: str, value: bytes) -> int:
+    return zlib.crc32(value, zlib.crc32(f"{kind}\n{record_id}\n{revision}\n{digest}".encode()))
+
+
+def _damaged(path: Path) -> SpoolDamaged:
+    return SpoolDamaged(
+        f"{path} is damaged: move it away and publish the exports again; "
+        "a new spool reads from the unit's own topics what has been sent."
+    )
+
+
+def _fault(path: Path, error: sqlite3.Error) -> SpoolError:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    if code == sqlite3.SQLITE_NOTADB:
+        return SpoolForeign(f"{path} is no spool: move it away.")
+    if code == sqlite3.SQLITE_CORRUPT:
+        return _damaged(path)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return SpoolBusy(
+            f"{path} has been held by another process for {BUSY_SECONDS:g} s: "
+            "end that process, then try again."
+        )
+    if code == sqlite3.SQLITE_FULL:
+        return SpoolFull(f"The disk of {path} is full: make room, then try again.")
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    return SpoolError(f"{path} cannot be used ({name}): check its permissions and its disk.")
