@@ -5,6 +5,7 @@ A dead letter is put back through the topic `replays`, never by writing the unit
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from kafka import KafkaProducer
@@ -32,14 +33,24 @@ def find(dsn: str | None, dead_letter_id: str) -> dict[str, Any]:
 
     Raises: DeadLetterUnknown.
     """
-    with database.connect(dsn) as connection:
-        found = registry.dead_letter_event(connection, dead_letter_id)
+    found = None
+    if _is_id(dead_letter_id):
+        with database.connect(dsn) as connection:
+            found = registry.dead_letter_event(connection, dead_letter_id)
     if found is None:
         raise DeadLetterUnknown(
             f"There is no dead letter {dead_letter_id}: see `crossregion dead-letters list`."
         )
     _, letter = codec.decode(found)
     return letter
+
+
+def _is_id(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def replay(bootstrap: str, dsn: str | None, dead_letter_id: str) -> None:

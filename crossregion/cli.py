@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import psycopg
 import typer
+from kafka.errors import KafkaError
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -119,7 +121,7 @@ def _interruptible() -> Iterator[None]:
 
 def _progress() -> Progress:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    return Progress(*columns, console=console, transient=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 @app.command()
@@ -134,6 +136,7 @@ def up(data: DataOption = None) -> None:
         signal.signal(number, lambda *_: stop.set())
     stack = Stack(data or settings().data)
     with stack:
+        stack.wait_healthy()
         summary.of_stack(stack, console)
         while not stop.wait(SCAN_SECONDS):
             for death in stack.check():
@@ -210,6 +213,10 @@ def main() -> None:
         wrong = error.errors()[0]
         name = f"CROSSREGION_{'_'.join(map(str, wrong['loc']))}".upper()
         _end(f"{name} is not usable: {wrong['msg']}.")
+    except KafkaError as error:
+        _end(f"Kafka did not answer as it should ({type(error).__name__}): `crossregion doctor`.")
+    except psycopg.Error as error:
+        _end(f"PostgreSQL refused the command (SQLSTATE {error.sqlstate}): `crossregion doctor`.")
     except KeyboardInterrupt:
         _end("Interrupted; everything that was started is stopped.", status=130)
 

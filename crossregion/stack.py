@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,11 +25,12 @@ from crossregion.runtime import (
     Death,
     EmbeddedKafka,
     EmbeddedPostgres,
+    RuntimeFault,
     Supervisor,
     Worker,
     topics,
 )
-from crossregion.runtime.directory import write_private
+from crossregion.runtime.directory import HOST, write_private
 from crossregion.settings import Settings, settings
 from schemas import topics as contracts
 
@@ -43,6 +47,8 @@ WORKERS = {
 STOP_ORDER = ("sender", "intake", "linkage", "proposals", "registry", "notices")
 DATABASE = "crossregion"
 ADDRESSES = "addresses.json"
+HEALTHY_SECONDS = 60.0
+STEP_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -162,6 +168,23 @@ class Stack:
         argv = [sys.executable, "-m", WORKERS[name]]
         return Worker(name, argv, env, self.data / "log" / f"{name}.log")
 
+    def wait_healthy(self) -> None:
+        """Wait until every worker says that it is healthy.
+
+        Raises: RuntimeFault when a worker gives up, or after a minute.
+        """
+        deadline = time.monotonic() + HEALTHY_SECONDS
+        waiting = list(self.metrics_ports)
+        while waiting:
+            self.check()
+            waiting = [name for name in waiting if not _healthy(self.metrics_ports[name])]
+            if waiting and time.monotonic() > deadline:
+                raise RuntimeFault(
+                    f"{', '.join(waiting)} did not become healthy within {HEALTHY_SECONDS:g} "
+                    f"seconds: see {self.data / 'log'}."
+                )
+            time.sleep(STEP_SECONDS)
+
     def check(self) -> Sequence[Death]:
         """Restart workers that ended.
 
@@ -186,6 +209,17 @@ class Stack:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=1.0)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 class Lags:

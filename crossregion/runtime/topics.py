@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from crossregion.runtime.address import kafka_at
 from crossregion.runtime.faults import ServiceUnavailable
 from schemas import topics
 
@@ -52,6 +53,7 @@ def _missing(admin: KafkaAdminClient) -> dict[str, topics.Topic]:
 
 @contextmanager
 def _admin(bootstrap: str) -> Iterator[KafkaAdminClient]:
+    kafka_at(bootstrap)
     try:
         admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     except KafkaError as error:

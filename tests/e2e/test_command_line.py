@@ -3,10 +3,13 @@
 import gzip
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from crossregion.cli import app, main
 from tests.e2e.command import assert_one_clear_line, run
 
 FEED = Path(__file__).parents[2] / "examples/feed"
@@ -37,8 +40,8 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str) -> None:
-    answer = run(*command.split(), "--help")
-    assert answer.returncode == 0
+    answer = CliRunner().invoke(app, [*command.split(), "--help"])
+    assert answer.exit_code == 0
     assert "Usage" in answer.stdout
 
 
@@ -75,16 +78,34 @@ def test_the_registry_is_migrated_once(database: str) -> None:
         (["doctor"], {"CROSSREGION_METRICS_PORT": "many"}, ["CROSSREGION_METRICS_PORT"]),
         (["publish", "x.csv", "--unit", "990000"], {}, ["990000", "220200"]),
         (["publish", "x.csv", "--unit", "220200", "--data", "/dev/null"], {}, ["/dev/null"]),
+        (["up", "--data", "/dev/null"], {}, ["/dev/null", "another directory"]),
         (["link", "nowhere", "nowhere", "--out", "out"], {}, ["nowhere", "No such file"]),
     ],
 )
 def test_a_fault_is_one_clear_line(
-    tmp_path: Path, arguments: list[str], variables: dict[str, str], words: list[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    arguments: list[str],
+    variables: dict[str, str],
+    words: list[str],
 ) -> None:
+    for name, value in {"CROSSREGION_DATA": str(tmp_path), **variables}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["crossregion", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    for word in words:
+        assert word in line
+
+
+def test_a_database_without_tables_is_one_clear_line(new_database: Callable[[], str]) -> None:
     answer = run(
-        *arguments, CROSSREGION_DATA=variables.pop("CROSSREGION_DATA", str(tmp_path)), **variables
+        "dead-letters", "list", CROSSREGION_KAFKA="127.0.0.1:9", CROSSREGION_DATABASE=new_database()
     )
-    assert_one_clear_line(answer, *words)
+    assert_one_clear_line(answer, "42P01", "crossregion doctor")
 
 
 def test_debug_shows_the_traceback() -> None:
