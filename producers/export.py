@@ -211,7 +211,7 @@ class _Reader:
                 refused.setdefault(key, set()).add(row.line)
         for line, cells in faulty:
             key = _key(line, cells)
-            if key not in groups:
+            if not self._may_hold_more(cells, groups.get(key, [])):
                 key = ("", line)
             groups.setdefault(key, []).append((line, cells))
             refused.setdefault(key, set()).add(line)
@@ -227,6 +227,14 @@ class _Reader:
                 for line, _ in lines:
                     self._refuse(line, fault)
         return self._export
+
+    def _may_hold_more(
+        self, cells: dict[str, str], lines: list[tuple[int, dict[str, str]]]
+    ) -> bool:
+        """Whether a row that cannot be read may hold a victim that its record's others do not."""
+        number = cells.get("person_number", "")
+        others = {other.get("person_number") for _, other in lines}
+        return self._form.kind == "case" and bool(lines) and not (number and number in others)
 
     def _refuse_rest(self, lines: list[tuple[int, dict[str, str]]], listed: set[int]) -> None:
         """A record is published whole or not at all: else its correction would contradict it."""

@@ -117,7 +117,9 @@ def _csv_row(
     cells, taken = text.split(delimiter), 1
     if '"' in text:
         cells, taken = _quoted(raw, number, encoding, delimiter, width)
-    return Row(line, cells, "" if taken and len(cells) == width else "torn"), max(taken, 1)
+    if taken and len(cells) == width:
+        return Row(line, cells), taken
+    return Row(line, cells[:-1], "torn"), max(taken, 1)  # the last cell may be cut
 
 
 def _quoted(

@@ -343,6 +343,17 @@ def test_a_case_is_refused_whole_when_a_row_of_it_is(tmp_path: Path) -> None:
         assert (export.records, export.records_read) == ([], 1)
 
 
+def test_a_torn_row_that_can_add_nothing_costs_only_itself(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for row in (case(), rescue()):
+        whole = exports.text([row])
+        last = whole.splitlines()[1]
+        path.write_text(whole + last[: last.rindex(",")], encoding="gb18030")
+        export = read_export(path, UNIT)
+        assert [(line, reason) for line, _, reason in refused(export)] == [(3, "torn")]
+        assert (len(export.records), export.records_read) == (1, 2)
+
+
 def test_an_undecodable_cell_is_named(tmp_path: Path) -> None:
     path = exports.write(tmp_path / "a.csv", case(受害人姓名="??"), case(案件编号="B"))
     path.write_bytes(path.read_bytes().replace(b"??", b"\xff\xff"))
