@@ -97,6 +97,15 @@ def test_a_wrong_type_is_named_without_its_value() -> None:
     assert "geheim" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "change", [{"revision": True}, {"revision": 2**63}, {"legs": None}, {"unit": None}]
+)
+def test_validation_is_strict(change: dict[str, Any]) -> None:
+    schemas.validate("CaseRecorded", example("CaseRecorded"))
+    with pytest.raises(schemas.InvalidRecord):
+        schemas.validate("CaseRecorded", {**example("CaseRecorded"), **change})
+
+
 def _arrays(node: Any) -> typing.Iterator[Any]:
     if isinstance(node, dict):
         if node.get("type") == "array":
