@@ -5,22 +5,19 @@ Which heading and which word means what stands in `formats/*.toml`, one file a f
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import re
-import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from crossregion.domain import records
 from crossregion.domain.judgement import MAX_ID, MAX_LEGS, MAX_LIST, MAX_TEXT, MAX_VICTIMS
 from crossregion.domain.records import CaseRecorded, Identity, Leg, RescueRecorded, Victim
-from producers.tables import ExportUnreadable, Row, heading, read_table
+from producers.formats import Format, formats
+from producers.tables import ExportUnreadable, Row, read_table
 from producers.values import age_band, birth_of, date_of, height_of, time_of
 
 LIMITS = {"record_id": MAX_ID, "person_number": MAX_ID, "stated_case_id": MAX_ID}
@@ -109,44 +106,11 @@ class Export:
     doubts: list[Refusal] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Format:
-    """Headings and words of one kind of export."""
-
-    kind: str
-    required: frozenset[str]
-    optional: frozenset[str]
-    columns: dict[str, str]
-    words: dict[str, dict[str, str]]
-    spelled: dict[str, str]
-
-
 class _Faulty(Exception):
     def __init__(self, column: str, reason: str) -> None:
         super().__init__(reason)
         self.column = column
         self.reason = reason
-
-
-@functools.cache
-def formats() -> tuple[Format, ...]:
-    """Every format in `formats/`."""
-    found = []
-    for file in sorted((resources.files("producers") / "formats").iterdir(), key=str):
-        if not file.name.endswith(".toml"):
-            continue
-        data: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
-        found.append(
-            Format(
-                data["kind"],
-                frozenset(map(heading, data["required"])),
-                frozenset(map(heading, data["optional"])),
-                {heading(name): meaning for name, meaning in data["columns"].items()},
-                data.get("words", {}),
-                {heading(name): name for name in data["columns"]},
-            )
-        )
-    return tuple(found)
 
 
 def read_export(path: Path, unit: str) -> Export:
@@ -226,6 +190,8 @@ class _Reader:
                 self._export.records_refused += 1
                 for line, _ in lines:
                     self._refuse(line, fault)
+        for listed in (self._export.refusals, self._export.doubts):
+            listed.sort(key=lambda place: place.line)
         return self._export
 
     def _may_hold_more(

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from crossregion.domain import judgement, records
 from crossregion.domain.records import Identity
-from producers.export import MESSAGES, Export, formats, read_export
+from producers.export import MESSAGES, Export, read_export
+from producers.formats import formats
 from producers.tables import ExportUnreadable
 from schemas import codec
 from tests import exports
@@ -46,7 +47,7 @@ def identity(export: Export) -> Identity:
 
 def refused(export: Export) -> list[tuple[int, str, str]]:
     assert {refusal.file for refusal in export.refusals} <= {export.path.name}
-    return sorted((refusal.line, refusal.column, refusal.reason) for refusal in export.refusals)
+    return [(refusal.line, refusal.column, refusal.reason) for refusal in export.refusals]
 
 
 def doubted(export: Export) -> list[tuple[int, str, str]]:
