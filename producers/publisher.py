@@ -28,6 +28,7 @@ WINDOW = 500
 """Events that may wait for their acknowledgement at a time."""
 DELIVERY_MS = 30_000
 CONNECT_MS = 5_000
+CLOSE_SECONDS = 5.0
 STUCK_SECONDS = 10.0
 """Without a record for so long while reading, the broker is away."""
 
@@ -104,6 +105,15 @@ def connect(bootstrap: str, unit: str) -> KafkaProducer:
         request_timeout_ms=DELIVERY_MS // 2,
         linger_ms=5,
     )
+
+
+def abandon(producer: KafkaProducer) -> None:
+    """Close a producer at once; what it still holds is dropped, and waits in the spool."""
+    producer._sender.force_close()  # its own close waits for that, then raises and stays open
+    try:
+        producer.close(timeout=CLOSE_SECONDS)
+    except KafkaError as error:
+        log.warning("A producer did not close", error=type(error).__name__)
 
 
 def catch_up(spool: Spool, bootstrap: str) -> None:
@@ -244,7 +254,7 @@ def send_all(spool: Spool, bootstrap: str | None) -> int:
                 while send_unsent(spool, producer):
                     pass
             finally:
-                producer.close(timeout=0)
+                abandon(producer)
         except KafkaError as error:
             _say_that_kafka_is_away(spool, error)
     return spool.waiting()

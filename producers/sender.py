@@ -94,7 +94,7 @@ class Sender:
     def _forget(self, unit: str) -> None:
         """Begin anew with a unit: what may have been sent is then read from its topics."""
         if unit in self._producers:
-            self._producers.pop(unit).close(timeout=0)
+            publisher.abandon(self._producers.pop(unit))
         if unit in self._spools:
             self._spools.pop(unit).close()
 

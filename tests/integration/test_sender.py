@@ -21,6 +21,7 @@ from crossregion import metrics
 from crossregion.runtime import EmbeddedKafka
 from crossregion.runtime import topics as runtime_topics
 from producers import publisher
+from producers import sender as sender_module
 from producers.sender import Sender
 from producers.spool import Spool
 from schemas import topics
@@ -183,9 +184,37 @@ def test_a_unit_whose_topic_is_missing_delays_no_other(bootstrap: str, directory
     sender.close()
 
 
-def test_a_broker_killed_in_the_middle_delays_and_loses_nothing(
-    broker: EmbeddedKafka, directory: Path
+def test_a_broker_that_hangs_holds_nobody_for_ever(
+    broker: EmbeddedKafka, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(publisher, "DELIVERY_MS", 2_000)
+    monkeypatch.setattr(publisher, "CONNECT_MS", 1_000)
+    directory.mkdir()
+    bootstrap = broker.wait_ready()
+    before = set(on_broker(bootstrap, "222400"))
+    ids = accept(directory, "222400", 1, start=100)
+    sender = Sender(directory, bootstrap)
+    assert sender.step() == (1, False)
+    assert broker.pid is not None
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        accept(directory, "222400", 3, start=101)
+        assert sender.step() == (0, True)
+        assert sender.step() == (0, True)
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+    assert waiting(directory, "222400") == 3
+    wait_until(lambda: not sender.step()[1])
+    sender.close()
+    sent = set(on_broker(bootstrap, "222400")) - before
+    assert (ids <= sent, len(sent)) == (True, 4)
+
+
+def test_a_broker_killed_in_the_middle_delays_and_loses_nothing(
+    broker: EmbeddedKafka, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "LONGEST_PAUSE_SECONDS", 1.0)
+    monkeypatch.setattr(publisher, "CONNECT_MS", 1_000)
     directory.mkdir()
     bootstrap = broker.wait_ready()
     ids = accept(directory, "220700", 6_000)
@@ -213,7 +242,10 @@ def test_a_broker_killed_in_the_middle_delays_and_loses_nothing(
     assert len(set(on_broker(bootstrap, "220800"))) == 5
 
 
-def test_spool_depth_is_a_metric(bootstrap: str, directory: Path) -> None:
+def test_spool_depth_is_a_metric(
+    bootstrap: str, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "CONNECT_MS", 1_000)
     directory.mkdir()
     accept(directory, "22CBS0", 4)
     port, close = metrics.serve(metrics.Health())
