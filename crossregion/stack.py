@@ -18,6 +18,7 @@ from typing import Self
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
+from kafka.errors import RetriableError
 
 from consumers import database
 from crossregion.runtime import (
@@ -240,8 +241,14 @@ class Lags:
         return found
 
     def lag(self, flow: Flow) -> int:
-        """Records of the flow's topics that its group has not finished."""
-        committed = self._admin.list_group_offsets(flow.group)[flow.group]
+        """Records of the flow's topics that its group has not finished.
+
+        All of them while the broker cannot say yet, as on its first start.
+        """
+        try:
+            committed = self._admin.list_group_offsets(flow.group)[flow.group]
+        except RetriableError:
+            committed = {}
         done = {place: max(0, position.offset) for place, position in committed.items()}
         return sum(end - done.get(place, 0) for place, end in self.ends(flow.topics).items())
 

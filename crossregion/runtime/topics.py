@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,9 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from crossregion.runtime.address import kafka_at
 from crossregion.runtime.faults import ServiceUnavailable
 from schemas import topics
+
+LEADER_SECONDS = 30.0
+POLL_SECONDS = 0.05
 
 
 def apply(bootstrap: str, replication: int = 1) -> list[str]:
@@ -28,6 +32,7 @@ def apply(bootstrap: str, replication: int = 1) -> list[str]:
         try:
             if new:
                 admin.create_topics(new)
+                _wait_for_leaders(admin, [topic.name for topic in new])
         except TopicAlreadyExistsError:
             return apply(bootstrap, replication)
         except KafkaError as error:
@@ -35,6 +40,24 @@ def apply(bootstrap: str, replication: int = 1) -> list[str]:
                 f"Kafka at {bootstrap} did not create the topics ({type(error).__name__})."
             ) from None
     return sorted(absent)
+
+
+def _wait_for_leaders(admin: KafkaAdminClient, names: list[str]) -> None:
+    """Wait until the broker knows the new topics: a worker that joins before is given nothing."""
+    deadline = time.monotonic() + LEADER_SECONDS
+    while True:
+        described = admin.describe_topics(names)
+        if all(
+            topic["partitions"] and all(one["leader_id"] >= 0 for one in topic["partitions"])
+            for topic in described
+        ):
+            return
+        if time.monotonic() > deadline:
+            raise ServiceUnavailable(
+                f"Kafka created the topics, but they have no leader after {LEADER_SECONDS:g} s: "
+                "see the broker's log."
+            )
+        time.sleep(POLL_SECONDS)
 
 
 def missing(bootstrap: str) -> list[str]:

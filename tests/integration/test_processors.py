@@ -1,0 +1,216 @@
+"""The workers as they really run, on a real Kafka and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from consumers import registry
+from crossregion.domain import records
+from crossregion.runtime import Supervisor, Worker
+from crossregion.stack import WORKERS, Stack
+from processors.intake import DISCARDED
+from schemas import codec, topics
+from tests.live import in_force, read_all, send, wait_for_quiet
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "schemas/examples/CaseRecorded/1/example.json"
+CASE: dict[str, Any] = json.loads(EXAMPLE.read_text("utf-8"))
+UNIT = CASE["unit"]
+TOPIC = topics.CASES.name(UNIT)
+LISTED, WEIGHTS = topics.LINKAGE_RECORDS.name(), topics.PAIR_WEIGHTS.name()
+
+
+@pytest.fixture(scope="module")
+def stack(service_data: Path) -> Iterator[Stack]:
+    with Stack(service_data / "stack") as stack:
+        yield stack
+
+
+@pytest.fixture
+def second(stack: Stack) -> Iterator[Supervisor]:
+    """A second worker of each kind, not started yet."""
+    supervisor = Supervisor(
+        Worker(
+            name,
+            [sys.executable, "-m", module],
+            {
+                **os.environ,
+                "CROSSREGION_KAFKA": stack.kafka,
+                "CROSSREGION_DATABASE": stack.database,
+                "CROSSREGION_WORKER": "2",
+            },
+            stack.data / "log" / f"{name}-2.log",
+        )
+        for name, module in WORKERS.items()
+    )
+    try:
+        yield supervisor
+    finally:
+        supervisor.stop()
+
+
+def case(case_id: str, **changes: Any) -> dict[str, Any]:
+    victims = [
+        {**victim, "victim_id": f"{case_id}/{number}"}
+        for number, victim in enumerate(CASE["victims"])
+    ]
+    return {**CASE, "case_id": case_id, "victims": victims, **changes}
+
+
+def encoded(case_id: str, **changes: Any) -> bytes:
+    return codec.encode("CaseRecorded", case(case_id, **changes))
+
+
+def record(value: bytes | None, topic: str = TOPIC, **headers: bytes | None) -> dict[str, Any]:
+    return {
+        "topic": topic,
+        "partition": 0,
+        "key": b"k",
+        "value": value,
+        "headers": list(headers.items()),
+    }
+
+
+def huge_count(value: bytes, other: bytes) -> bytes:
+    """An event that announces 2^60 items where two encodings begin to differ."""
+    at = next(n for n, (a, b) in enumerate(zip(value, other, strict=False)) if a != b)
+    return value[:at] + bytes([0x80] * 8 + [0x20]) + bytes(1000)
+
+
+def letters(stack: Stack) -> dict[tuple[str, int, int], dict[str, Any]]:
+    found = {}
+    for one in read_all(stack.kafka, topics.DEAD_LETTERS.name()):
+        _, letter = codec.decode(one.value)
+        found[letter["topic"], letter["partition"], letter["offset"]] = letter
+    return found
+
+
+def flags(stack: Stack) -> dict[str, list[tuple[int, str]]]:
+    found: dict[str, list[tuple[int, str]]] = {}
+    for one in read_all(stack.kafka, topics.BOUNDARY_FLAGS.name()):
+        event, flag = codec.decode(one.value)
+        assert event == "BoundaryFlagged"
+        found.setdefault(flag["case_id"], []).append((flag["revision"], flag["digest"]))
+    return found
+
+
+def test_what_cannot_be_used_is_a_dead_letter_and_holds_nothing_up(stack: Stack) -> None:
+    whole = encoded("B1")
+    empty, one = encoded("B1", exploitation=[]), encoded("B1", exploitation=["x"])
+    bad: list[tuple[dict[str, Any], set[str]]] = [
+        (record(random.Random(1).randbytes(500)), {"not-single-object"}),
+        (record(b"\xc3\x01" + bytes(8) + whole[10:]), {"unknown-schema"}),
+        (record(whole + b"\0"), {"trailing-bytes"}),
+        (record(encoded("B1", exploitation=[""] * 800_000)), {"over-limit"}),
+        (record(huge_count(empty, one)), {"torn"}),
+        (record(whole, topics.CASES.name("220300")), {"another-unit"}),
+        (record(whole, ce_id=b"something else"), {"wrong-id"}),
+        (record(whole, ce_id=None), {"wrong-id"}),
+        (record(None), {"no-value"}),
+        (record(whole + bytes(1_000_000)), {"too-large"}),
+        (record(codec.encode("MatchWithdrawn", example("MatchWithdrawn"))), {"wrong-event"}),
+        *(
+            (record(whole[:length]), {"torn", "not-single-object", "no-value"})
+            for length in range(len(whole))
+        ),
+    ]
+    sent = send(stack.kafka, [*(given for given, _ in bad), record(encoded("B2"))])
+    wait_for_quiet(stack)
+    found = letters(stack)
+    for (given, reasons), where in zip(bad, sent[:-1], strict=True):
+        letter = found[where.topic, where.partition, where.offset]
+        assert letter["reason"] in reasons
+        assert (letter["value"] or b"") == (given["value"] or b"")
+        assert letter["key"] == b"k"
+    assert (sent[-1].topic, sent[-1].partition, sent[-1].offset) not in found
+    assert list(flags(stack)) == ["B2"]
+    with psycopg.connect(stack.database) as connection:
+        assert registry.revisions(connection) == {(UNIT, "case"): 1}
+        listed = list(registry.dead_letter_rows(connection))
+    assert len(listed) == len(bad)
+
+
+def example(event: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        (ROOT / f"schemas/examples/{event}/1/example.json").read_text("utf-8")
+    )
+    return found
+
+
+def test_the_same_winner_whatever_comes_late_or_twice(stack: Stack) -> None:
+    contents = [case("W1", revision=2, venue=venue) for venue in ("one", "two")]
+    digests = [records.content_digest(content) for content in contents]  # type: ignore[arg-type]
+    first, then = (codec.encode("CaseRecorded", content) for content in contents)
+    send(stack.kafka, [record(first), record(encoded("W1", revision=1)), record(first)])
+    wait_for_quiet(stack)
+    quiet = in_force(stack.kafka)
+    send(stack.kafka, [record(then), record(first), record(then)])
+    wait_for_quiet(stack)
+    with psycopg.connect(stack.database) as connection:
+        held = connection.execute(
+            "SELECT revision, digest FROM registry.record WHERE record_id = 'W1'"
+        ).fetchall()
+        assert registry.duplicates(connection)[UNIT, "case"] >= 3
+    assert held == [(2, max(digests))]
+    told = [notice for key, notice in in_force(stack.kafka).items() if key not in quiet]
+    assert [(notice["unit"], notice["kind"], notice["cause"]) for notice in told] == [
+        (UNIT, "remarks", "W1")
+    ]
+    assert {"field": "revision", "code": "conflicting-contents"} in told[0]["remarks"]
+
+
+def test_a_dead_letter_is_put_back_or_discarded(stack: Stack) -> None:
+    (first, second) = send(
+        stack.kafka, [record(encoded("P1"), ce_id=b"wrong"), record(encoded("P2"), ce_id=b"wrong")]
+    )
+    wait_for_quiet(stack)
+    found = letters(stack)
+    repaired = {**found[first.topic, first.partition, first.offset], "headers": {}}
+    refused = {**found[second.topic, second.partition, second.offset], "reason": DISCARDED}
+    assert "P1" not in flags(stack)
+    replays = topics.REPLAYS.name()
+    send(
+        stack.kafka,
+        [record(codec.encode("DeadLettered", letter), replays) for letter in (repaired, refused)],
+    )
+    wait_for_quiet(stack)
+    assert "P1" in flags(stack)
+    assert "P2" not in flags(stack)
+    with psycopg.connect(stack.database) as connection:
+        outcomes = {
+            row["dead_letter_id"]: row["outcome"] for row in registry.dead_letter_rows(connection)
+        }
+    assert outcomes[repaired["dead_letter_id"]] == "replayed"
+    assert outcomes[refused["dead_letter_id"]] == "discarded"
+
+
+def test_garbage_between_our_own_processes_stops_none_of_them(stack: Stack) -> None:
+    before = stack.supervisor.pids()
+    inner = (topics.BOUNDARY_FLAGS, topics.RECORD_REMARKS, topics.LINKAGE_RECORDS)
+    names = [topic.name() for topic in (*inner, topics.PAIR_WEIGHTS, topics.MATCH_PROPOSALS)]
+    values = [b"junk", encoded("G0"), codec.encode("PersonsListed", odd_listed())]
+    send(
+        stack.kafka,
+        [record(value, name) for name in [*names, "notices.220100"] for value in values],
+    )
+    send(stack.kafka, [record(encoded("G1"))])
+    wait_for_quiet(stack)
+    assert stack.supervisor.pids() == before
+    with psycopg.connect(stack.database) as connection:
+        listed = [row["topic"] for row in registry.dead_letter_rows(connection)]
+        known = connection.execute("SELECT 1 FROM registry.flag WHERE case_id = 'G1'").fetchall()
+    assert (listed.count("boundary-flags"), listed.count("match-proposals")) == (3, 3)
+    assert known == [(1,)]
+
+
+def odd_listed() -> dict[str, Any]:
+    return {**example("PersonsListed"), "kind": "neither"}

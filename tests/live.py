@@ -1,0 +1,96 @@
+"""Helpers for tests against the running stack."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import RecordMetadata
+from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+
+from crossregion.stack import Lags, Stack
+from schemas import codec, topics
+
+
+def wait_until(true: Callable[[], bool], stack: Stack, seconds: float = 60.0) -> None:
+    """Wait, restarting workers that end."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        stack.check()
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def wait_for_quiet(stack: Stack) -> None:
+    """Wait until every worker has finished all that stands on its topics."""
+    lags = Lags(stack.kafka)
+    deadline = time.monotonic() + 60.0
+    try:
+        while (left := lags.first_open()) is not None:
+            stack.check()
+            assert time.monotonic() < deadline, left
+            time.sleep(0.05)
+    finally:
+        lags.close()
+
+
+def send(bootstrap: str, records: Iterable[dict[str, Any]]) -> list[RecordMetadata]:
+    """Send records, given as arguments of the producer's `send`; returns where they stand."""
+
+    async def sending() -> list[RecordMetadata]:
+        producer = AIOKafkaProducer(bootstrap_servers=bootstrap, max_request_size=2_000_000)
+        await producer.start()
+        try:
+            waiting = [await producer.send(**record) for record in records]
+            return list(await asyncio.gather(*waiting))
+        finally:
+            await producer.stop()
+
+    return asyncio.run(sending())
+
+
+def read_all(bootstrap: str, *names: str) -> list[ConsumerRecord]:
+    """Every record of the topics, each partition in its order."""
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    places = [
+        TopicPartition(name, partition)
+        for name in names
+        for partition in consumer.partitions_for_topic(name)
+    ]
+    consumer.assign(places)
+    consumer.seek_to_beginning()
+    ends = consumer.end_offsets(places)
+    found: list[ConsumerRecord] = []
+    while any(consumer.position(place) < end for place, end in ends.items()):
+        for records in consumer.poll(timeout_ms=200).values():
+            found += records
+    consumer.close()
+    return found
+
+
+def notices(bootstrap: str) -> dict[str, list[tuple[str, dict[str, Any]]]]:
+    """What was said under each notice id, by revision.
+
+    Each revision is said once, issued and withdrawn in turn: no notice is issued twice.
+    """
+    said: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for record in read_all(bootstrap, *topics.NOTICES.names()):
+        event, notice = codec.decode(record.value)
+        said.setdefault(notice["notice_id"], []).append((event, notice))
+    for notice_id, events in said.items():
+        turns = [(event == "NoticeIssued", notice["revision"]) for event, notice in events]
+        assert turns == [(nth % 2 == 1, nth) for nth in range(1, len(turns) + 1)], notice_id
+    return said
+
+
+def in_force(bootstrap: str) -> dict[str, dict[str, Any]]:
+    """The notices that hold, without their revision."""
+    return {
+        notice_id: {**events[-1][1], "revision": 0}
+        for notice_id, events in notices(bootstrap).items()
+        if events[-1][0] == "NoticeIssued"
+    }
