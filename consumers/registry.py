@@ -47,6 +47,7 @@ TOPICS = (
 )
 BATCH_RECORDS = 2_000
 POLL_MS = 200
+SESSION_MS = 10_000
 DISCARDED, REPLAYED = "discarded", "replayed"
 OURS = {
     topic.name(): topic.schemas
@@ -270,6 +271,7 @@ class Registry:
             auto_offset_reset="earliest",
             max_poll_records=BATCH_RECORDS,
             max_poll_interval_ms=3_600_000,
+            session_timeout_ms=SESSION_MS,
         )
 
     def run(self, stop: threading.Event, health: metrics.Health) -> None:
@@ -387,13 +389,16 @@ def content(connection: Connection) -> str:
 def rebuild(bootstrap: str, dsn: str | None) -> None:
     """Empty the registry and have the topics read again from their beginning.
 
+    A worker that has been stopped stays a member until its session ends, and is waited for.
     Raises: RuntimeFault while a registry worker runs.
     """
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     try:
-        described = admin.describe_groups([GROUP])[GROUP]
-        if described["members"]:
-            raise RuntimeFault("A registry worker runs: stop it, then rebuild.")
+        deadline = time.monotonic() + 2 * SESSION_MS / 1000
+        while admin.describe_groups([GROUP])[GROUP]["members"]:
+            if time.monotonic() > deadline:
+                raise RuntimeFault("A registry worker runs: stop it, then rebuild.")
+            time.sleep(POLL_MS / 1000)
         database.drop_registry(dsn)
         if admin.list_group_offsets(GROUP)[GROUP]:
             admin.delete_groups([GROUP])

@@ -1,0 +1,112 @@
+"""A run in which every process is killed ends as one in which none is."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from consumers import registry
+from crossregion import demo
+from crossregion.stack import FLOWS, STOP_ORDER, Lags, Stack
+from producers.publisher import publish
+from producers.spool import Spool
+from schemas import topics
+from tests.live import in_force, notices, read_all, wait_for_quiet, wait_until
+
+FEED = Path(__file__).parents[2] / "examples/feed"
+
+
+def quiet(_: object) -> None:
+    """Say nothing."""
+
+
+def said(stack: Stack) -> dict[str, Any]:
+    """All that a run ends with, the revisions of proposals and notices left out."""
+    with psycopg.connect(stack.database) as connection:
+        proposals = [{**row, "revision": 0} for row in registry.open_proposals(connection)]
+        return {
+            "content": registry.content(connection),
+            "flags": list(registry.flags(connection)),
+            "proposals": sorted(proposals, key=lambda row: str(row["proposal_id"])),
+            "notices": in_force(stack.kafka),
+        }
+
+
+def published(stack: Stack) -> dict[str, int]:
+    names = [name for topic in topics.TOPICS for name in topic.names()]
+    return {name: len(read_all(stack.kafka, name)) for name in names}
+
+
+def test_kills_change_nothing_and_neither_does_a_second_run_or_a_rebuild(
+    service_data: Path,
+) -> None:
+    feed = demo.find_feed(FEED)
+    with Stack(service_data / "calm") as stack:
+        first = demo.run(feed, stack, quiet, quiet)
+        assert first.balanced
+        calm = said(stack)
+        on_broker = published(stack)
+        second = demo.run(feed, stack, quiet, quiet)
+        assert second.balanced
+        assert all(c.published == 0 for report in second.reports for c in report.kinds.values())
+        assert published(stack) == on_broker
+        assert said(stack) == calm
+        rebuild(stack)
+        assert said(stack) == calm
+        assert published(stack) == on_broker
+    assert len(calm["flags"]) > 1000
+    assert len(calm["proposals"]) > 100
+
+    with Stack(service_data / "killed") as stack:
+        kill_each_at_work(stack, feed)
+        results = demo.run(feed, stack, quiet, quiet)
+        assert results.balanced
+        notices(stack.kafka)
+        killed = said(stack)
+    assert {name: killed[name] == calm[name] for name in calm} == dict.fromkeys(calm, True)
+
+
+def rebuild(stack: Stack) -> None:
+    """Drop the registry while its worker is stopped, and have it read everything again."""
+    stack.supervisor.stop(["registry"])
+    registry.rebuild(stack.kafka, stack.database)
+    with psycopg.connect(stack.database) as connection:
+        assert registry.revisions(connection) == {}
+    for name in STOP_ORDER:
+        stack.supervisor.start(name)
+    wait_for_quiet(stack)
+
+
+def kill_each_at_work(stack: Stack, feed: dict[str, list[Path]]) -> None:
+    """Publish unit after unit, and kill one process after another while there is work."""
+    order = list(STOP_ORDER)
+    random.Random(7).shuffle(order)
+    for unit, files in feed.items():
+        with Spool(stack.spools / f"{unit}.sqlite", unit) as spool:
+            publish(files, spool, stack.kafka)
+        if order:
+            name = order.pop()
+            wait_until(lambda name=name: at_work(stack, name), stack)  # type: ignore[misc]
+            before = stack.supervisor.pids()[name]
+            stack.supervisor.kill(name)
+            wait_until(
+                lambda name=name, before=before: (  # type: ignore[misc]
+                    stack.supervisor.pids().get(name, before) != before
+                ),
+                stack,
+            )
+    assert not order
+
+
+def at_work(stack: Stack, name: str) -> bool:
+    """Whether the process has something left to do."""
+    if name == "sender":
+        return True
+    lags = Lags(stack.kafka)
+    try:
+        return any(flow.group == f"crossregion-{name}" and lags.lag(flow) > 0 for flow in FLOWS)
+    finally:
+        lags.close()
