@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -13,6 +14,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
 from crossregion.stack import Lags, Stack
+from producers.spool import Spool
 from schemas import codec, topics
 
 
@@ -26,9 +28,10 @@ def wait_until(true: Callable[[], bool], stack: Stack, seconds: float = 60.0) ->
 
 
 def wait_for_quiet(stack: Stack) -> None:
-    """Wait until every worker has finished all that stands on its topics."""
+    """Wait until all is sent and every worker has finished all that stands on its topics."""
     lags = Lags(stack.kafka)
     deadline = time.monotonic() + 60.0
+    wait_until(lambda: not any(unsent(path) for path in stack.spools.glob("*.sqlite")), stack)
     try:
         while (left := lags.first_open()) is not None:
             stack.check()
@@ -36,6 +39,11 @@ def wait_for_quiet(stack: Stack) -> None:
             time.sleep(0.05)
     finally:
         lags.close()
+
+
+def unsent(path: Path) -> bool:
+    with Spool(path, path.stem) as spool:
+        return bool(spool.unsent(1))
 
 
 def send(bootstrap: str, records: Iterable[dict[str, Any]]) -> list[RecordMetadata]:

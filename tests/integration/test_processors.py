@@ -1,10 +1,14 @@
-"""The workers as they really run, on a real Kafka and a real PostgreSQL."""
+"""The workers as they really run, on a real Kafka and a real PostgreSQL.
+
+The tests share one stack, in their order: the last one leaves garbage on its topics.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import random
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +19,15 @@ import pytest
 
 from consumers import registry
 from crossregion.domain import records
+from crossregion.domain.linkage.index import Index
+from crossregion.domain.linkage.model import load
 from crossregion.runtime import Supervisor, Worker
-from crossregion.stack import WORKERS, Stack
+from crossregion.stack import FLOWS, WORKERS, Lags, Stack
 from processors.intake import DISCARDED
+from producers.publisher import publish
+from producers.spool import Spool
 from schemas import codec, topics
-from tests.live import in_force, read_all, send, wait_for_quiet
+from tests.live import in_force, notices, read_all, send, wait_for_quiet, wait_until
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "schemas/examples/CaseRecorded/1/example.json"
@@ -191,6 +199,109 @@ def test_a_dead_letter_is_put_back_or_discarded(stack: Stack) -> None:
         }
     assert outcomes[repaired["dead_letter_id"]] == "replayed"
     assert outcomes[refused["dead_letter_id"]] == "discarded"
+
+
+def last_weights(stack: Stack) -> dict[tuple[str, ...], Any]:
+    """The pairs that hold, by the log's last word on each."""
+    newest: dict[tuple[str, ...], Any] = {}
+    for one in read_all(stack.kafka, WEIGHTS):
+        _, pair = codec.decode(one.value)
+        newest[key_of(pair)] = pair
+    return {key: pair for key, pair in newest.items() if pair["weight"] is not None}
+
+
+def key_of(pair: Any) -> tuple[str, ...]:
+    names = ("case_unit", "case_id", "victim_id", "rescue_unit", "rescue_id")
+    return tuple(pair[name] for name in names)
+
+
+def single_pass(stack: Stack) -> dict[tuple[str, ...], Any]:
+    """The pairs that one index says of everything listed."""
+    indexes = {number: Index(load()) for number in range(topics.LINKAGE_RECORDS.partitions)}
+    found: dict[tuple[str, ...], Any] = {}
+    for one in read_all(stack.kafka, LISTED):
+        index = indexes[one.partition]
+        if one.value is None:
+            kind, unit, record_id, revision, digest = one.key.decode().split("\n")
+            pairs = index.remove(kind, unit, record_id, int(revision), digest)
+        else:
+            _, listed = codec.decode(one.value)
+            pairs = index.put(listed)  # type: ignore[arg-type]
+        found.update({key_of(pair): pair for pair in pairs})
+    return {key: pair for key, pair in found.items() if pair["weight"] is not None}
+
+
+def put_feed(stack: Stack, *units: str) -> None:
+    for unit in units:
+        files = sorted((ROOT / "examples/feed" / unit).iterdir())
+        with Spool(stack.spools / f"{unit}.sqlite", unit) as spool:
+            publish(files, spool, stack.kafka)
+
+
+def test_two_linkage_workers_one_killed_say_what_one_would(
+    stack: Stack, second: Supervisor
+) -> None:
+    second.start("linkage")
+    log = stack.data / "log" / "linkage-2.log"
+    wait_until(lambda: log.exists() and "Index rebuilt" in log.read_text(), stack)
+    put_feed(stack, "220300", "220400")
+    lags = Lags(stack.kafka)
+    flow = next(flow for flow in FLOWS if flow.group == "crossregion-linkage")
+    wait_until(lambda: lags.lag(flow) > 0, stack)
+    second.kill("linkage")
+    wait_until(lambda: bool(second.poll()), stack)
+    second.start("linkage")
+    put_feed(stack, "220800")
+    stack.supervisor.kill("linkage")
+    wait_for_quiet(stack)
+    lags.close()
+    assert len(single_pass(stack)) > 10
+    assert last_weights(stack) == single_pass(stack)
+
+    erased = next(iter(last_weights(stack)))
+    keys = {
+        one.key: one.partition
+        for one in read_all(stack.kafka, LISTED)
+        if one.key.startswith("\n".join(("case", *erased[:2], "")).encode())
+    }
+    send(
+        stack.kafka,
+        [
+            {"topic": LISTED, "partition": partition, "key": key, "value": None}
+            for key, partition in keys.items()
+        ],
+    )
+    wait_for_quiet(stack)
+    assert not [key for key in last_weights(stack) if key[:2] == erased[:2]]
+    assert last_weights(stack) == single_pass(stack)
+    with psycopg.connect(stack.database) as connection:
+        proposed = {row["case_id"] for row in registry.open_proposals(connection)}
+    assert proposed
+    assert erased[1] not in proposed
+
+
+def test_two_notice_workers_tell_each_thing_once_and_one_takes_over(
+    stack: Stack, second: Supervisor
+) -> None:
+    before = notices(stack.kafka)
+    second.start("notices")
+    log = stack.data / "log" / "notices-2.log"
+    wait_until(lambda: log.exists() and "Metrics" in log.read_text(), stack)
+    put_feed(stack, "220500")
+    wait_for_quiet(stack)
+    both = notices(stack.kafka)
+    assert len(both) > len(before)
+    first = stack.supervisor.pids()["notices"]
+    os.kill(first, signal.SIGSTOP)
+    put_feed(stack, "220700")
+    wait_for_quiet(stack)
+    taken_over = notices(stack.kafka)
+    assert len(taken_over) > len(both)
+    os.kill(first, signal.SIGCONT)
+    second.kill("notices")
+    send(stack.kafka, [record(encoded("N1"))])
+    wait_for_quiet(stack)
+    assert notices(stack.kafka).keys() >= taken_over.keys()
 
 
 def test_garbage_between_our_own_processes_stops_none_of_them(stack: Stack) -> None:
