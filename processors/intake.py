@@ -80,6 +80,7 @@ def take(incoming: Incoming, outputs: Outputs) -> str:
 
 def _accept(judged: Judgement, outputs: Outputs) -> None:
     partition = partition_of(judged.record_id, topics.LINKAGE_RECORDS)
+    cause = envelope.Cause(judged.event_id, judged.unit, judged.record_id)
     if judged.flag is not None:
         outputs.add(
             topics.BOUNDARY_FLAGS.name(),
@@ -87,7 +88,7 @@ def _accept(judged: Judgement, outputs: Outputs) -> None:
             judged.record_id,
             "BoundaryFlagged",
             judged.flag,
-            _headers(judged, "BoundaryFlagged"),
+            cause.headers("BoundaryFlagged"),
         )
     outputs.add(
         topics.RECORD_REMARKS.name(),
@@ -95,7 +96,7 @@ def _accept(judged: Judgement, outputs: Outputs) -> None:
         judged.record_id,
         "RecordRemarked",
         judged.remarked,
-        _headers(judged, "RecordRemarked"),
+        cause.headers("RecordRemarked"),
     )
     every = range(topics.LINKAGE_RECORDS.partitions)
     outputs.add_to_each(
@@ -106,12 +107,8 @@ def _accept(judged: Judgement, outputs: Outputs) -> None:
         ),
         "PersonsListed",
         judged.listed,
-        _headers(judged, "PersonsListed"),
+        cause.headers("PersonsListed"),
     )
-
-
-def _headers(judged: Judgement, event: str) -> Sequence[tuple[str, bytes]]:
-    return envelope.caused(judged.event_id, event, judged.unit, judged.record_id)
 
 
 def _dead_letter(origin: Incoming, reason: str, detail: str, outputs: Outputs) -> None:
