@@ -39,7 +39,8 @@ def demo(feed: Path, out: Path) -> Demo:
 
     Raises: Stuck when it does not end well.
     """
-    argv = [sys.executable, "-m", "crossregion.cli", "demo", "--feed", str(feed), "--out", str(out)]
+    command = Path(sys.executable).with_name("crossregion")
+    argv = [str(command), "demo", "--feed", str(feed), "--out", str(out)]
     began = time.monotonic()
     peak, most = 0, 0
     with (out / "demo.log").open("wb") as log:
