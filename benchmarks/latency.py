@@ -65,7 +65,10 @@ class Watch:
 
 
 def measure(stack: Stack, count: int) -> list[float]:
-    """Publish records at an even rate; the sorted seconds of all but the first `WARM_UP`."""
+    """Publish records at an even rate; the sorted seconds of all but the first `WARM_UP`.
+
+    Counted from when a record was due, so that one that had to wait its turn counts as late.
+    """
     watch = Watch(stack.database)
     stop = threading.Event()
     thread = threading.Thread(target=watch.run, args=(stop,))
@@ -78,7 +81,7 @@ def measure(stack: Stack, count: int) -> list[float]:
             due = start + number / RATE
             time.sleep(max(0.0, due - time.monotonic()))
             if number >= WARM_UP:
-                watch.expect(_event_id(unit, exported), time.monotonic())
+                watch.expect(_event_id(unit, exported), due)
             spools[unit].accept_all([exported])
         deadline = time.monotonic() + PATIENCE_SECONDS
         while watch.open and time.monotonic() < deadline:
@@ -101,14 +104,12 @@ def _event_id(unit: str, exported: Exported) -> str:
 def run(count: int) -> None:
     """Print the figure."""
     with TemporaryDirectory(prefix="crossregion-bench-") as data, Stack(Path(data)) as stack:
-        began = time.monotonic()
         taken = measure(stack, count)
-        rate = (WARM_UP + count) / (time.monotonic() - began)
     p50, p99 = statistics.median(taken), taken[int(len(taken) * 0.99)]
     harness.line(
         "publish to registry row",
         f"p99 <= {TARGET_SECONDS:g} s",
         p99 <= TARGET_SECONDS,
         f"p50 {p50:.3f} s  p99 {p99:.3f} s  longest {taken[-1]:.3f} s  "
-        f"of {len(taken):,} events at {rate:.0f}/s",
+        f"of {len(taken):,} events, one each {1000 / RATE:g} ms",
     )

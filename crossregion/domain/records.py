@@ -205,7 +205,7 @@ def _without_nothing(value: Any) -> Any:
     if isinstance(value, dict):
         kept = {}
         for name, inner in value.items():
-            if isinstance(inner, dict | list):
+            if isinstance(inner, (dict, list)):
                 inner = _without_nothing(inner)
                 if inner:
                     kept[name] = inner
