@@ -3,8 +3,9 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 PYTHON ?= python3
+PROMTOOL := .tools/promtool
 
-.PHONY: setup demo up test check bench lock clean
+.PHONY: setup demo up test check bench docs lock clean
 
 setup: $(STAMP)
 
@@ -21,8 +22,15 @@ demo: setup
 up: setup
 	$(VENV)/bin/crossregion up
 
-test: setup
+test: setup $(PROMTOOL)
 	$(PY) -m pytest
+
+# promtool is taken out of Debian's package `prometheus`, which would start a server if installed.
+$(PROMTOOL):
+	@mkdir -p $(@D)/package
+	@cd $(@D)/package && { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; }
+	@dpkg-deb -x $(@D)/package/prometheus_*.deb $(@D)/package
+	@mv $(@D)/package/usr/bin/promtool $@ && rm -r $(@D)/package
 
 check: setup
 	$(VENV)/bin/ruff check .
@@ -33,8 +41,11 @@ check: setup
 bench: setup
 	$(PY) -m benchmarks $(BENCH)
 
+docs: setup
+	$(PY) -m crossregion.reference docs
+
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .crossregion demo-out
+	rm -rf $(VENV) .tools .crossregion demo-out

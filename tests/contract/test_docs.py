@@ -1,0 +1,42 @@
+"""What the documents say is what the code does."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from crossregion import reference
+
+ROOT = Path(__file__).parents[2]
+PROMTOOL = ROOT / ".tools/promtool"
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+
+@pytest.mark.parametrize("page", sorted(reference.PAGES))
+def test_a_reference_page_is_as_it_is_drawn(page: str) -> None:
+    assert (ROOT / "docs" / page).read_text("utf-8") == reference.draw(page), "run `make docs`"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_links_and_files_that_a_document_names_are_there(document: Path) -> None:
+    text = document.read_text("utf-8")
+    links = re.findall(r"\]\((?!http)([^)#]+)", text)
+    for link in links:
+        assert (document.parent / link).exists(), link
+    for named in re.findall(
+        r"`((?:crossregion|producers|processors|consumers|schemas|tests|docs|benchmarks)/[\w./-]*)`",
+        text,
+    ):
+        assert (ROOT / named).exists(), named
+
+
+def test_promtool_accepts_every_metric() -> None:
+    program = "from crossregion import metrics as m; print(m.generate_latest().decode(), end='')"
+    page = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout
+    assert b"crossregion_events" in page
+    checked = subprocess.run(
+        [str(PROMTOOL), "check", "metrics"], input=page, capture_output=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
