@@ -3,13 +3,14 @@
 import csv
 import json
 import shutil
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.command import assert_one_clear_line, run
+from tests.e2e.command import ENVIRONMENT, assert_one_clear_line, run
 
 ROOT = Path(__file__).parents[2]
 FEED = ROOT / "examples/feed"
@@ -21,12 +22,18 @@ def lines(file: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """What a demonstration on all examples printed, and where its results lie."""
-    out = tmp_path_factory.mktemp("demo") / "out"
-    answer = run("demo", "--feed", FEED, "--out", out)
+def demo() -> tuple[str, Path]:
+    """What `make demo` printed, and where its results lie."""
+    answer = subprocess.run(
+        ["make", "-s", "demo"],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    return answer.stdout, out
+    return answer.stdout, ROOT / "demo-out"
 
 
 def test_every_case_revision_has_the_flag_that_is_true(demo: tuple[str, Path]) -> None:
