@@ -24,6 +24,7 @@ from kafka import (
     OffsetAndMetadata,
     TopicPartition,
 )
+from kafka.errors import KafkaError
 
 from consumers import follow
 from crossregion import alarm, logs, metrics
@@ -238,7 +239,7 @@ class Teller:
         follow.subscribe(self._post, [TELLER.topic], self._held)
         while not stop.is_set():
             self._read()
-            if self._is_the_one() and self._settled():
+            if self._is_the_one() and self._settled() and self._proven():
                 self._tell()
             health.beat()
         self._log.close()
@@ -279,6 +280,20 @@ class Teller:
             log.info("This worker tells the units", unsettled=self._board.unsettled)
         self._telling = telling
         return telling
+
+    def _proven(self) -> bool:
+        """Whether the broker agrees, which a worker that was frozen for a while cannot know.
+
+        It takes a commit only from a member of the group's present generation.
+        """
+        if not self._board.unsettled:
+            return True
+        try:
+            self._post.commit({TELLER: OffsetAndMetadata(0, "", -1)})
+        except KafkaError as error:
+            log.warning("This worker may not tell the units now", error=type(error).__name__)
+            return False
+        return True
 
     def _settled(self) -> bool:
         now = time.monotonic()
