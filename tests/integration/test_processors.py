@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from kafka.admin import KafkaAdminClient, MemberToRemove
 
 from consumers import registry
 from crossregion.domain import records
@@ -34,6 +35,7 @@ EXAMPLE = ROOT / "schemas/examples/CaseRecorded/1/example.json"
 CASE: dict[str, Any] = json.loads(EXAMPLE.read_text("utf-8"))
 UNIT = CASE["unit"]
 TOPIC = topics.CASES.name(UNIT)
+GROUPS = {"linkage": "crossregion-linkage", "notices": "crossregion-notices-teller"}
 LISTED, WEIGHTS = topics.LINKAGE_RECORDS.name(), topics.PAIR_WEIGHTS.name()
 
 
@@ -63,7 +65,18 @@ def second(stack: Stack) -> Iterator[Supervisor]:
     try:
         yield supervisor
     finally:
+        started = supervisor.pids()
         supervisor.stop()
+        for name in started:
+            forget_member(stack, name)
+
+
+def forget_member(stack: Stack, name: str) -> None:
+    """Take a stopped worker out of its group, which otherwise waits a minute for its return."""
+    admin = KafkaAdminClient(bootstrap_servers=stack.kafka)
+    member = MemberToRemove(group_instance_id=f"{name}-2")
+    admin.remove_group_members(GROUPS[name], [member])
+    admin.close()
 
 
 def case(case_id: str, **changes: Any) -> dict[str, Any]:
@@ -280,7 +293,7 @@ def test_two_linkage_workers_one_killed_say_what_one_would(
     assert erased[1] not in proposed
 
 
-def test_two_notice_workers_tell_each_thing_once_and_one_takes_over(
+def test_a_frozen_notice_worker_is_replaced_and_tells_nothing_when_it_wakes(
     stack: Stack, second: Supervisor
 ) -> None:
     before = notices(stack.kafka)
@@ -297,11 +310,10 @@ def test_two_notice_workers_tell_each_thing_once_and_one_takes_over(
     wait_for_quiet(stack)
     taken_over = notices(stack.kafka)
     assert len(taken_over) > len(both)
-    os.kill(first, signal.SIGCONT)
-    second.kill("notices")
     send(stack.kafka, [record(encoded("N1"))])
+    os.kill(first, signal.SIGCONT)
     wait_for_quiet(stack)
-    assert notices(stack.kafka).keys() >= taken_over.keys()
+    assert notices(stack.kafka).keys() > taken_over.keys()
 
 
 def test_garbage_between_our_own_processes_stops_none_of_them(stack: Stack) -> None:
