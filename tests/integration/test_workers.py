@@ -1,0 +1,41 @@
+"""A worker that cannot start says why in one line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from crossregion.stack import WORKERS
+
+
+def start(module: str, **variables: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", module],
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_where_nothing_listens_every_worker_says_so_in_one_line() -> None:
+    started = [start(module, CROSSREGION_KAFKA="127.0.0.1:9") for module in WORKERS.values()]
+    for process in started:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert out == ""
+        assert err.strip().splitlines() == [
+            "Nothing listens at 127.0.0.1:9: check CROSSREGION_KAFKA and that the broker runs."
+        ]
+
+
+def test_a_registry_worker_refuses_a_database_that_is_not_migrated(
+    kafka: str, database: str
+) -> None:
+    process = start("consumers.registry", CROSSREGION_KAFKA=kafka, CROSSREGION_DATABASE=database)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.strip().splitlines() == [
+        "The database is not of this version yet: run crossregion registry migrate."
+    ]
