@@ -50,7 +50,7 @@ class Speed:
     def __str__(self) -> str:
         return (
             f"{self.per_second:9,.0f} events/s  {self.cpu_micros:6,.0f} µs of CPU an event "
-            f"({1_000_000 / self.cpu_micros:,.0f} events/s of an undisturbed core)"
+            f"(its CPU time alone would allow {1_000_000 / self.cpu_micros:,.0f} events/s)"
         )
 
 
