@@ -130,7 +130,8 @@ def _listed(value: bytes) -> PersonsListed:
 
 
 def _identified(key: bytes) -> tuple[str, str, str, int, str]:
-    kind, unit, record_id, revision, digest = key.decode().split("\n")
+    kind, unit, rest = key.decode().split("\n", 2)
+    record_id, revision, digest = rest.rsplit("\n", 2)
     return kind, unit, record_id, int(revision), digest
 
 
