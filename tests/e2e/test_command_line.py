@@ -57,7 +57,8 @@ def test_topics_apply_creates_what_is_missing_once(kafka: str) -> None:
     assert (again.returncode, again.stdout) == (0, "0 topics created.\n")
 
 
-def test_the_registry_is_migrated_once(database: str) -> None:
+def test_the_registry_is_migrated_once(new_database: Callable[[], str]) -> None:
+    database = new_database()
     run("registry", "migrate", CROSSREGION_DATABASE=database)
     again = run("registry", "migrate", CROSSREGION_DATABASE=database)
     assert (again.returncode, again.stdout) == (0, "0 migrations run.\n")

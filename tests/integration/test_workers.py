@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 from crossregion.stack import WORKERS
 
@@ -31,9 +32,11 @@ def test_where_nothing_listens_every_worker_says_so_in_one_line() -> None:
 
 
 def test_a_registry_worker_refuses_a_database_that_is_not_migrated(
-    kafka: str, database: str
+    kafka: str, new_database: Callable[[], str]
 ) -> None:
-    process = start("consumers.registry", CROSSREGION_KAFKA=kafka, CROSSREGION_DATABASE=database)
+    process = start(
+        "consumers.registry", CROSSREGION_KAFKA=kafka, CROSSREGION_DATABASE=new_database()
+    )
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert err.strip().splitlines() == [
