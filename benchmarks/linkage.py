@@ -2,7 +2,7 @@
 
     python -m benchmarks.linkage LABELLED [SAMPLES]
 
-LABELLED holds `cases.jsonl.gz`, `rescues.jsonl.gz` and `truth.jsonl.gz`: measured on the half of
+LABELLED holds `cases.jsonl.gz`, `rescues.jsonl.gz` and `truth.jsonl.gz`: measured on the part of
 its rescues that the weights were not estimated on. SAMPLES holds `feed/` and `truth/pairs.csv`.
 """
 
@@ -15,13 +15,14 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks.train_linkage import learned_from, true_cases
 from crossregion.domain.judgement import judge_event
 from crossregion.domain.linkage.decide import decide
-from crossregion.domain.linkage.files import linked, read_listed
+from crossregion.domain.linkage.files import linked
 from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import load
 from crossregion.domain.records import PairWeighed, PersonsListed
+from crossregion.training import labelled
+from crossregion.training.evaluate import evaluate
 from producers.export import read_export
 
 Pair = tuple[str, str]
@@ -69,36 +70,25 @@ def streamed(cases: Iterable[PersonsListed], rescues: Iterable[PersonsListed]) -
 
 
 def held_out(directory: Path) -> None:
-    """Quality on the held-out half, records a second, and the time of one put."""
-    true = {
-        (case, rescue)
-        for rescue, cases in true_cases(directory).items()
-        if not learned_from(rescue)
-        for case in cases
-    }
+    """Quality on the last look, records a second, and the time of one put."""
+    data = labelled.read(directory)
+    figures = evaluate(load(), data.only(lambda part: part == labelled.LAST_LOOK))
+    print("\n".join(figures.lines()))
     started = time.perf_counter()
-    cases = list(read_listed(directory / "cases.jsonl.gz", "case"))
-    rescues = list(read_listed(directory / "rescues.jsonl.gz", "rescue"))
-    pairs = linked(cases, iter(rescues))
+    linked(data.cases, iter(data.rescues))
     seconds = time.perf_counter() - started
-    said = {
-        (pair["case_id"], pair["rescue_id"])
-        for pair in pairs
-        if pair["probability"] > LIKELY and not learned_from(pair["rescue_id"])
-    }
-    print(f"held-out half     {quality(said, true)}")
-    print(f"files, one core   {(len(cases) + len(rescues)) / seconds:,.0f} records/s")
+    print(f"one core          {(len(data.cases) + len(data.rescues)) / seconds:,.0f} records/s")
     index = Index(load())
-    for case in cases:
+    for case in data.cases:
         index.restore(case)
     taken: list[float] = []
-    for rescue in rescues:
+    for rescue in data.rescues:
         began = time.perf_counter()
         index.put(rescue)
         taken.append(1000 * (time.perf_counter() - began))
     taken.sort()
     print(
-        f"one put against {len(cases):,} stored: median {statistics.median(taken):.2f} ms, "
+        f"one put against {len(data.cases):,} stored: median {statistics.median(taken):.2f} ms, "
         f"p99 {taken[int(len(taken) * 0.99)]:.2f} ms"
     )
 

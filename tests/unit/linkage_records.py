@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from crossregion.domain.linkage import columns
+from crossregion.domain.linkage.compare import LEVELS, compare
+from crossregion.domain.linkage.frequencies import Frequencies
+from crossregion.domain.linkage.index import Index
+from crossregion.domain.linkage.model import load
 from crossregion.domain.linkage.normalise import Person, normalise
 from crossregion.domain.records import Identity, PersonsListed
 
@@ -63,3 +70,32 @@ def person(happened_on: str | None = None, **fields: Any) -> Person:
     """One normalised person."""
     record = listed("rescue", "R1", identity(**fields), happened_on=happened_on)
     return normalise(record["persons"][0], record)
+
+
+def levels(victim: Person, rescued: Person) -> dict[str, str]:
+    """The level of each field that both have, whichever of the two is held and which is sought."""
+    texts, frequencies = columns.Texts(), Frequencies(load().frequencies)
+    one, other = (columns.encode(each, texts, frequencies) for each in (victim, rescued))
+    found = []
+    for mine, is_victim, theirs in ((one, True, other), (other, False, one)):
+        many = np.array([theirs.row], dtype=np.int32).T
+        compared = compare(mine, is_victim, np.ascontiguousarray(many), texts.texts)
+        shared = {field: bits.tolist() for field, bits in compared.shared.items()}
+        found.append((compared.levels[:, 0].tolist(), shared))
+    assert found[0] == found[1]
+    return {
+        field: names[number - 1]
+        for (field, names), number in zip(LEVELS.items(), found[0][0], strict=True)
+        if number
+    }
+
+
+def weight(victim: Identity, rescued: Identity, **happened: Any) -> float:
+    """The weight in bits of a pair that is stated, so that any weight is said."""
+    index = Index(load())
+    index.put(listed("case", "C1", victim, happened_on=happened.get("lost")))
+    told = listed("rescue", "R1", rescued, happened_on=happened.get("found"), stated_case_id="C1")
+    (pair,) = index.put(told)
+    assert pair["weight"] is not None
+    assert pair["weight"] == round(sum(item["bits"] for item in pair["evidence"]), 3)
+    return pair["weight"]

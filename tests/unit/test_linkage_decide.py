@@ -17,7 +17,7 @@ SURE = 30.0
 
 def pair(case_id: str, weight: float | None, stated: bool = False) -> PairWeighed:
     return {
-        "model": "fs-1",
+        "model": "persons-1",
         "case_id": case_id,
         "victim_id": f"{case_id}/1",
         "rescue_id": "R1",
@@ -47,7 +47,7 @@ def test_one_strong_candidate_is_very_likely() -> None:
         "case_unit": "220200",
         "rescue_unit": "220300",
         "kind": "weighed",
-        "model": "fs-1",
+        "model": "persons-1",
         "probability": found["probability"],
         "rank": 1,
         "band": "very-likely",
@@ -57,7 +57,7 @@ def test_one_strong_candidate_is_very_likely() -> None:
 
 
 def test_a_weak_candidate_is_not_proposed_because_it_is_alone() -> None:
-    assert decide([pair("C1", 4.0)], MODEL) == []
+    assert decide([pair("C1", 2.0)], MODEL) == []
 
 
 def test_a_candidate_at_the_prior_odds_is_as_likely_as_none() -> None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossregion.domain.linkage.blocks import keys
+from crossregion.domain.linkage.blocks import posted, sought
+from crossregion.domain.linkage.columns import Texts
 from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import load
 from crossregion.domain.records import PairWeighed, PersonsListed
@@ -184,8 +185,10 @@ FIELDS = st.fixed_dictionaries(
 @given(FIELDS, FIELDS)
 @settings(max_examples=200, deadline=None)
 def test_seeking_is_symmetric(one: dict[str, Any], other: dict[str, Any]) -> None:
-    (posted, sought), (their_posted, their_sought) = keys(person(**one)), keys(person(**other))
-    assert bool(sought & their_posted) == bool(their_sought & posted)
+    rules, texts = load().keys, Texts()
+    mine, theirs = person(**one), person(**other)
+    found = sought(mine, rules, texts) & posted(theirs, rules, texts)
+    assert bool(found) == bool(sought(theirs, rules, texts) & posted(mine, rules, texts))
 
 
 CASES = st.builds(

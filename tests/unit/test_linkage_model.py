@@ -1,24 +1,35 @@
 from __future__ import annotations
 
-import math
-import tomllib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from crossregion.domain.linkage.model import RARITY_BITS, load, parse
+from crossregion.domain.linkage.compare import LEVELS
+from crossregion.domain.linkage.index import Index
+from crossregion.domain.linkage.model import (
+    FORMAT,
+    BadModel,
+    KeyRule,
+    digest,
+    load,
+    parse,
+    read,
+    written,
+)
+from tests.unit.linkage_records import identity, weight
 
 
-def test_the_shipped_model_is_plausible() -> None:
+def test_the_shipped_model_says_where_it_comes_from_and_how_good_it_is() -> None:
     model = load()
-    assert model.name == "fs-1"
-    assert 0 < model.share < 1
-    assert 0 < model.reported_twice < 1
+    assert set(model.trained) == {"on", "when", "command", "figures"}
+    assert model.trained["figures"]["f1"] > 0.87
+    assert 0 < model.reported_twice < model.share < 1
     assert model.open_cases > 0
-    for fields in model.bits.values():
-        assert all(math.isfinite(bits) for levels in fields.values() for bits in levels.values())
-        for field in ("sex", "home", "id_number", "birth", "name"):
-            levels = list(fields[field].values())
-            assert levels[0] > levels[-1]
+    assert tuple(model.fields) == tuple(LEVELS)
 
 
 def test_a_pair_that_is_not_said_could_not_have_been_proposed() -> None:
@@ -27,27 +38,59 @@ def test_a_pair_that_is_not_said_could_not_have_been_proposed() -> None:
     assert odds < 0.01
 
 
-def test_the_strongest_agreement_outweighs_the_prior() -> None:
+def test_agreement_on_everything_outweighs_the_prior_and_on_sex_alone_does_not() -> None:
+    prior = np.log2(load().open_cases)
+    who = {"name": "王红英", "sex": "F", "birth_date": "1990-03-15"}
+    assert weight(identity(**who), identity(**who)) > prior + 7
+    assert weight(identity(sex="F"), identity(sex="F")) < prior
+
+
+def test_a_model_written_is_the_model_read(tmp_path: Path) -> None:
     model = load()
-    prior = math.log2(model.open_cases)
-    for fields in model.bits.values():
-        assert fields["name"]["equal"] + fields["birth"]["equal"] > prior + 7
-        assert fields["name"]["equal"] + fields["sex"]["equal"] < prior + 7
+    path = tmp_path / "model.json"
+    path.write_text(written(model), encoding="utf-8")
+    assert written(read(path)) == written(model)
 
 
-def test_rarity_is_bounded_both_ways() -> None:
-    model = load()
-    assert model.rarity("龘", "龘龘") == RARITY_BITS
-    common = max(model.surnames, key=lambda name: model.surnames[name])
-    assert -RARITY_BITS <= model.rarity(common, "") < 0
+def changed(**parts: Any) -> str:
+    data = json.loads(written(load())) | parts
+    data.pop("digest")
+    return json.dumps(data | {"digest": digest(data)})
 
 
-@pytest.mark.parametrize("text", ["", 'name = "fs-1"', "unknown = 1"])
-def test_what_is_no_model_is_not_taken_for_one(text: str) -> None:
-    with pytest.raises(TypeError):
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "not JSON"),
+        (written(load())[:5_000], "not JSON"),
+        ("[]", "no format number"),
+        ('{"format": "2"}', "no format number"),
+        (changed(format=FORMAT + 1), "format 3, this version reads 2"),
+        (written(load()).replace("0.7", "0.8", 1), "does not have its digest"),
+        (changed(terms=[{"fields": ["name"], "bits": [1, 2]}]), "lacks a part or has a wrong one"),
+        (changed(keys=[{"made_of": "name"}]), "lacks a part or has a wrong one"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_its_reason(text: str, why: str) -> None:
+    with pytest.raises(BadModel, match=why):
         parse(text)
 
 
-def test_torn_toml_is_an_error() -> None:
-    with pytest.raises(tomllib.TOMLDecodeError):
-        parse('name = "fs')
+def test_a_model_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadModel, match="not UTF-8"):
+        read(path)
+
+
+def test_a_model_of_other_fields_is_refused_and_the_index_that_runs_goes_on() -> None:
+    running = Index(load())
+    others = (
+        (replace(load(), kind="horses"), "does not know"),
+        (replace(load(), fields={"name": ("equal",)}), "another set of fields"),
+        (replace(load(), keys=(KeyRule("colour"),)), "unknown blocking keys"),
+    )
+    for model, why in others:
+        with pytest.raises(BadModel, match=why):
+            Index(model)
+    assert len(running) == 0

@@ -26,6 +26,8 @@ Proposal = MatchProposed
 """A proposal as it is said, its revision still 0."""
 
 VERY_LIKELY, REVIEW, LISTED = 0.99, 0.5, 0.05
+SHORT_LIST, WORTH_A_SAMPLE = 5, 0.01
+"""So many candidates of a rescue are listed from a lower probability: whose DNA to compare."""
 MOST_BITS = 200.0
 
 
@@ -34,18 +36,23 @@ def decide(
 ) -> list[Proposal]:
     """The proposals for one rescue: stated ones first, then by probability; ranks from 1.
 
-    A stated pair is proposed whatever its probability, any other from `LISTED` up. Pairs without
-    weight are no candidates. `open_cases` is the number of victims to seek among, the model's if
-    None.
+    A stated pair is proposed whatever its probability, any other from `LISTED` up, and the first
+    few from `WORTH_A_SAMPLE` up. Pairs without weight are no candidates. `open_cases` is the number
+    of victims to seek among, the model's if None.
     """
     weighed = [(pair, pair["weight"]) for pair in pairs if pair["weight"] is not None]
     chances = probabilities([weight for _, weight in weighed], model, open_cases)
     found = [
         _proposed(pair, round(chance, 6))
         for (pair, _), chance in zip(weighed, chances, strict=True)
-        if chance >= LISTED or pair["stated"]
+        if chance >= WORTH_A_SAMPLE or pair["stated"]
     ]
     found.sort(key=_order)
+    found = [
+        proposal
+        for rank, proposal in enumerate(found, 1)
+        if rank <= SHORT_LIST or proposal["probability"] >= LISTED or proposal["kind"] == "stated"
+    ]
     for rank, proposal in enumerate(found, 1):
         proposal["rank"] = rank
     return found
@@ -66,7 +73,7 @@ def probabilities(
 
 
 def band(probability: float) -> str:
-    """very-likely, review or listed; below that unlikely, which only a stated pair can be."""
+    """very-likely, review or listed; below that unlikely: stated, or on the short list."""
     if probability >= VERY_LIKELY:
         return "very-likely"
     if probability >= REVIEW:

@@ -7,15 +7,19 @@ weight comes from two records and the model, and of several revisions of one rec
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from crossregion.domain.linkage.blocks import Key, keys
-from crossregion.domain.linkage.compare import NO_LIMIT, weigh_from
-from crossregion.domain.linkage.model import Model
-from crossregion.domain.linkage.normalise import Person, normalise
-from crossregion.domain.records import PairWeighed, PersonsListed
+import numpy as np
+
+from crossregion.domain.linkage.fields import fields_of
+from crossregion.domain.linkage.model import Model, Whole
+from crossregion.domain.linkage.persons import Known
+from crossregion.domain.linkage.store import Slot, Store
+from crossregion.domain.linkage.weigh import THOUSANDTHS, Compared, Scale, total
+from crossregion.domain.records import Evidence, PairWeighed, PersonsListed
 
 CASE, RESCUE = "case", "rescue"
 _OTHER = {CASE: RESCUE, RESCUE: CASE}
@@ -23,11 +27,17 @@ RecordKey = tuple[str, str, str]
 """Kind, unit and id of a record; ids are a unit's own."""
 PairKey = tuple[str, str, str, str, str]
 """Unit and id of the case, id of the victim, unit and id of the rescue."""
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+CROWD = 5_000
+"""More candidates than this make a person slow to compare; still none is left out."""
 
 
 @dataclass(slots=True, eq=False)
 class _Record:
-    """A case or rescue at one revision; without members once it is erased."""
+    """A case or rescue at one revision; without content once it is erased.
+
+    What was made of its persons is made again when it is needed: text is smaller.
+    """
 
     kind: str
     unit: str
@@ -36,7 +46,8 @@ class _Record:
     digest: str
     erased: bool = False
     stated_case_id: str | None = None
-    members: list[_Member] = field(default_factory=list)
+    content: bytes = b""
+    persons: list[tuple[str, Slot]] = field(default_factory=list)
 
     @property
     def key(self) -> RecordKey:
@@ -47,23 +58,23 @@ class _Record:
         return self.revision, self.digest, self.erased
 
 
-@dataclass(slots=True, eq=False)
-class _Member:
-    """One person of a record."""
-
-    record: _Record
-    person: Person
-
-
 class Index:
     """The records of one partition, found by blocking keys."""
 
     def __init__(self, model: Model) -> None:
+        """Raises: BadModel if the model is of fields that this version does not know."""
         self._model = model
+        self._fields = fields_of(model)
+        self._scale = Scale(model)
+        self._limit = round(model.keep_bits * THOUSANDTHS)
         self._records: dict[RecordKey, _Record] = {}
-        self._posted: dict[str, dict[Key, list[_Member]]] = {CASE: {}, RESCUE: {}}
+        self._stores = {kind: Store(self._fields.width) for kind in _OTHER}
+        self._at: dict[str, dict[Slot, tuple[_Record, str]]] = {kind: {} for kind in _OTHER}
+        self._more: dict[str, set[Slot]] = {kind: set() for kind in _OTHER}
         self._cases: dict[str, list[_Record]] = defaultdict(list)
         self._stating: dict[str, list[_Record]] = defaultdict(list)
+        self.crowded = 0
+        """Persons that had more than `CROWD` candidates."""
 
     def __len__(self) -> int:
         """Cases and rescues held, the erased left out."""
@@ -77,7 +88,7 @@ class Index:
         is held. An equal revision gives its pairs again.
         Raises: ValueError if the kind is neither case nor rescue.
         """
-        return self._say(_record(listed))
+        return self._say(*self._record(listed))
 
     def remove(
         self, kind: str, unit: str, record_id: str, revision: int, digest: str
@@ -86,48 +97,94 @@ class Index:
 
         Returns: all its pairs, without weight; nothing if a higher revision is held.
         """
-        return self._say(_erased(kind, unit, record_id, revision, digest))
+        return self._say(_erased(kind, unit, record_id, revision, digest), [])
 
     def restore(self, listed: PersonsListed) -> None:
         """Like `put`, for what has been said before: faster, because no pair is weighed."""
-        self._hold(_record(listed))
+        self._hold(*self._record(listed))
 
     def forget(self, kind: str, unit: str, record_id: str, revision: int, digest: str) -> None:
         """Like `remove`, for what has been said before."""
-        self._hold(_erased(kind, unit, record_id, revision, digest))
+        self._hold(_erased(kind, unit, record_id, revision, digest), [])
 
-    def _say(self, record: _Record) -> list[PairWeighed]:
-        held = self._records.get(record.key)
-        before = self._pairs(held) if held and held.version < record.version else {}
-        if not self._hold(record):
+    def candidates(self, listed: PersonsListed) -> list[tuple[list[str], Compared]]:
+        """For training: each person's candidates by their ids, however little they weigh."""
+        found = []
+        for one in self._record(listed)[1]:
+            slots = self._stores[_OTHER[listed["kind"]]].found(self._fields.sought(one))
+            found.append(self._against(listed["kind"], one, slots))
+        return found
+
+    def sample(
+        self, listed: PersonsListed, choose: Callable[[int], Whole]
+    ) -> list[tuple[list[str], Compared]]:
+        """For training: each person against others chosen by number, of so many."""
+        count = len(self._at[_OTHER[listed["kind"]]])
+        return [
+            self._against(listed["kind"], one, choose(count)) for one in self._record(listed)[1]
+        ]
+
+    def _against(self, kind: str, one: Known, slots: Whole) -> tuple[list[str], Compared]:
+        other = _OTHER[kind]
+        many = self._stores[other].columns(slots)
+        ids = [self._at[other][slot][1] for slot in slots.tolist()]
+        return ids, self._fields.compare(one.encoded, kind == CASE, many)
+
+    def _record(self, listed: PersonsListed) -> tuple[_Record, list[Known]]:
+        if listed["kind"] not in _OTHER:
+            raise ValueError("the kind of a record is case or rescue")
+        record = _Record(
+            kind=listed["kind"],
+            unit=listed["unit"],
+            record_id=listed["record_id"],
+            revision=listed["revision"],
+            digest=listed["digest"],
+            stated_case_id=listed["stated_case_id"] if listed["kind"] == RESCUE else None,
+            content=_ENCODE(listed).encode(),
+        )
+        return record, [self._fields.known(one, listed) for one in listed["persons"]]
+
+    def _known(self, record: _Record) -> list[Known]:
+        if record.erased:
             return []
-        now = self._pairs(record)
+        listed = json.loads(record.content)
+        return [self._fields.known(one, listed) for one in listed["persons"]]
+
+    def _say(self, record: _Record, known: list[Known]) -> list[PairWeighed]:
+        held = self._records.get(record.key)
+        older = held is not None and held.version < record.version
+        before = self._pairs(held, self._known(held)) if held and older else {}
+        if not self._hold(record, known):
+            return []
+        now = self._pairs(self._records[record.key], known)
         gone = [_withdrawn(pair, record) for key, pair in before.items() if key not in now]
         return [*now.values(), *gone]
 
-    def _hold(self, record: _Record) -> bool:
+    def _hold(self, record: _Record, known: list[Known]) -> bool:
         """Whether this record is the one held; a lower version is not."""
         held = self._records.get(record.key)
         if held is not None and held.version >= record.version:
             return held.version == record.version
         if held is not None:
-            self._unpost(held)
+            self._let_go(held)
         self._records[record.key] = record
-        posted = self._posted[record.kind]
-        for member in record.members:
-            for key in keys(member.person)[0]:
-                posted.setdefault(key, []).append(member)
+        store, at = self._stores[record.kind], self._at[record.kind]
+        for one in known:
+            slot = store.add(one.row, one.posted)
+            record.persons.append((one.person_id, slot))
+            at[slot] = record, one.person_id
+            if one.more:
+                self._more[record.kind].add(slot)
         for stated in self._by_stated(record):
             stated.append(record)
         return True
 
-    def _unpost(self, record: _Record) -> None:
-        posted = self._posted[record.kind]
-        for member in record.members:
-            for key in keys(member.person)[0]:
-                posted[key].remove(member)
-                if not posted[key]:
-                    del posted[key]
+    def _let_go(self, record: _Record) -> None:
+        store, at = self._stores[record.kind], self._at[record.kind]
+        for (_, slot), one in zip(record.persons, self._known(record), strict=True):
+            store.remove(slot, one.posted)
+            del at[slot]
+            self._more[record.kind].discard(slot)
         for stated in self._by_stated(record):
             stated.remove(record)
 
@@ -139,67 +196,90 @@ class Index:
         elif record.stated_case_id:
             yield self._stating[record.stated_case_id]
 
-    def _pairs(self, record: _Record) -> dict[PairKey, PairWeighed]:
+    def _pairs(self, record: _Record, known: list[Known]) -> dict[PairKey, PairWeighed]:
         """Every pair of a record that holds, in the order of the pairs' keys."""
         found: dict[PairKey, PairWeighed] = {}
-        for member in self._records[record.key].members:
-            for other in self._candidates(member):
-                victim, rescued = (member, other) if record.kind == CASE else (other, member)
-                stated = rescued.record.stated_case_id == victim.record.record_id
-                limit = NO_LIMIT if stated else self._model.keep_bits
-                weighed = weigh_from(limit, victim.person, rescued.person, self._model)
-                if weighed is None:
-                    continue
-                case, rescue = victim.record, rescued.record
-                key = case.unit, case.record_id, victim.person.person_id, *rescue.key[1:]
-                found[key] = {
+        at = self._at[_OTHER[record.kind]]
+        for (person_id, _), one in zip(record.persons, known, strict=True):
+            for slot, stated, weight, evidence in self._weighed(record, one):
+                other, other_id = at[slot]
+                if record.kind == CASE:
+                    case, victim_id, rescue = record, person_id, other
+                else:
+                    case, victim_id, rescue = other, other_id, record
+                found[case.unit, case.record_id, victim_id, rescue.unit, rescue.record_id] = {
                     "model": self._model.name,
                     "case_id": case.record_id,
-                    "victim_id": victim.person.person_id,
+                    "victim_id": victim_id,
                     "rescue_id": rescue.record_id,
                     "case_unit": case.unit,
                     "rescue_unit": rescue.unit,
                     "case_revision": case.revision,
                     "rescue_revision": rescue.revision,
-                    "weight": weighed[0],
+                    "weight": weight / THOUSANDTHS,
                     "stated": stated,
-                    "evidence": weighed[1],
+                    "evidence": evidence,
                 }
         return dict(sorted(found.items()))
 
-    def _candidates(self, member: _Member) -> set[_Member]:
-        record = member.record
-        posted = self._posted[_OTHER[record.kind]]
-        found: set[_Member] = set()
-        for key in keys(member.person)[1]:
-            if key in posted:
-                found.update(posted[key])
-        stated = record.stated_case_id
-        related = (
-            self._stating.get(record.record_id, ())
-            if record.kind == CASE
-            else self._cases.get(stated, ())
-            if stated
-            else ()
-        )
-        for one in related:
-            found.update(one.members)
-        return found
+    def _weighed(
+        self, record: _Record, one: Known
+    ) -> Iterator[tuple[Slot, bool, int, list[Evidence]]]:
+        """The candidates of one person that weigh enough or are stated."""
+        kind = _OTHER[record.kind]
+        stated = {slot for other in self._related(record) for _, slot in other.persons}
+        slots = self._stores[kind].found(self._fields.sought(one))
+        if stated:
+            slots = np.union1d(slots, np.array(sorted(stated), dtype=np.int32))
+        if not slots.size:
+            return
+        self.crowded += slots.size > CROWD
+        is_victim = record.kind == CASE
+        compared = self._fields.compare(one.encoded, is_victim, self._stores[kind].columns(slots))
+        bits, rarity = self._scale.parts(compared)
+        weights = total(bits, rarity)
+        wanted = weights >= self._limit
+        if stated:
+            wanted |= np.isin(slots, list(stated))
+        crowd = self._more[kind]
+        if crowd:
+            wanted |= np.isin(slots, list(crowd))
+        for pair in np.flatnonzero(wanted).tolist():
+            slot = int(slots[pair])
+            if slot in crowd:
+                weight, evidence = self._by_all(record, one, slot)
+            else:
+                weight = int(weights[pair])
+                evidence = self._scale.evidence(compared, bits, rarity, pair)
+            if weight >= self._limit or slot in stated:
+                yield slot, slot in stated, weight, evidence
 
+    def _by_all(self, record: _Record, one: Known, slot: Slot) -> tuple[int, list[Evidence]]:
+        """A pair whose stored side has more than its row holds, compared by the lists themselves.
 
-def _record(listed: PersonsListed) -> _Record:
-    if listed["kind"] not in _OTHER:
-        raise ValueError("the kind of a record is case or rescue")
-    record = _Record(
-        kind=listed["kind"],
-        unit=listed["unit"],
-        record_id=listed["record_id"],
-        revision=listed["revision"],
-        digest=listed["digest"],
-        stated_case_id=listed["stated_case_id"] if listed["kind"] == RESCUE else None,
-    )
-    record.members = [_Member(record, normalise(one, listed)) for one in listed["persons"]]
-    return record
+        Where neither row holds everything, the better of the two ways to compare counts, so that
+        it makes no difference which of the two came first.
+        """
+        other, person_id = self._at[_OTHER[record.kind]][slot]
+        number = [person for person, _ in other.persons].index(person_id)
+        sides = [(self._known(other)[number], other.kind == CASE, one.row)]
+        if one.more:
+            sides.append((one, record.kind == CASE, sides[0][0].row))
+        found = []
+        for mine, is_victim, theirs in sides:
+            many = np.array([theirs], dtype=np.int32).T
+            compared = self._fields.compare(mine.encoded, is_victim, np.ascontiguousarray(many))
+            bits, rarity = self._scale.parts(compared)
+            evidence = self._scale.evidence(compared, bits, rarity, 0)
+            found.append((int(total(bits, rarity)[0]), is_victim, evidence))
+        weight, _, evidence = max(found, key=lambda way: way[:2])
+        return weight, evidence
+
+    def _related(self, record: _Record) -> list[_Record]:
+        """Records of the other kind that are stated to belong to this one."""
+        if record.kind == CASE:
+            return self._stating.get(record.record_id, [])
+        return self._cases.get(record.stated_case_id, []) if record.stated_case_id else []
 
 
 def _erased(kind: str, unit: str, record_id: str, revision: int, digest: str) -> _Record:

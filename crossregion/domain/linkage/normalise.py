@@ -51,6 +51,8 @@ MARK_SYNONYMS = {
 RELEASED = date(2026, 4, 1)
 """The day of the region tables: codes are compared as they were on it."""
 DAYS_IN_YEAR = 365.25
+EARLIEST_YEAR, LATEST_YEAR = 1880, 2100
+"""A year of birth before, or after the loss or the rescue, says nothing."""
 _MARK_WORDS = sorted({*MARK_SYNONYMS, *MARK_SYNONYMS.values()}, key=len, reverse=True)
 _HAN = re.compile(r"[\u3400-\u9fff]")
 
@@ -76,7 +78,8 @@ class Person:
 
     `happened` is the day of the loss or the rescue as a proleptic ordinal, `age` the years lived
     by then, `height` centimetres, `home` province, prefecture and county as far as known, a mark
-    its side, its part of the body and its type.
+    its side, its part of the body and its type. `number_born` is the birth that the identity number
+    states, unless it stands in for `born`.
     """
 
     person_id: str
@@ -93,6 +96,7 @@ class Person:
     dna: str | None
     happened: int | None
     age: float | None
+    number_born: date | None = None
 
 
 def normalise(person: ListedPerson, listed: PersonsListed) -> Person:
@@ -102,7 +106,7 @@ def normalise(person: ListedPerson, listed: PersonsListed) -> Person:
     number = identity["id_number"]
     number = unicodedata.normalize("NFKC", number).strip().upper() if number else None
     number = number if number and identity_number.well_formed(number) else None
-    sex, born, born_year, about = _sex_and_birth(identity, number)
+    sex, born, born_year, about, number_born = _sex_and_birth(identity, number, happened)
     others = tuple(filter(None, (_name(text, None) for text in identity["other_names"])))
     return Person(
         person_id=person["person_id"],
@@ -119,6 +123,7 @@ def normalise(person: ListedPerson, listed: PersonsListed) -> Person:
         dna=identity["dna_sample"] or None,
         happened=happened.toordinal() if happened else None,
         age=_age(happened, born, born_year),
+        number_born=number_born,
     )
 
 
@@ -132,19 +137,26 @@ def _age(on: date | None, born: date | None, born_year: int | None) -> float | N
 
 
 def _sex_and_birth(
-    identity: Identity, number: str | None
-) -> tuple[str | None, date | None, int | None, bool]:
+    identity: Identity, number: str | None, happened: date | None
+) -> tuple[str | None, date | None, int | None, bool, date | None]:
+    """Sex, birth, its year, whether it is rough, and another birth that the number states."""
+    stated = None
     sex = identity["sex"] if identity["sex"] in ("F", "M") else None
     exact = identity["birth_precision"] == "day"
     born = day(identity["birth_date"]) if exact else None
     born_year = year(identity["birth_date"])
+    latest = happened.year if happened else LATEST_YEAR
+    if born_year is not None and not EARLIEST_YEAR <= born_year <= latest:
+        born, born_year = None, None
     about = identity["birth_precision"] == "about"
     if number is not None and identity_number.check_digit_right(number):
         sex = sex or identity_number.sex(number)
         stated = identity_number.birth_date(number)
+        if stated is not None and not EARLIEST_YEAR <= stated.year <= latest:
+            stated = None
         if born_year is None and stated is not None:
-            born, born_year = stated, stated.year
-    return sex, born, born_year, about
+            born, born_year, stated = stated, stated.year, None
+    return sex, born, born_year, about, stated
 
 
 @functools.lru_cache(maxsize=65_536)
@@ -176,10 +188,10 @@ def _name(text: str | None, pinyin: str | None) -> Name | None:
     if han:
         cut = 2 if han[:2] in COMPOUND_SURNAMES and len(han) > 2 else 1
         if len(han) == 1 or han[0] in "小阿" or (len(han) == 2 and han[0] == han[1]):
-            return _made(han, (), tuple(lazy_pinyin(han)))
+            return _made(han, (), _sounds(han))
         reading = SURNAME_READINGS.get(han[:cut])
-        surname = (reading,) if reading else tuple(lazy_pinyin(han[:cut]))
-        return _made(han, surname, tuple(lazy_pinyin(han[cut:])))
+        surname = (reading,) if reading else _sounds(han[:cut])
+        return _made(han, surname, _sounds(han[cut:]))
     latin = unicodedata.normalize("NFKD", pinyin or text or "").lower()
     latin = "".join(c for c in latin.replace("u\u0308", "v") if not unicodedata.combining(c))
     words = [_syllables(word) for word in re.findall(r"[a-z]+", latin)]
@@ -189,6 +201,17 @@ def _name(text: str | None, pinyin: str | None) -> Name | None:
     if not rest:
         first, rest = first[:1], first[1:]
     return _made(None, tuple(first), tuple(rest))
+
+
+def _sounds(han: str) -> tuple[str, ...]:
+    """Character by character: a name is no word, whose characters tell each other's reading."""
+    return tuple(map(_sound, han))
+
+
+@functools.cache
+def _sound(character: str) -> str:
+    (found,) = lazy_pinyin(character)
+    return found
 
 
 def _made(han: str | None, surname: tuple[str, ...], given: tuple[str, ...]) -> Name:

@@ -1,0 +1,15 @@
+"""Which set of fields a model is of."""
+
+from __future__ import annotations
+
+from crossregion.domain.linkage.model import BadModel, Model
+from crossregion.domain.linkage.persons import Fields, Persons
+
+KINDS = {"persons": Persons}
+
+
+def fields_of(model: Model) -> Fields:
+    """The fields that the model weighs. Raises: BadModel if this version has no such set."""
+    if model.kind not in KINDS:
+        raise BadModel(f"The linkage model is of {model.kind!r}, which this version does not know.")
+    return KINDS[model.kind](model)

@@ -1,0 +1,71 @@
+"""The fields of persons: how they are encoded, blocked and compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from crossregion.domain.linkage import columns, compare
+from crossregion.domain.linkage.blocks import VALUES, Key, posted, sought
+from crossregion.domain.linkage.columns import AT, Encoded, Texts
+from crossregion.domain.linkage.frequencies import Frequencies
+from crossregion.domain.linkage.model import BadModel, Model, Whole
+from crossregion.domain.linkage.normalise import normalise
+from crossregion.domain.linkage.weigh import Compared
+from crossregion.domain.records import ListedPerson, PersonsListed
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the index needs of one person."""
+
+    person_id: str
+    person: Any
+    encoded: Any
+    row: list[int]
+    posted: set[Key]
+    more: bool
+    """Whether the row doesn't hold everything that is to be compared."""
+
+
+class Fields(Protocol):
+    """A set of fields that records have."""
+
+    width: int
+
+    def known(self, person: ListedPerson, listed: PersonsListed) -> Known:
+        """A person normalised and encoded."""
+
+    def sought(self, known: Known) -> set[Key]:
+        """The keys that a person is sought under."""
+
+    def compare(self, one: Any, is_victim: bool, many: Whole) -> Compared:
+        """One person against many of the other kind."""
+
+
+class Persons:
+    """Names, births, homes and what else is known of a person."""
+
+    width = columns.WIDTH
+
+    def __init__(self, model: Model) -> None:
+        if model.fields != compare.LEVELS:
+            raise BadModel("The linkage model has another set of fields or levels.")
+        if unknown := {rule.of for rule in model.keys} - set(VALUES):
+            raise BadModel(f"The linkage model has unknown blocking keys: {sorted(unknown)}.")
+        self._rules = model.keys
+        self._texts, self._keys = Texts(), Texts()
+        self._frequencies = Frequencies(model.frequencies)
+
+    def known(self, person: ListedPerson, listed: PersonsListed) -> Known:
+        one = normalise(person, listed)
+        encoded = columns.encode(one, self._texts, self._frequencies)
+        keys = posted(one, self._rules, self._keys)
+        more = bool(encoded.row[AT["more"]])
+        return Known(person["person_id"], one, encoded, encoded.row, keys, more)
+
+    def sought(self, known: Known) -> set[Key]:
+        return sought(known.person, self._rules, self._keys)
+
+    def compare(self, one: Encoded, is_victim: bool, many: Whole) -> Compared:
+        return compare.compare(one, is_victim, many, self._texts.texts)

@@ -1,0 +1,1 @@
+"""Linkage models are trained here: offline, from labelled records, never on the stream."""
