@@ -8,6 +8,7 @@ import pytest
 from crossregion.domain.linkage.compare import LEVELS
 from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import load
+from crossregion.domain.linkage.weigh import RARITY
 from tests.unit.linkage_records import NOBODY, identity, levels, listed, person, weight
 
 DAY = "2010-06-01"
@@ -242,7 +243,13 @@ def test_evidence_adds_up_and_holds_no_personal_value() -> None:
     evidence = pair["evidence"]
     assert {item["field"] for item in evidence} >= {"name", "birth", "sex", "home", "marks", "dna"}
     assert pair["weight"] == pytest.approx(sum(item["bits"] for item in evidence))
-    assert all(item["level"] in (*LEVELS[item["field"]], "unknown") for item in evidence)
+    assert all(
+        item["level"] in (*LEVELS[item["field"]], "unknown")
+        for item in evidence
+        if not item["field"].endswith(RARITY)
+    )
+    (rarity,) = (item for item in evidence if item["field"] == "name" + RARITY)
+    assert rarity["level"].removeprefix("1-in-").strip("0") in "123456789"
     said = json.dumps(evidence, ensure_ascii=False)
     values = ("王", "红英", "wang", "小英", "1990", "03-15", "220281", "163", "疤", "D795", DAY)
     assert not [value for value in values if value in said]

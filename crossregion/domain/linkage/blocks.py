@@ -16,20 +16,24 @@ from crossregion.domain.linkage.model import KeyRule
 from crossregion.domain.linkage.normalise import Name, Person
 
 Key = int
-"""Number of what a key is made of, year and sex in one whole number; no two share one."""
+"""What a key is made of, year and sex in one whole number; no two share one."""
+Number = Callable[[str], int]
+Parts = tuple[int, ...]
+Values = Iterator[tuple[Parts, Parts]]
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 """Years outside are taken as the nearest one."""
 _SEXES: Final = {"F": 1, "M": 2}
-_PLACE_BITS: Final = 14
-"""Twelve for the year, two for the sex."""
+_PLACE_BITS, _PART_BITS = 14, 34
+"""Of a place twelve for the year and two for the sex; of a part as many as it may need."""
+_CALL, _WHOLE = 1, 2
 _EVERY_YEAR: Final = (0, *(year << 2 for year in range(FIRST_YEAR, LAST_YEAR + 1)))
 
 
 def posted(person: Person, rules: Iterable[KeyRule], texts: Texts) -> set[Key]:
     """The keys a person is posted under."""
     year, sexes, found = _year(person), _sexes(person), set[Key]()
-    for rule in rules:
+    for number, rule in enumerate(rules):
         if rule.years is None:
             places: tuple[int, ...] = (0,)
         elif rule.sex:
@@ -37,16 +41,16 @@ def posted(person: Person, rules: Iterable[KeyRule], texts: Texts) -> set[Key]:
         else:
             places = ((year or 0) << 2,)
         if places:
-            for mine, _ in VALUES[rule.of](person):
-                number = texts.number(f"{rule.of}\n{mine}") << _PLACE_BITS
-                found.update([number | place for place in places])
+            for parts, _ in VALUES[rule.of](person, texts.number):
+                start = _start(number, parts)
+                found.update([start | place for place in places])
     return found
 
 
 def sought(person: Person, rules: Iterable[KeyRule], texts: Texts) -> set[Key]:
     """The keys a person is sought under."""
     year, sexes, found = _year(person), _sexes(person), set[Key]()
-    for rule in rules:
+    for number, rule in enumerate(rules):
         if rule.years is None:
             places: Iterable[int] = (0,)
         elif year is None:
@@ -58,10 +62,17 @@ def sought(person: Person, rules: Iterable[KeyRule], texts: Texts) -> set[Key]:
             else:
                 places = [0, *(one << 2 for one in years)]
         if places:
-            for _, theirs in VALUES[rule.of](person):
-                number = texts.number(f"{rule.of}\n{theirs}") << _PLACE_BITS
-                found.update([number | place for place in places])
+            for _, parts in VALUES[rule.of](person, texts.number):
+                start = _start(number, parts)
+                found.update([start | place for place in places])
     return found
+
+
+def _start(rule: int, parts: Parts) -> Key:
+    key = rule
+    for part in parts:
+        key = key << _PART_BITS | part
+    return key << _PLACE_BITS
 
 
 def _year(person: Person) -> int | None:
@@ -77,101 +88,111 @@ def _names(person: Person) -> tuple[Name, ...]:
     return (person.name, *person.others) if person.name else person.others
 
 
-def _dna(person: Person) -> Iterator[tuple[str, str]]:
+def _dna(person: Person, number: Number) -> Values:
     if person.dna:
-        yield person.dna, person.dna
+        yield from _same(number(person.dna))
 
 
-def _number(person: Person) -> Iterator[tuple[str, str]]:
+def _number(person: Person, number: Number) -> Values:
     """An identity number in three parts, each left out once, so that one of them may be wrong."""
-    number = person.id_number
-    if number and len(number) == 18:
-        place_and_year, month_and_day, rest = number[:10], number[10:14], number[14:]
-        yield from _same(f"{place_and_year}-{month_and_day}-", f"{place_and_year}--{rest}")
-        yield from _same(f"-{month_and_day}-{rest}")
-    elif number:
-        yield from _same(f"{number[:6]}19{number[6:8]}-{number[8:12]}-")
+    text = person.id_number
+    if not text:
+        return
+    if len(text) == 15:
+        text = f"{text[:6]}19{text[6:]}"
+        yield from _same(0, int(text[:10]), int(text[10:14]))
+        return
+    place_and_year, month_and_day, rest = int(text[:10]), int(text[10:14]), int(text[14:17])
+    yield from _same(0, place_and_year, month_and_day)
+    yield from _same(1, place_and_year, rest)
+    yield from _same(2, month_and_day, rest)
 
 
-def _same(*values: str) -> Iterator[tuple[str, str]]:
-    for value in values:
-        yield value, value
+def _same(*parts: int) -> Values:
+    yield parts, parts
 
 
-def _whole(person: Person, short: bool) -> Iterator[tuple[str, str]]:
+def _whole(person: Person, number: Number, short: bool) -> Values:
+    """A whole name; sought also with the surname last."""
     for name in _names(person):
         if (len(name.folded_given) < 2) == short:
-            yield from _same(" ".join(sorted((name.folded_surname, *name.folded_given))))
+            mine = number(name.folded)
+            yield from _same(mine)
+            turned = number("".join(name.folded_given) + name.folded_surname)
+            if turned != mine:
+                yield (mine,), (turned,)
 
 
-def _given(person: Person) -> Iterator[tuple[str, str]]:
+def _given(person: Person, number: Number) -> Values:
     for name in _names(person):
         if len(name.folded_given) > 1:
-            yield from _same(" ".join(name.folded_given))
+            yield from _same(number("".join(name.folded_given)))
 
 
-def _part(person: Person) -> Iterator[tuple[str, str]]:
+def _part(person: Person, number: Number) -> Values:
     for name in _names(person):
         if name.surname:
+            surname = number(name.folded_surname)
             for syllable in set(name.folded_given):
-                yield from _same(f"{name.folded_surname} {syllable}")
+                yield from _same(surname, number(syllable))
 
 
-def _surname_county(person: Person) -> Iterator[tuple[str, str]]:
+def _surname_county(person: Person, number: Number) -> Values:
     if person.home[2]:
         for name in _names(person):
             if name.surname:
-                yield from _same(f"{name.folded_surname} {person.home[2]}")
+                yield from _same(number(name.folded_surname), number(person.home[2]))
 
 
-def _surname_day(person: Person) -> Iterator[tuple[str, str]]:
+def _surname_day(person: Person, number: Number) -> Values:
     for name in _names(person):
         if name.surname:
-            for day, _ in _day(person):
-                yield from _same(f"{name.folded_surname} {day}")
+            for day, _ in _day(person, number):
+                yield from _same(number(name.folded_surname), *day)
 
 
-def _day(person: Person) -> Iterator[tuple[str, str]]:
+def _day(person: Person, _: Number) -> Values:
     """Month and day in ascending order, so that swapping them makes no difference."""
     if person.born:
         low, high = sorted((person.born.month, person.born.day))
-        yield from _same(f"{low}-{high}")
+        yield from _same(low * 32 + high)
 
 
-def _home(person: Person, part: int) -> Iterator[tuple[str, str]]:
+def _home(person: Person, number: Number, part: int) -> Values:
     code = person.home[part]
     if code:
-        yield code, code
+        yield from _same(number(code))
 
 
-def _marks(person: Person) -> Iterator[tuple[str, str]]:
+def _marks(person: Person, number: Number) -> Values:
     for _, part, kind in person.marks:
-        yield from _same(f"{part} {kind}")
+        yield from _same(number(f"{part}\n{kind}"))
 
 
-def _called(person: Person) -> Iterator[tuple[str, str]]:
+def _called(person: Person, number: Number) -> Values:
     """Call names are posted as such and sought among whole names, and the other way round."""
     for name in _names(person):
         if name.surname:
-            for syllable in set(name.folded_given):
-                yield f"whole {syllable}", f"call {syllable}"
+            for syllable in map(number, set(name.folded_given)):
+                yield (_WHOLE, syllable), (_CALL, syllable)
         elif name.folded_given:
-            yield f"call {name.folded_given[-1]}", f"whole {name.folded_given[-1]}"
+            syllable = number(name.folded_given[-1])
+            yield (_CALL, syllable), (_WHOLE, syllable)
 
 
-VALUES: Final[dict[str, Callable[[Person], Iterable[tuple[str, str]]]]] = {
+VALUES: Final[dict[str, Callable[[Person, Number], Values]]] = {
     "dna": _dna,
     "number": _number,
-    "name": lambda person: _whole(person, short=False),
-    "short-name": lambda person: _whole(person, short=True),
+    "name": lambda person, number: _whole(person, number, short=False),
+    "short-name": lambda person, number: _whole(person, number, short=True),
     "given": _given,
     "part": _part,
     "surname-county": _surname_county,
     "surname-day": _surname_day,
     "day": _day,
-    "county": lambda person: _home(person, 2),
-    "prefecture": lambda person: _home(person, 1),
+    "county": lambda person, number: _home(person, number, 2),
+    "prefecture": lambda person, number: _home(person, number, 1),
     "mark": _marks,
     "call": _called,
 }
-"""What a key may be made of: values posted and values sought."""
+"""What a key may be made of: parts posted and parts sought."""

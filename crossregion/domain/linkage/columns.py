@@ -26,7 +26,7 @@ SAME: Final = (
 NAMES, CALLS, MARKS = 4, 3, 4
 COLUMNS: Final = (
     *SAME,
-    *("swapped", "named", "only_called", "other_names", "more"),
+    *("named", "only_called", "other_names", "more"),
     *("year", "precision", "born", "as_solar", "birth", "happened", "age_class"),
     *("number", "number_born", "height", "marks"),
     *("alias_1", "alias_2", "alias_3"),
@@ -77,6 +77,10 @@ class Texts:
             self.texts.append(text)
         return known
 
+    def find(self, text: str) -> int:
+        """The number of a text, 0 if it has none."""
+        return self._numbers.get(text, 0)
+
 
 @lru_cache(maxsize=65_536)
 def lunar_as_solar(read: date) -> int:
@@ -109,7 +113,6 @@ def encode(person: Person, texts: Texts, frequencies: Frequencies) -> Encoded:
             if name.folded_given:
                 row[4] = number(name.folded_given[0])
                 row[5] = number(name.folded_given[-1])
-            row[AT["swapped"]] = number(given + name.folded_surname)
         at = AT["of_han"]
         row[at : at + 7] = frequencies.of_name(name)
     province, prefecture, county = person.home

@@ -214,10 +214,9 @@ def _names(
     whole = np.not_equal(many[AT["han"]], 0) if row[AT["han"]] else np.False_
     alias, alias_call, of_alias = _aliases(one, is_victim, many)
     swapped = np.zeros_like(alias)
-    if row[AT["swapped"]]:
-        swapped = (many[AT["folded"]] == row[AT["swapped"]]) | (
-            many[AT["swapped"]] == row[AT["folded"]]
-        )
+    if row[AT["given"]]:
+        swapped = many[AT["given"]] == row[AT["surname"]]
+        swapped &= many[AT["surname"]] == row[AT["given"]]
     close = np.zeros_like(alias)
     if row[AT["surname"]]:
         undecided = same[AT["surname"]] & same[AT["syllables"]] & ~same[AT["folded"]]

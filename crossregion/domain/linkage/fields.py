@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from crossregion.domain.linkage.model import BadModel, Model
-from crossregion.domain.linkage.persons import Fields, Persons
+from collections.abc import Callable
 
-KINDS = {"persons": Persons}
+from crossregion.domain.linkage.known import Fields
+from crossregion.domain.linkage.model import BadModel, Model
+from crossregion.domain.linkage.persons import Persons
+from crossregion.domain.linkage.texts import PlainTexts
+
+KINDS: dict[str, Callable[[Model], Fields]] = {"persons": Persons, "texts": PlainTexts}
 
 
 def fields_of(model: Model) -> Fields:

@@ -38,7 +38,7 @@ class Frequencies:
             folded[fold(syllable)] += share
         self._given = tuple(map(_bits, (characters, sounds, folded)))
         self._homes, self._years = _bits(tables.get("homes", {})), _bits(tables.get("years", {}))
-        self.of_name = functools.lru_cache(maxsize=65_536)(self._of_name)
+        self.of_name = functools.lru_cache(maxsize=4_096)(self._of_name)
 
     def of_home(self, code: str | None) -> int:
         """A prefecture's or county's; 0 if it is not known."""

@@ -10,16 +10,17 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
 from crossregion.domain.linkage.fields import fields_of
+from crossregion.domain.linkage.known import Known
 from crossregion.domain.linkage.model import Model, Whole
-from crossregion.domain.linkage.persons import Known
 from crossregion.domain.linkage.store import Slot, Store
 from crossregion.domain.linkage.weigh import THOUSANDTHS, Compared, Scale, total
-from crossregion.domain.records import Evidence, PairWeighed, PersonsListed
+from crossregion.domain.records import Evidence, Identity, PairWeighed, PersonsListed
 
 CASE, RESCUE = "case", "rescue"
 _OTHER = {CASE: RESCUE, RESCUE: CASE}
@@ -47,7 +48,8 @@ class _Record:
     erased: bool = False
     stated_case_id: str | None = None
     content: bytes = b""
-    persons: list[tuple[str, Slot]] = field(default_factory=list)
+    shape: tuple[str, ...] = ()
+    slots: tuple[Slot, ...] = ()
 
     @property
     def key(self) -> RecordKey:
@@ -69,7 +71,9 @@ class Index:
         self._limit = round(model.keep_bits * THOUSANDTHS)
         self._records: dict[RecordKey, _Record] = {}
         self._stores = {kind: Store(self._fields.width) for kind in _OTHER}
-        self._at: dict[str, dict[Slot, tuple[_Record, str]]] = {kind: {} for kind in _OTHER}
+        self._at: dict[str, list[_Record]] = {kind: [] for kind in _OTHER}
+        self._ids: dict[str, list[str]] = {kind: [] for kind in _OTHER}
+        self._shapes: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._more: dict[str, set[Slot]] = {kind: set() for kind in _OTHER}
         self._cases: dict[str, list[_Record]] = defaultdict(list)
         self._stating: dict[str, list[_Record]] = defaultdict(list)
@@ -127,7 +131,7 @@ class Index:
     def _against(self, kind: str, one: Known, slots: Whole) -> tuple[list[str], Compared]:
         other = _OTHER[kind]
         many = self._stores[other].columns(slots)
-        ids = [self._at[other][slot][1] for slot in slots.tolist()]
+        ids = [self._ids[other][slot] for slot in slots.tolist()]
         return ids, self._fields.compare(one.encoded, kind == CASE, many)
 
     def _record(self, listed: PersonsListed) -> tuple[_Record, list[Known]]:
@@ -140,15 +144,31 @@ class Index:
             revision=listed["revision"],
             digest=listed["digest"],
             stated_case_id=listed["stated_case_id"] if listed["kind"] == RESCUE else None,
-            content=_ENCODE(listed).encode(),
         )
-        return record, [self._fields.known(one, listed) for one in listed["persons"]]
+        persons = listed["persons"]
+        if persons:
+            shape = tuple(persons[0]["identity"])
+            record.shape = self._shapes.setdefault(shape, shape)
+            told = [[one["person_id"], *map(one["identity"].get, shape)] for one in persons]
+            record.content = _ENCODE([listed["happened_on"], told]).encode()
+        return record, [self._fields.known(one, listed) for one in persons]
 
     def _known(self, record: _Record) -> list[Known]:
-        if record.erased:
+        """What was made of a record's persons, made again."""
+        if not record.content:
             return []
-        listed = json.loads(record.content)
-        return [self._fields.known(one, listed) for one in listed["persons"]]
+        happened_on, told = json.loads(record.content)
+        listed = cast(PersonsListed, {"happened_on": happened_on})
+        return [
+            self._fields.known(
+                {
+                    "person_id": person_id,
+                    "identity": cast(Identity, dict(zip(record.shape, values, strict=True))),
+                },
+                listed,
+            )
+            for person_id, *values in told
+        ]
 
     def _say(self, record: _Record, known: list[Known]) -> list[PairWeighed]:
         held = self._records.get(record.key)
@@ -168,11 +188,13 @@ class Index:
         if held is not None:
             self._let_go(held)
         self._records[record.key] = record
-        store, at = self._stores[record.kind], self._at[record.kind]
-        for one in known:
-            slot = store.add(one.row, one.posted)
-            record.persons.append((one.person_id, slot))
-            at[slot] = record, one.person_id
+        store, at, ids = self._stores[record.kind], self._at[record.kind], self._ids[record.kind]
+        record.slots = tuple(store.add(one.row, one.posted) for one in known)
+        for slot, one in zip(record.slots, known, strict=True):
+            if slot == len(at):
+                at.append(record)
+                ids.append(one.person_id)
+            at[slot], ids[slot] = record, one.person_id
             if one.more:
                 self._more[record.kind].add(slot)
         for stated in self._by_stated(record):
@@ -180,10 +202,9 @@ class Index:
         return True
 
     def _let_go(self, record: _Record) -> None:
-        store, at = self._stores[record.kind], self._at[record.kind]
-        for (_, slot), one in zip(record.persons, self._known(record), strict=True):
+        store = self._stores[record.kind]
+        for slot, one in zip(record.slots, self._known(record), strict=True):
             store.remove(slot, one.posted)
-            del at[slot]
             self._more[record.kind].discard(slot)
         for stated in self._by_stated(record):
             stated.remove(record)
@@ -199,14 +220,13 @@ class Index:
     def _pairs(self, record: _Record, known: list[Known]) -> dict[PairKey, PairWeighed]:
         """Every pair of a record that holds, in the order of the pairs' keys."""
         found: dict[PairKey, PairWeighed] = {}
-        at = self._at[_OTHER[record.kind]]
-        for (person_id, _), one in zip(record.persons, known, strict=True):
+        at, ids = self._at[_OTHER[record.kind]], self._ids[_OTHER[record.kind]]
+        for one in known:
             for slot, stated, weight, evidence in self._weighed(record, one):
-                other, other_id = at[slot]
                 if record.kind == CASE:
-                    case, victim_id, rescue = record, person_id, other
+                    case, victim_id, rescue = record, one.person_id, at[slot]
                 else:
-                    case, victim_id, rescue = other, other_id, record
+                    case, victim_id, rescue = at[slot], ids[slot], record
                 found[case.unit, case.record_id, victim_id, rescue.unit, rescue.record_id] = {
                     "model": self._model.name,
                     "case_id": case.record_id,
@@ -227,7 +247,7 @@ class Index:
     ) -> Iterator[tuple[Slot, bool, int, list[Evidence]]]:
         """The candidates of one person that weigh enough or are stated."""
         kind = _OTHER[record.kind]
-        stated = {slot for other in self._related(record) for _, slot in other.persons}
+        stated = {slot for other in self._related(record) for slot in other.slots}
         slots = self._stores[kind].found(self._fields.sought(one))
         if stated:
             slots = np.union1d(slots, np.array(sorted(stated), dtype=np.int32))
@@ -260,11 +280,11 @@ class Index:
         Where neither row holds everything, the better of the two ways to compare counts, so that
         it makes no difference which of the two came first.
         """
-        other, person_id = self._at[_OTHER[record.kind]][slot]
-        number = [person for person, _ in other.persons].index(person_id)
-        sides = [(self._known(other)[number], other.kind == CASE, one.row)]
+        other = self._at[_OTHER[record.kind]][slot]
+        stored = self._known(other)[other.slots.index(slot)]
+        sides = [(stored, other.kind == CASE, one.row)]
         if one.more:
-            sides.append((one, record.kind == CASE, sides[0][0].row))
+            sides.append((one, record.kind == CASE, stored.row))
         found = []
         for mine, is_victim, theirs in sides:
             many = np.array([theirs], dtype=np.int32).T

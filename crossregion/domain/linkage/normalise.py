@@ -116,7 +116,7 @@ def normalise(person: ListedPerson, listed: PersonsListed) -> Person:
         born=born,
         born_year=born_year,
         birth_about=about,
-        home=_home(identity["home"], number),
+        home=_home(identity["home"] or (number[:6] if number else None)),
         height=identity["height_cm"] if 30 <= (identity["height_cm"] or 0) <= 250 else None,
         marks=frozenset(_mark(mark) for mark in identity["marks"] if mark),
         id_number=number,
@@ -160,10 +160,8 @@ def _sex_and_birth(
 
 
 @functools.lru_cache(maxsize=65_536)
-def _home(code: str | None, number: str | None) -> tuple[str | None, str | None, str | None]:
+def _home(code: str | None) -> tuple[str | None, str | None, str | None]:
     """Province, prefecture and county of a home, as far as they are known."""
-    if code is None and number is not None:
-        code = number[:6]
     place = regions().place(code, RELEASED)
     if place.country != "CN":
         return place.country, None, None
@@ -182,7 +180,7 @@ def _mark(text: str) -> Mark:
     return side, kept, ""
 
 
-@functools.lru_cache(maxsize=262_144)
+@functools.lru_cache(maxsize=4_096)
 def _name(text: str | None, pinyin: str | None) -> Name | None:
     han = "".join(_HAN.findall(unicodedata.normalize("NFKC", text))) if text else ""
     if han:

@@ -2,45 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
-
 from crossregion.domain.linkage import columns, compare
 from crossregion.domain.linkage.blocks import VALUES, Key, posted, sought
 from crossregion.domain.linkage.columns import AT, Encoded, Texts
 from crossregion.domain.linkage.frequencies import Frequencies
+from crossregion.domain.linkage.known import Known
 from crossregion.domain.linkage.model import BadModel, Model, Whole
 from crossregion.domain.linkage.normalise import normalise
 from crossregion.domain.linkage.weigh import Compared
 from crossregion.domain.records import ListedPerson, PersonsListed
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the index needs of one person."""
-
-    person_id: str
-    person: Any
-    encoded: Any
-    row: list[int]
-    posted: set[Key]
-    more: bool
-    """Whether the row doesn't hold everything that is to be compared."""
-
-
-class Fields(Protocol):
-    """A set of fields that records have."""
-
-    width: int
-
-    def known(self, person: ListedPerson, listed: PersonsListed) -> Known:
-        """A person normalised and encoded."""
-
-    def sought(self, known: Known) -> set[Key]:
-        """The keys that a person is sought under."""
-
-    def compare(self, one: Any, is_victim: bool, many: Whole) -> Compared:
-        """One person against many of the other kind."""
 
 
 class Persons:

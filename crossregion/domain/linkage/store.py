@@ -33,7 +33,8 @@ class Store:
             slot = self._used
             self._used += 1
             if slot == len(self._rows):
-                self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
+                more = np.zeros_like(self._rows[: slot // 2])
+                self._rows = np.concatenate([self._rows, more])
         self._rows[slot] = row
         posted = self._posted
         for key in keys:

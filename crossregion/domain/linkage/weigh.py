@@ -11,6 +11,8 @@ from crossregion.domain.linkage.model import UNKNOWN, Model, Whole
 from crossregion.domain.records import Evidence
 
 THOUSANDTHS = 1_000
+RARITY = "_rarity"
+"""Said after a field's name where it is told how rare is what the two share."""
 MOST_RARITY = 6 * THOUSANDTHS
 LEAST_RARITY = -8 * THOUSANDTHS
 """How far rarity may move a weight, either way."""
@@ -60,10 +62,10 @@ class Scale:
         where = levels[self._second] + self._offset
         where[self._pairs] += levels[self._first] * self._width
         rarity = {}
-        for field, shared in compared.shared.items():
-            number, slope, mean = self._rarity[field]
+        for field, (number, slope, mean) in self._rarity.items():
             level = levels[number]
-            beyond = np.minimum(np.maximum(shared - mean[level], LEAST_RARITY), MOST_RARITY)
+            beyond = compared.shared[field] - mean[level]
+            beyond = np.minimum(np.maximum(beyond, LEAST_RARITY), MOST_RARITY)
             rarity[field] = slope[level] * beyond // THOUSANDTHS
         return self._bits[where], rarity
 
@@ -78,12 +80,18 @@ class Scale:
         said: list[Evidence] = []
         for number, part in sums.items():
             field = self._fields[number]
-            if field in rarity:
-                part += int(rarity[field][pair])
             if part or levels[number]:
                 level = self._names[number][levels[number]]
                 said.append({"field": field, "level": level, "bits": part / THOUSANDTHS})
+            if field in rarity and (part := int(rarity[field][pair])):
+                level = _one_in(int(compared.shared[field][pair]))
+                said.append({"field": field + RARITY, "level": level, "bits": part / THOUSANDTHS})
         return said
+
+
+def _one_in(bits: int) -> str:
+    """How many share it, to one figure, so that it does not tell what it is."""
+    return f"1-in-{float(f'{2.0 ** (bits / THOUSANDTHS):.0e}'):.0f}"
 
 
 def total(bits: Whole, rarity: dict[str, Whole]) -> npt.NDArray[np.int64]:
