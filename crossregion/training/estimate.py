@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 RANDOM_PAIRS = 400_000
 LEANING_M, LEANING_U = 30.0, 300.0
 LEAST_SHARE = 2e-6
-PRIOR_BITS, TOGETHER_BITS, PRIOR_SLOPE = 1.5, 0.5, 0.3
+OFFSET_BITS, PRIOR_BITS, TOGETHER_BITS, PRIOR_SLOPE = 4.0, 1.5, 0.8, 0.3
 PLAUSIBLE_BITS = 0.0
 """Candidates below are left out of step 2: nothing could make them likely."""
 ROUNDS, STEP_BITS = 400, 0.1
@@ -42,12 +42,18 @@ class Group:
 
 @dataclass(frozen=True)
 class Design:
-    """What a model is to be made of, and how far its weights may go."""
+    """What a model is to be made of, and how far its weights may go.
 
+    `offsets` are fields that by themselves only say how much all the rest has to be corrected;
+    `silence` those where it tells something if one side does not tell them.
+    """
+
+    offsets: tuple[tuple[str], ...]
     terms: tuple[tuple[str, ...], ...]
     together: tuple[tuple[str, str], ...]
     groups: tuple[Group, ...]
     limits: dict[str, tuple[float, float]]
+    silence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,8 @@ class Pairs:
 
 def estimated(model: Model, design: Design, data: Labelled) -> Model:
     """The model with weights learned from all rescues of the data."""
-    terms = [Term(fields, _zeros(model, fields)) for fields in (*design.terms, *design.together)]
+    made_of = (*design.offsets, *design.terms, *design.together)
+    terms = [Term(fields, _zeros(model, fields)) for fields in made_of]
     first = replace(model, terms=tuple(terms))
     index = Index(first)
     for case in data.cases:
@@ -115,7 +122,7 @@ def _first_weights(
     weights = []
     for term in model.terms:
         bits = np.zeros(term.bits.shape)
-        if term.fields not in design.together:
+        if term.fields in design.terms:
             field = term.fields[-1]
             low, high = design.limits[field]
             classes = number[term.fields[0]] if len(term.fields) == 2 else None
@@ -153,10 +160,8 @@ def _refined(model: Model, design: Design, pairs: Pairs, start: Floats) -> Model
     where, rarity = where[:, plausible], rarity[:, plausible]
     true, sizes = pairs.true[plausible].astype(float), sizes[sizes > 0]
     first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    spread = [
-        np.full(term.bits.size, TOGETHER_BITS if term.fields in design.together else PRIOR_BITS)
-        for term in model.terms
-    ]
+    spread = [np.full(term.bits.size, _spread(term, design)) for term in model.terms]
+    told = np.concatenate([_told(term, design) for term in model.terms])
     prior = np.concatenate([start, slopes])
     width = np.concatenate([*spread, np.full(len(slopes), PRIOR_SLOPE)])
     value, mean, square = prior.copy(), np.zeros_like(prior), np.zeros_like(prior)
@@ -165,11 +170,26 @@ def _refined(model: Model, design: Design, pairs: Pairs, start: Floats) -> Model
         wrong = true - _chances(weights, first, sizes, model)
         slope = np.concatenate([_summed(where, wrong, start.size), rarity @ wrong])
         slope = slope * np.log(2) - (value - prior) / width**2
+        slope[: told.size] *= told
         mean += 0.1 * (slope - mean)
         square += 0.01 * (slope * slope - square)
         step = STEP_BITS * (1 - turn / (ROUNDS + 1))
         value += step * (mean / (1 - 0.9**turn)) / (np.sqrt(square / (1 - 0.99**turn)) + 1e-9)
     return _with(model, design, value)
+
+
+def _spread(term: Term, design: Design) -> float:
+    if term.fields in design.offsets:
+        return OFFSET_BITS
+    return PRIOR_BITS if term.fields in design.terms else TOGETHER_BITS
+
+
+def _told(term: Term, design: Design) -> npt.NDArray[np.bool_]:
+    """Which weights may move: what is not known is no evidence, unless the design says so."""
+    told = np.ones(term.bits.shape, dtype=np.bool_)
+    if term.fields not in design.terms or term.fields[-1] not in design.silence:
+        told[..., 0] = False
+    return told.ravel()
 
 
 def _where(model: Model, compared: Compared) -> npt.NDArray[np.int64]:

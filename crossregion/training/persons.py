@@ -32,6 +32,7 @@ KEYS: Final = (
 WHOLE_NAMES: Final = ("equal", "sounds", "pinyin", "folded", "alias", "swapped", "close")
 PARTS: Final = ("surname-last", "surname-first", "given", "surname")
 DESIGN: Final = Design(
+    offsets=(("age_class",),),
     terms=tuple(("age_class", field) for field in (*EVIDENCE, "marks_known")),
     together=(
         ("marks_known", "marks"),
@@ -47,6 +48,7 @@ DESIGN: Final = Design(
         Group("home", ("county", "other-county", "prefecture"), slope=0.8, mean=8.0),
         Group("birth", ("equal", "year", "about"), slope=0.8, mean=5.0),
     ),
+    silence=("name", "birth", "home", "height", "marks"),
     limits=dict.fromkeys(LEVELS, (-8.0, 14.0)) | {"id_number": (-4.0, 16.0), "dna": (-2.0, 20.0)},
 )
 """No field decides alone, except a laboratory's hit; different samples mean next to nothing."""

@@ -18,6 +18,7 @@ KEEP_BITS = 4.0
 def design(fields: tuple[str, ...], together: tuple[tuple[str, str], ...] = ()) -> Design:
     """Every field by itself, chosen ones also together; the rarity of an equal text counts."""
     return Design(
+        offsets=(),
         terms=tuple((field,) for field in fields),
         together=together,
         groups=tuple(Group(field, ("equal",), slope=0.8, mean=8.0) for field in fields),

@@ -14,6 +14,7 @@ from crossregion.domain.linkage.weigh import RARITY
 from crossregion.domain.records import MatchProposed
 
 FIELDS: Final = {
+    "age_class": "Age",
     "name": "Name",
     "birth": "Birth",
     "sex": "Sex",
@@ -27,6 +28,13 @@ FIELDS: Final = {
     "dna": "DNA",
 }
 WORDS: Final[dict[str, dict[str, str]]] = {
+    "age_class": {
+        "under-3": "what agrees says so much more or less at under 3",
+        "3-5": "what agrees says so much more or less at 3 to 5",
+        "6-9": "what agrees says so much more or less at 6 to 9",
+        "10-14": "what agrees says so much more or less at 10 to 14",
+        "15-up": "what agrees says so much more or less from 15 on",
+    },
     "name": {
         "equal": "written the same",
         "sounds": "other characters, the same sounds",

@@ -11,6 +11,7 @@ from crossregion.domain.linkage.model import UNKNOWN, Model, Whole
 from crossregion.domain.records import Evidence
 
 THOUSANDTHS = 1_000
+MANKIND_BITS = 33 * THOUSANDTHS
 RARITY = "_rarity"
 """Said after a field's name where it is told how rare is what the two share."""
 MOST_RARITY = 6 * THOUSANDTHS
@@ -91,7 +92,8 @@ class Scale:
 
 def _one_in(bits: int) -> str:
     """How many share it, to one figure, so that it does not tell what it is."""
-    return f"1-in-{float(f'{2.0 ** (bits / THOUSANDTHS):.0e}'):.0f}"
+    people = 2.0 ** (min(bits, MANKIND_BITS) / THOUSANDTHS)
+    return f"1-in-{float(f'{people:.0e}'):.0f}"
 
 
 def total(bits: Whole, rarity: dict[str, Whole]) -> npt.NDArray[np.int64]:
