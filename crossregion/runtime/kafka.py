@@ -46,7 +46,7 @@ node.id=1
 controller.listener.names=CONTROLLER
 controller.quorum.voters=1@{host}:{controller}
 listeners=PLAINTEXT://{host}:{broker},CONTROLLER://{host}:{controller}
-advertised.listeners=PLAINTEXT://{host}:{broker}
+advertised.listeners=PLAINTEXT://{host}:{advertised}
 log.dirs={log_directory}
 auto.create.topics.enable=false
 log.message.timestamp.type=LogAppendTime
@@ -116,7 +116,10 @@ class EmbeddedKafka(EmbeddedService):
         )
 
     def _configure(self, name: str, log_directory: str, ports: dict[str, int]) -> None:
-        text = PROPERTIES.format(host=HOST, log_directory=log_directory, **ports)
+        advertised = self.advertised_port or ports["broker"]
+        text = PROPERTIES.format(
+            host=HOST, log_directory=log_directory, advertised=advertised, **ports
+        )
         write_private(self.directory.path / name, text)
 
     def _format(self, java: Sequence[str], lock: int, ports: dict[str, int]) -> None:
@@ -153,7 +156,7 @@ class EmbeddedKafka(EmbeddedService):
             socket.create_connection((HOST, self._port), timeout=1.0).close()
         except OSError:
             return None
-        address = f"{HOST}:{self._port}"
+        address = f"{HOST}:{self.advertised_port or self._port}"
         try:
             admin = KafkaAdminClient(bootstrap_servers=address, request_timeout_ms=5000)
         except (KafkaError, OSError) as error:

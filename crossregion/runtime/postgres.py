@@ -92,7 +92,8 @@ class EmbeddedPostgres(EmbeddedService):
                     )
                 )
         password = self.directory.secret(OWNER_SECRET)
-        return f"postgresql://{OWNER}:{password}@{HOST}:{self._port}/{quote(name, safe='')}"
+        port = self.advertised_port or self._port
+        return f"postgresql://{OWNER}:{password}@{HOST}:{port}/{quote(name, safe='')}"
 
     def _launch(self, lock: int) -> subprocess.Popen[bytes]:
         programs = binaries()

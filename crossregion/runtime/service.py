@@ -26,6 +26,8 @@ class EmbeddedService(ABC):
 
     title: ClassVar[str]
     stop_steps: ClassVar[Sequence[tuple[Signals, float]]]
+    advertised_port: int | None = None
+    """The port clients are told where something stands in front of the server, as a proxy does."""
 
     def __init__(self, data: Path, guard: Guard = process_guard) -> None:
         self.directory = DataDirectory(data, self.title)
