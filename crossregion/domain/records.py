@@ -228,7 +228,16 @@ def content_digest(record: CaseRecorded | RescueRecorded) -> str:
     Taken over canonical JSON without nulls and empty lists, so that a later schema version that
     adds an optional field gives an unchanged record the same digest.
     """
-    text = canonical({k: v for k, v in record.items() if k != "revision"})
+    return digest_of(canonical_content(record))
+
+
+def canonical_content(record: CaseRecorded | RescueRecorded) -> str:
+    """The text that a record's digest is taken over."""
+    return canonical({k: v for k, v in record.items() if k != "revision"})
+
+
+def digest_of(text: str) -> str:
+    """Hexadecimal SHA-256 of a canonical text."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
