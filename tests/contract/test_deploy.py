@@ -1,0 +1,51 @@
+"""What is deployed names processes, metrics and runbooks that exist."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from prometheus_client.metrics import MetricWrapperBase
+
+from crossregion import metrics
+from crossregion.settings import Settings
+from crossregion.stack import WORKERS
+
+ROOT = Path(__file__).parents[2]
+PROMTOOL = ROOT / ".tools/promtool"
+RULES = ROOT / "deploy/prometheus/rules.yml"
+UNIT = (ROOT / "deploy/systemd/crossregion@.service").read_text("utf-8")
+
+
+def promtool(*arguments: str | Path) -> None:
+    done = subprocess.run([PROMTOOL, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_rules_are_valid_and_fire_when_they_should() -> None:
+    promtool("check", "rules", RULES)
+    promtool("test", "rules", RULES.with_name("rules.test.yml"))
+
+
+def test_rules_name_metrics_that_exist() -> None:
+    defined = [one for one in vars(metrics).values() if isinstance(one, MetricWrapperBase)]
+    names = {described.name for one in defined for described in one.describe()}
+    for named in re.findall(r"crossregion_\w+", RULES.read_text("utf-8")):
+        assert re.sub(r"_(total|bucket)$", "", named) in names
+
+
+def test_every_alert_has_its_runbook() -> None:
+    alerts = re.findall(r"alert: (\w+)", RULES.read_text("utf-8"))
+    headings = re.findall(
+        r"^## (\w+)", (ROOT / "docs/runbooks.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert alerts == headings
+    runbooks = re.findall(r"runbook: docs/runbooks.md#(\w+)", RULES.read_text("utf-8"))
+    assert runbooks == [alert.lower() for alert in alerts]
+
+
+def test_the_service_runs_processes_and_settings_that_exist() -> None:
+    assert "ExecStart=/opt/crossregion/bin/crossregion run %i" in UNIT
+    (listed,) = re.findall(r"^# %i is the process: (.+)\.$", UNIT, re.MULTILINE)
+    assert set(re.split(r", | or ", listed)) == set(WORKERS)
+    for named in re.findall(r"CROSSREGION_(\w+)", UNIT):
+        assert named.lower() in Settings.model_fields
