@@ -62,11 +62,10 @@ class Services:
     postgres: EmbeddedPostgres
     home: Path
 
-    def database(self, name: str) -> str:
-        """A new database with the registry's tables; returns its DSN."""
-        dsn = self.postgres.create_database(name)
-        database.migrate(dsn)
-        return dsn
+    def database(self, name: str, role: str) -> str:
+        """A new database with the registry's tables; returns the role's DSN."""
+        database.migrate(self.postgres.create_database(name))
+        return self.postgres.dsn(name, role)
 
     def create_topics(self, names: Iterable[str], partitions: int = 4) -> None:
         """Topics of a peer's own, beside the project's."""

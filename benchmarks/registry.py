@@ -9,6 +9,7 @@ from kafka.admin import KafkaAdminClient
 from benchmarks import harness
 from benchmarks.harness import Ends, Services, Speed
 from consumers import registry
+from crossregion.stack import OWNER, ROLES
 
 TARGET = 3_000
 
@@ -24,22 +25,24 @@ def committed(bootstrap: str, group: str) -> Callable[[], int]:
     return count
 
 
-def consumer(services: Services, argv: list[str], name: str, group: str) -> Speed:
+def consumer(services: Services, argv: list[str], name: str, group: str, role: str) -> Speed:
     """One process over all that stands on the registry's topics, into a database of its own."""
     total = Ends(services.kafka, registry.TOPICS)()
     with harness.running(
         argv,
         services.home / "log" / f"{name}.log",
         CROSSREGION_KAFKA=services.kafka,
-        CROSSREGION_DATABASE=services.database(name),
+        CROSSREGION_DATABASE=services.database(name, role),
     ) as one:
         return harness.measured(one, committed(services.kafka, group), total)
 
 
 def run(services: Services) -> None:
     """Print the figure, over what intake has read and written before."""
-    own = consumer(services, ["-m", "consumers.registry"], "registry", registry.GROUP)
-    copy = consumer(services, ["-m", "benchmarks.peers", "copy"], "copy", "bench-copy")
+    own = consumer(
+        services, ["-m", "consumers.registry"], "registry", registry.GROUP, ROLES["registry"]
+    )
+    copy = consumer(services, ["-m", "benchmarks.peers", "copy"], "copy", "bench-copy", OWNER)
     harness.line("registry, one consumer", f"{TARGET:,}/s", own.per_second >= TARGET, str(own))
     ratio = own.per_second / copy.per_second
     print(f"  beside {'kafka-python and COPY':<25} {copy}  registry is {ratio:.2f} of it")

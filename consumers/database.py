@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import functools
+import os
+import pwd
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any, LiteralString, TypeVar, cast
 
 import psycopg
 import structlog
+from psycopg.conninfo import make_conninfo
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -82,10 +86,23 @@ def connect(dsn: str | None) -> Connection:
         ) from None
 
 
+def as_role(dsn: str, role: str) -> str:
+    """The same connection, in which its role acts as another that it is a member of."""
+    return make_conninfo(dsn, options=f"-c role={role}")
+
+
 def migrations() -> dict[int, LiteralString]:
-    """All migrations by number, each the text of one file."""
-    folder = resources.files("consumers") / "sql/migrations"
-    return {int(file.name[:4]): file.read_text("utf-8") for file in folder.iterdir()}
+    """All migrations by number, each the text of one file, named after the schema it changes."""
+    return {int(file.name[:4]): file.read_text("utf-8") for file in _files()}
+
+
+def _derived() -> list[int]:
+    """The migrations of what can be made anew from the topics."""
+    return [int(file.name[:4]) for file in _files() if file.name.endswith("_registry.sql")]
+
+
+def _files() -> Iterable[Traversable]:
+    return (resources.files("consumers") / "sql/migrations").iterdir()
 
 
 def migrate(dsn: str | None) -> list[int]:
@@ -128,6 +145,10 @@ def _migrate(connection: Connection) -> list[int]:
         connection.execute(
             "CREATE TABLE IF NOT EXISTS public.crossregion_migration (number integer PRIMARY KEY)"
         )
+        connection.execute(
+            "GRANT SELECT ON public.crossregion_migration TO"
+            " crossregion_registry, crossregion_office, crossregion_operator"
+        )
         missing = _missing(connection)
         for number in missing:
             connection.execute(migrations()[number])
@@ -135,11 +156,29 @@ def _migrate(connection: Connection) -> list[int]:
         return missing
 
 
-def drop_registry(dsn: str | None) -> None:
-    """Drop all that is derived from the topics and create it empty."""
+def append_audit(connection: Connection, action: str, subject: str, purpose: str) -> None:
+    """Note in the audit, in this transaction, that the user of this process does something."""
+    row = {"actor": _user(), "action": action, "subject": subject, "purpose": purpose}
+    connection.execute(query("append_audit"), row)
+
+
+def _user() -> str:
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"uid {number}"
+
+
+def drop_registry(dsn: str | None, purpose: str = "") -> None:
+    """Drop all that is derived from the topics and create it empty; what is not stays."""
     with connect(dsn) as connection, connection.transaction():
-        connection.execute("DROP SCHEMA IF EXISTS registry CASCADE")
-        connection.execute("DROP TABLE IF EXISTS public.crossregion_migration")
+        _migrate(connection)
+        append_audit(connection, "rebuild", "registry", purpose)
+        connection.execute("DROP SCHEMA registry CASCADE")
+        connection.execute(
+            "DELETE FROM public.crossregion_migration WHERE number = ANY(%s)", [_derived()]
+        )
         _migrate(connection)
 
 

@@ -28,8 +28,10 @@ def listed(dsn: str | None) -> list[dict[str, Any]]:
         return list(registry.dead_letter_rows(connection))
 
 
-def find(dsn: str | None, dead_letter_id: str) -> dict[str, Any]:
-    """The whole dead letter.
+def find(
+    dsn: str | None, dead_letter_id: str, action: str = "read", purpose: str = ""
+) -> dict[str, Any]:
+    """The whole dead letter, once the audit says who took it and what for.
 
     Raises: DeadLetterUnknown.
     """
@@ -37,6 +39,9 @@ def find(dsn: str | None, dead_letter_id: str) -> dict[str, Any]:
     if _is_id(dead_letter_id):
         with database.connect(dsn) as connection:
             found = registry.dead_letter_event(connection, dead_letter_id)
+            if found is not None:
+                subject = f"dead letter {dead_letter_id}"
+                database.append_audit(connection, action, subject, purpose)
     if found is None:
         raise DeadLetterUnknown(
             f"There is no dead letter {dead_letter_id}: see `crossregion dead-letters list`."
@@ -53,14 +58,15 @@ def _is_id(text: str) -> bool:
     return True
 
 
-def replay(bootstrap: str, dsn: str | None, dead_letter_id: str) -> None:
+def replay(bootstrap: str, dsn: str | None, dead_letter_id: str, purpose: str = "") -> None:
     """Put a dead letter back; intake and registry read it as if from where it came."""
-    _send(bootstrap, find(dsn, dead_letter_id))
+    _send(bootstrap, find(dsn, dead_letter_id, "replay", purpose))
 
 
-def discard(bootstrap: str, dsn: str | None, dead_letter_id: str) -> None:
+def discard(bootstrap: str, dsn: str | None, dead_letter_id: str, purpose: str = "") -> None:
     """Note that a dead letter will not be used."""
-    _send(bootstrap, {**find(dsn, dead_letter_id), "reason": DISCARDED})
+    letter = find(dsn, dead_letter_id, "discard", purpose)
+    _send(bootstrap, {**letter, "reason": DISCARDED})
 
 
 def _send(bootstrap: str, letter: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CommitFailedError, RebalanceInProgressError
 
-from consumers import database, follow
+from consumers import audit, database, follow
 from consumers.database import Connection, Database
 from crossregion import alarm, logs, metrics
 from crossregion.domain import judgement, records
@@ -260,6 +260,7 @@ class Registry:
 
     def __init__(self, bootstrap: str, dsn: str | None, worker: str) -> None:
         self._database = Database(dsn)
+        self._heads = audit.HeadWriter(bootstrap, self._database)
         self._consumer = KafkaConsumer(
             bootstrap_servers=bootstrap,
             security_protocol="PLAINTEXT",
@@ -281,8 +282,10 @@ class Registry:
             fetched = self._consumer.poll(timeout_ms=POLL_MS)
             if fetched:
                 self._handle(fetched)
+            self._heads.step()
             health.beat()
         self._consumer.close()
+        self._heads.close()
         self._database.close()
 
     def _handle(self, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
@@ -386,7 +389,7 @@ def content(connection: Connection) -> str:
     return str(row[0]) if row else ""
 
 
-def rebuild(bootstrap: str, dsn: str | None) -> None:
+def rebuild(bootstrap: str, dsn: str | None, purpose: str = "") -> None:
     """Empty the registry and have the topics read again from their beginning.
 
     A worker that has been stopped stays a member until its session ends, and is waited for.
@@ -399,7 +402,7 @@ def rebuild(bootstrap: str, dsn: str | None) -> None:
             if time.monotonic() > deadline:
                 raise RuntimeFault("A registry worker runs: stop it, then rebuild.")
             time.sleep(POLL_MS / 1000)
-        database.drop_registry(dsn)
+        database.drop_registry(dsn, purpose)
         if admin.list_group_offsets(GROUP)[GROUP]:
             admin.delete_groups([GROUP])
     finally:

@@ -24,7 +24,7 @@ from crossregion import demo as demonstration
 from crossregion import summary
 from crossregion.domain.linkage import files
 from crossregion.domain.linkage.files import BadLine
-from crossregion.operations import dead_letters_app, doctor, registry_app, topics_app
+from crossregion.operations import audit_app, dead_letters_app, doctor, registry_app, topics_app
 from crossregion.runtime import RuntimeFault
 from crossregion.settings import settings
 from crossregion.stack import WORKERS, Stack
@@ -44,6 +44,7 @@ app = typer.Typer(
 app.add_typer(topics_app, name="topics")
 app.add_typer(registry_app, name="registry")
 app.add_typer(dead_letters_app, name="dead-letters")
+app.add_typer(audit_app, name="audit")
 app.command()(doctor)
 console = Console(soft_wrap=True)
 

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from consumers import database, dead_letters, registry
+from consumers import audit, database, dead_letters, registry
 from crossregion.runtime import RuntimeFault, postgres, topics
 from crossregion.runtime import kafka as embedded_kafka
 from crossregion.runtime.directory import write_private
@@ -25,8 +25,12 @@ registry_app = typer.Typer(no_args_is_help=True, help="The provincial registry i
 dead_letters_app = typer.Typer(
     no_args_is_help=True, help="Events that cannot be used, kept until someone decides."
 )
+audit_app = typer.Typer(no_args_is_help=True, help="Who read or changed what.")
 console = Console(soft_wrap=True)
 
+Purpose = Annotated[
+    str, typer.Option(help="What for, as it will stand in the audit; no names of persons.")
+]
 LetterId = Annotated[str, typer.Argument(metavar="ID", help="As `dead-letters list` shows it.")]
 
 
@@ -63,11 +67,21 @@ def registry_migrate() -> None:
     console.print(f"{len(done)} migrations run.")
 
 
+@registry_app.command("roles")
+def registry_roles() -> None:
+    """Print the SQL by which an administrator makes the database's roles, before `migrate`.
+
+    It holds no password: set each role's with psql's \\password.
+    """
+    console.print(postgres.roles(), end="", markup=False, highlight=False)
+
+
 @registry_app.command("rebuild")
 def registry_rebuild(
     yes: Annotated[
         bool, typer.Option("--yes", help="Do not ask whether the registry may be dropped.")
     ] = False,
+    purpose: Purpose = "",
 ) -> None:
     """Drop the registry and have it read again from the topics; no notice is sent again.
 
@@ -76,7 +90,7 @@ def registry_rebuild(
     where = kafka_and_database()
     if not yes:
         typer.confirm("Drop the registry and rebuild it from the topics?", abort=True)
-    registry.rebuild(where.kafka, where.database)
+    registry.rebuild(where.kafka, where.owner, purpose)
     console.print("The registry is empty: start its workers, and they fill it from the topics.")
 
 
@@ -86,7 +100,7 @@ def dead_letters_list() -> None:
     table = Table()
     for column in ("id", "topic", "partition", "offset", "reason", "detail", "outcome"):
         table.add_column(column, no_wrap=column == "id")
-    rows = dead_letters.listed(kafka_and_database().database)
+    rows = dead_letters.listed(kafka_and_database().operator)
     for row in rows:
         table.add_row(*(str(value if value is not None else "") for value in row.values()))
     console.print(table)
@@ -100,9 +114,11 @@ def dead_letters_show(
         Path | None,
         typer.Option(help="Write the event's bytes here, mode 0600: they may hold names."),
     ] = None,
+    purpose: Purpose = "",
 ) -> None:
     """Show one dead letter; its bytes only into a file."""
-    letter = dead_letters.find(kafka_and_database().database, letter_id)
+    where = kafka_and_database()
+    letter = dead_letters.find(where.operator, letter_id, purpose=purpose)
     for name in ("dead_letter_id", "topic", "partition", "offset", "reason", "detail"):
         console.print(f"{name}: {letter[name]}", markup=False)
     console.print(f"bytes: {len(letter['value'] or b'')}")
@@ -112,19 +128,30 @@ def dead_letters_show(
 
 
 @dead_letters_app.command("replay")
-def dead_letters_replay(letter_id: LetterId) -> None:
+def dead_letters_replay(letter_id: LetterId, purpose: Purpose = "") -> None:
     """Put a dead letter back, once its cause is mended; intake judges it anew."""
     where = kafka_and_database()
-    dead_letters.replay(where.kafka, where.database, letter_id)
+    dead_letters.replay(where.kafka, where.operator, letter_id, purpose)
     console.print(f"{letter_id} is on its way to intake again.")
 
 
 @dead_letters_app.command("discard")
-def dead_letters_discard(letter_id: LetterId) -> None:
+def dead_letters_discard(letter_id: LetterId, purpose: Purpose = "") -> None:
     """Note that a dead letter will not be used; its bytes are kept."""
     where = kafka_and_database()
-    dead_letters.discard(where.kafka, where.database, letter_id)
+    dead_letters.discard(where.kafka, where.operator, letter_id, purpose)
     console.print(f"{letter_id} is discarded.")
+
+
+@audit_app.command("verify")
+def audit_verify() -> None:
+    """Check that no row of the audit was changed, removed or reordered; names the first that was.
+
+    The rows are followed from the first, and compared with the chain's heads on Kafka.
+    """
+    where = kafka_and_database()
+    rows, head = audit.verify(where.kafka, where.operator)
+    console.print(f"{rows} rows, each as it was written; the newest head on Kafka is row {head}.")
 
 
 def doctor() -> None:

@@ -45,6 +45,10 @@ WORKERS = {
 }
 """Each kind of process and its module; stopped from the source on."""
 
+ROLES = {"registry": "crossregion_registry"}
+"""The database role of each process that has one."""
+
+OWNER, OFFICE, OPERATOR = "crossregion", "crossregion_office", "crossregion_operator"
 STOP_ORDER = ("sender", "intake", "linkage", "proposals", "registry", "notices")
 DATABASE = "crossregion"
 ADDRESSES = "addresses.json"
@@ -89,20 +93,28 @@ FLOWS = (
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the services of an installation are; the database's with its password."""
+    """Where the services of an installation are; the database for each role, with its password."""
 
     kafka: str
     database: str
+    owner: str
+    operator: str
 
 
 def addresses(chosen: Settings) -> Addresses | None:
-    """From the settings; what they do not name from the stack that runs on their data directory."""
-    running: dict[str, str] = {}
+    """From the settings; what they do not name from the stack that runs on their data directory.
+
+    A database that the settings name is the same for every command: its role must fit.
+    """
+    found: dict[str, str] = {}
     file = chosen.data / ADDRESSES
     if file.exists():
-        running = json.loads(file.read_text())
-    kafka, dsn = chosen.kafka or running.get("kafka"), chosen.database or running.get("database")
-    return Addresses(kafka, dsn) if kafka and dsn else None
+        found = json.loads(file.read_text())
+    if chosen.kafka:
+        found["kafka"] = chosen.kafka
+    if chosen.database:
+        found |= dict.fromkeys(("database", "owner", "operator"), chosen.database)
+    return Addresses(**found) if found.keys() >= Addresses.__annotations__.keys() else None
 
 
 class Stack:
@@ -116,8 +128,10 @@ class Stack:
         self._postgres = None if chosen.database else EmbeddedPostgres(data / "postgres")
         self._embedded = [s for s in (self._kafka, self._postgres) if s is not None]
         self._undo = ExitStack()
+        self._given = chosen.database or ""
         self.kafka = chosen.kafka or ""
-        self.database = chosen.database or ""
+        self.database = ""
+        """The office's, which reads everything and writes nothing."""
         self.supervisor = Supervisor([])
         self.metrics_ports: dict[str, int] = {}
 
@@ -146,24 +160,37 @@ class Stack:
             topics.apply(self.kafka)
             if self._postgres:
                 self._postgres.wait_ready()
-                self.database = self._postgres.create_database(DATABASE)
-            database.migrate(self.database)
+                self._postgres.create_database(DATABASE)
+            database.migrate(self.dsn(OWNER))
+            self.database = self.dsn(OFFICE)
             self.spools.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.supervisor = Supervisor(self._worker(name) for name in WORKERS)
             undo.callback(self.supervisor.stop, STOP_ORDER)
             for name in WORKERS:
                 self.supervisor.start(name)
-            found = Addresses(self.kafka, self.database)
+            found = Addresses(self.kafka, self.database, self.dsn(OWNER), self.dsn(OPERATOR))
             write_private(self.data / ADDRESSES, json.dumps(asdict(found)))
             undo.callback((self.data / ADDRESSES).unlink, missing_ok=True)
             self._undo = undo.pop_all()
 
+    def dsn(self, role: str) -> str:
+        """Where a role connects; to a database that the settings name by way of their role."""
+        if self._postgres:
+            return self._postgres.dsn(DATABASE, role)
+        return self._given if role == OWNER else database.as_role(self._given, role)
+
+    def environment(self, name: str) -> dict[str, str]:
+        """The settings of one process: it knows the database only if it has a role there."""
+        known = {
+            "CROSSREGION_KAFKA": self.kafka,
+            "CROSSREGION_DATABASE": self.dsn(ROLES[name]) if name in ROLES else "",
+            "CROSSREGION_DATA": str(self.data),
+        }
+        return {**os.environ, **known}
+
     def _worker(self, name: str) -> Worker:
         env = {
-            **os.environ,
-            "CROSSREGION_KAFKA": self.kafka,
-            "CROSSREGION_DATABASE": self.database,
-            "CROSSREGION_DATA": str(self.data),
+            **self.environment(name),
             "CROSSREGION_METRICS_PORT": str(self.metrics_ports[name]),
         }
         argv = [sys.executable, "-m", WORKERS[name]]

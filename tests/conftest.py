@@ -30,14 +30,26 @@ def kafka(service_data: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def new_database(service_data: Path) -> Iterator[Callable[[], str]]:
-    """Creates an empty database at each call and returns its DSN."""
+def postgres(service_data: Path) -> Iterator[EmbeddedPostgres]:
+    """A database server; databases and their content are the test's to make."""
     service = EmbeddedPostgres(service_data / "postgres")
     try:
         service.start()
-        yield lambda: service.create_database(f"test_{uuid.uuid4().hex}")
+        yield service
     finally:
         service.stop()
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: EmbeddedPostgres) -> Callable[[], str]:
+    """Creates an empty database at each call and returns its owner's DSN."""
+    return lambda: postgres.create_database(f"test_{uuid.uuid4().hex}")
+
+
+@pytest.fixture(scope="session")
+def as_role(postgres: EmbeddedPostgres) -> Callable[[str, str], str]:
+    """The DSN by which another role enters the database of a DSN."""
+    return lambda dsn, role: postgres.dsn(dsn.rpartition("/")[2], role)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,9 @@ ON CONFLICT DO NOTHING;
 
 -- name: add_revisions
 INSERT INTO registry.record_revision
-SELECT * FROM jsonb_populate_recordset(NULL::registry.record_revision, %(rows)s::jsonb)
+    (kind, unit, record_id, revision, digest, event_id, record, remarks)
+SELECT kind, unit, record_id, revision, digest, event_id, record, remarks
+FROM jsonb_populate_recordset(NULL::registry.record_revision, %(rows)s::jsonb)
 ON CONFLICT DO NOTHING;
 
 -- name: hold
@@ -134,3 +136,13 @@ SELECT md5(coalesce(string_agg(line, E'\n' ORDER BY line), '')) FROM (
         )::text
     FROM registry.proposal WHERE open
 ) AS lines;
+
+-- name: append_audit
+SELECT audit.append(%(actor)s, %(action)s, %(subject)s, %(purpose)s);
+
+-- name: audit_head
+SELECT number, hash FROM audit.entry ORDER BY number DESC LIMIT 1;
+
+-- name: audit_entries
+SELECT number, at, login, role, actor, action, subject, purpose, previous, hash
+FROM audit.entry ORDER BY number;

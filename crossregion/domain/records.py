@@ -157,6 +157,11 @@ class MatchProposed(TypedDict):
     evidence: list[Evidence]
 
 
+class AuditHeadRecorded(TypedDict):
+    number: int
+    hash: str
+
+
 class MatchWithdrawn(TypedDict):
     proposal_id: str
     revision: int

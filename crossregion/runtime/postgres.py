@@ -13,9 +13,10 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 from signal import SIGINT, SIGQUIT, Signals
-from typing import ClassVar
+from typing import ClassVar, LiteralString
 from urllib.parse import quote
 
 import psycopg
@@ -32,7 +33,6 @@ DATABASE = "crossregion"
 OWNER = "crossregion"
 SUPERUSER = "postgres"
 SUPERUSER_SECRET = "superuser.password"  # noqa: S105
-OWNER_SECRET = "owner.password"  # noqa: S105
 CONNECT_SECONDS = 5
 
 SETTINGS = {
@@ -69,6 +69,16 @@ def binaries() -> Path:
     )
 
 
+def roles() -> LiteralString:
+    """The statements that make the roles, as an administrator runs them on another server."""
+    file = resources.files("crossregion.runtime") / "roles.sql"
+    return file.read_text("utf-8")
+
+
+def _secret(role: str) -> str:
+    return f"{role}.password"
+
+
 class EmbeddedPostgres(EmbeddedService):
     """One PostgreSQL server on a data directory; `start` returns the DSN of its database."""
 
@@ -82,7 +92,7 @@ class EmbeddedPostgres(EmbeddedService):
         return self.directory.path / "cluster"
 
     def create_database(self, name: str) -> str:
-        """Create an empty database if it is missing; returns its DSN."""
+        """Create an empty database if it is missing; returns its owner's DSN."""
         with self._superuser() as connection:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
             if known.fetchone() is None:
@@ -91,9 +101,13 @@ class EmbeddedPostgres(EmbeddedService):
                         sql.Identifier(name), sql.Identifier(OWNER)
                     )
                 )
-        password = self.directory.secret(OWNER_SECRET)
+        return self.dsn(name, OWNER)
+
+    def dsn(self, name: str, role: str) -> str:
+        """Where a role connects to a database, with the password made for it."""
+        password = self.directory.secret(_secret(role))
         port = self.advertised_port or self._port
-        return f"postgresql://{OWNER}:{password}@{HOST}:{port}/{quote(name, safe='')}"
+        return f"postgresql://{role}:{password}@{HOST}:{port}/{quote(name, safe='')}"
 
     def _launch(self, lock: int) -> subprocess.Popen[bytes]:
         programs = binaries()
@@ -166,7 +180,7 @@ class EmbeddedPostgres(EmbeddedService):
     def _answer(self) -> str | None:
         try:
             with self._superuser() as connection:
-                self._ensure_owner(connection)
+                self._ensure_roles(connection)
             return self.create_database(DATABASE)
         except psycopg.OperationalError as error:
             if error.sqlstate == "28P01" or "password authentication" in str(error):
@@ -177,19 +191,20 @@ class EmbeddedPostgres(EmbeddedService):
             logging.getLogger(__name__).debug("PostgreSQL does not answer yet")
             return None
 
-    def _ensure_owner(self, connection: psycopg.Connection) -> None:
-        known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [OWNER])
-        if known.fetchone() is not None:
-            return
-        password = self.directory.secret(OWNER_SECRET)
-        sealed = connection.pgconn.encrypt_password(
-            password.encode(), OWNER.encode(), b"scram-sha-256"
-        )
-        connection.execute(
-            sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(
-                sql.Identifier(OWNER), sql.Literal(sealed.decode())
+    def _ensure_roles(self, connection: psycopg.Connection) -> None:
+        """Make the roles that are missing, and a password for each that may log in and has none."""
+        connection.execute(roles())
+        for (role,) in connection.execute(
+            "SELECT rolname FROM pg_authid WHERE rolcanlogin AND rolpassword IS NULL"
+        ).fetchall():
+            sealed = connection.pgconn.encrypt_password(
+                self.directory.secret(_secret(role)).encode(), role.encode(), b"scram-sha-256"
             )
-        )
+            connection.execute(
+                sql.SQL("ALTER ROLE {} PASSWORD {}").format(
+                    sql.Identifier(role), sql.Literal(sealed.decode())
+                )
+            )
 
     @contextmanager
     def _superuser(self) -> Iterator[psycopg.Connection]:

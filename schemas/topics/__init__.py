@@ -80,6 +80,7 @@ MATCH_PROPOSALS = _load("match-proposals")
 NOTICES = _load("notices")
 DEAD_LETTERS = _load("dead-letters")
 REPLAYS = _load("replays")
+AUDIT_HEADS = _load("audit-heads")
 
 TOPICS = (
     CASES,
@@ -92,6 +93,7 @@ TOPICS = (
     NOTICES,
     DEAD_LETTERS,
     REPLAYS,
+    AUDIT_HEADS,
 )
 
 

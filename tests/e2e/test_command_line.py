@@ -30,11 +30,13 @@ COMMANDS = [
     "doctor",
     "topics apply",
     "registry migrate",
+    "registry roles",
     "registry rebuild",
     "dead-letters list",
     "dead-letters show",
     "dead-letters replay",
     "dead-letters discard",
+    "audit verify",
 ]
 
 

@@ -10,7 +10,7 @@ import psycopg
 
 from consumers import registry
 from crossregion import demo
-from crossregion.stack import FLOWS, STOP_ORDER, Lags, Stack
+from crossregion.stack import FLOWS, OWNER, STOP_ORDER, Lags, Stack
 from producers.publisher import publish
 from producers.spool import Spool
 from schemas import topics
@@ -72,7 +72,7 @@ def test_kills_change_nothing_and_neither_does_a_second_run_or_a_rebuild(
 def rebuild(stack: Stack) -> None:
     """Drop the registry while its worker is stopped, and have it read everything again."""
     stack.supervisor.stop(["registry"])
-    registry.rebuild(stack.kafka, stack.database)
+    registry.rebuild(stack.kafka, stack.dsn(OWNER))
     with psycopg.connect(stack.database) as connection:
         assert registry.revisions(connection) == {}
     for name in STOP_ORDER:

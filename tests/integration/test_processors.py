@@ -52,12 +52,7 @@ def second(stack: Stack) -> Iterator[Supervisor]:
         Worker(
             name,
             [sys.executable, "-m", module],
-            {
-                **os.environ,
-                "CROSSREGION_KAFKA": stack.kafka,
-                "CROSSREGION_DATABASE": stack.database,
-                "CROSSREGION_WORKER": "2",
-            },
+            {**stack.environment(name), "CROSSREGION_WORKER": "2"},
             stack.data / "log" / f"{name}-2.log",
         )
         for name, module in WORKERS.items()

@@ -120,8 +120,8 @@ def store(held: Database, handled: Sequence[Record], sizes: Sequence[int]) -> No
         start += size
 
 
-def said(held: Database) -> dict[str, Any]:
-    def ask(connection: database.Connection) -> dict[str, Any]:
+def said(office: str) -> dict[str, Any]:
+    with database.connect(office) as connection:
         return {
             "content": registry.content(connection),
             "revisions": registry.revisions(connection),
@@ -132,8 +132,6 @@ def said(held: Database) -> dict[str, Any]:
             "proposals": list(registry.open_proposals(connection)),
         }
 
-    return held.transact(ask)
-
 
 @pytest.fixture(scope="module")
 def dsn(new_database: Callable[[], str]) -> str:
@@ -142,11 +140,28 @@ def dsn(new_database: Callable[[], str]) -> str:
     return dsn
 
 
-def test_any_order_any_batches_and_any_repetition_give_the_same_registry(dsn: str) -> None:
+@pytest.fixture(scope="module")
+def worker(dsn: str, as_role: Callable[[str, str], str]) -> str:
+    return as_role(dsn, "crossregion_registry")
+
+
+@pytest.fixture(scope="module")
+def office(dsn: str, as_role: Callable[[str, str], str]) -> str:
+    return as_role(dsn, "crossregion_office")
+
+
+@pytest.fixture(scope="module")
+def operator(dsn: str, as_role: Callable[[str, str], str]) -> str:
+    return as_role(dsn, "crossregion_operator")
+
+
+def test_any_order_any_batches_and_any_repetition_give_the_same_registry(
+    dsn: str, worker: str, office: str
+) -> None:
     handled = history()
-    held = Database(dsn)
+    held = Database(worker)
     store(held, handled, [len(handled)])
-    expected = said(held)
+    expected = said(office)
     assert expected["revisions"] == {(UNIT, "case"): 5, (RESCUE["unit"], "rescue"): 1}
     assert expected["duplicates"] == {(UNIT, "case"): 1, ("220300", "case"): 1}
     assert expected["dead letters"] == {(UNIT, "case"): 2, ("220300", "case"): 1}
@@ -155,7 +170,7 @@ def test_any_order_any_batches_and_any_repetition_give_the_same_registry(dsn: st
         "another-unit", "torn", "not-single-object", "no-value", "wrong-event",
     }  # fmt: skip
     store(held, handled, [1] * len(handled))
-    assert said(held) == expected
+    assert said(office) == expected
     held.close()
     for seed in range(12):
         shuffle = random.Random(seed)
@@ -163,13 +178,15 @@ def test_any_order_any_batches_and_any_repetition_give_the_same_registry(dsn: st
         if seed:
             shuffle.shuffle(shuffled)
         database.drop_registry(dsn)
-        held = Database(dsn)
+        held = Database(worker)
         store(held, shuffled, [shuffle.randint(1, 5) for _ in shuffled])
-        assert said(held) == expected, seed
+        assert said(office) == expected, seed
         held.close()
 
 
-def test_a_letter_larger_than_an_event_is_listed_and_can_be_put_back(dsn: str) -> None:
+def test_a_letter_larger_than_an_event_is_listed_and_can_be_put_back(
+    dsn: str, worker: str, operator: str
+) -> None:
     database.drop_registry(dsn)
     log = Log()
     letter = log.put(CASES, case() + bytes(1_000_000))
@@ -180,23 +197,26 @@ def test_a_letter_larger_than_an_event_is_listed_and_can_be_put_back(dsn: str) -
     twice = log.put(REPLAYS, again)
     assert twice is not None
     assert (twice["dead_letter_id"], twice["topic"]) == (letter["dead_letter_id"], CASES)
-    held = Database(dsn)
+    held = Database(worker)
     store(held, log.records, [len(log.records)])
-    event = held.transact(lambda c: registry.dead_letter_event(c, letter["dead_letter_id"]))
+    with database.connect(operator) as connection:
+        event = registry.dead_letter_event(connection, letter["dead_letter_id"])
     assert event is not None
     assert codec.decode(event)[1] == letter
     held.close()
 
 
-def test_nothing_of_a_batch_is_stored_when_a_part_of_it_fails(dsn: str) -> None:
+def test_nothing_of_a_batch_is_stored_when_a_part_of_it_fails(
+    dsn: str, worker: str, office: str
+) -> None:
     database.drop_registry(dsn)
-    held = Database(dsn)
-    before = said(held)
+    held = Database(worker)
+    before = said(office)
     batch = Batch()
     for record in history():
         batch.take(*record)
     batch.settled["no uuid"] = "replayed"
     with pytest.raises(Exception, match="uuid"):
         held.transact(batch.write)
-    assert said(held) == before
+    assert said(office) == before
     held.close()

@@ -214,7 +214,7 @@ def test_files_are_private_and_the_log_holds_no_value(data: Path) -> None:
             psycopg.connect(dsn.replace("@", "x@", 1))
     assert "Zhang" not in postgres.log.read_text()
     private = [postgres.log, *(data / "postgres").glob("*.password")]
-    assert len(private) == 3
+    assert len(private) > 3
     assert {mode(path) for path in private} == {0o600}
     assert mode(postgres.cluster) == 0o700
 

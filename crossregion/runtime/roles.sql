@@ -1,0 +1,36 @@
+-- The roles of PostgreSQL, made by an administrator before `crossregion registry migrate`.
+-- Can be run again at any time; no password stands here: set each with psql's `\password ROLE`.
+DO $$
+DECLARE
+    role text;
+BEGIN
+    FOREACH role IN ARRAY ARRAY[
+        'crossregion_unit', 'crossregion_own', 'crossregion_summary', 'crossregion_audit'
+    ] LOOP
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+        END IF;
+    END LOOP;
+    FOREACH role IN ARRAY ARRAY[
+        'crossregion', 'crossregion_registry', 'crossregion_office', 'crossregion_operator',
+        'unit_220000', 'unit_220100', 'unit_220200', 'unit_220300', 'unit_220400', 'unit_220500',
+        'unit_220600', 'unit_220700', 'unit_220800', 'unit_222400', 'unit_22CBS0',
+        'unit_border', 'unit_foreign-affairs'
+    ] LOOP
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role) THEN
+            EXECUTE format('CREATE ROLE %I LOGIN', role);
+        END IF;
+        IF role LIKE 'unit\_%' THEN
+            EXECUTE format('GRANT crossregion_unit TO %I', role);
+            EXECUTE format('ALTER ROLE %I CONNECTION LIMIT 3', role);
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- The owner makes tables and gives rights; it inherits none of them, and so reads no record.
+ALTER ROLE crossregion NOINHERIT;
+GRANT
+    crossregion_registry, crossregion_office, crossregion_operator,
+    crossregion_own, crossregion_summary, crossregion_audit
+TO crossregion;

@@ -1,0 +1,372 @@
+"""Who gets what from the database: each role, by its own log-in, at each thing there is.
+
+The expected rights are one table over everything in the database's schemas: what is added without
+a row here fails.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from consumers import database
+from consumers.database import Database
+from consumers.registry import Batch
+from crossregion.domain import records
+from crossregion.runtime import postgres
+from schemas import codec, topics
+from tests.integration.test_registry import history
+
+OPERATIONS: dict[str, LiteralString] = {
+    "select": "SELECT FROM {}",
+    "insert": "INSERT INTO {} DEFAULT VALUES",
+    "update": "UPDATE {} SET {} = DEFAULT WHERE false",
+    "delete": "DELETE FROM {} WHERE false",
+    "truncate": "TRUNCATE {}",
+}
+OWNER, WORKER = "crossregion", "crossregion_registry"
+OFFICE, OPERATOR = "crossregion_office", "crossregion_operator"
+UNIT, STRANGER, PARTNER = "unit_220200", "unit_220300", "unit_border"
+ROLES = (OWNER, WORKER, OFFICE, OPERATOR, UNIT, PARTNER)
+
+OWNS = "select update delete truncate"
+"""Of no row: what these find is in `test_a_role_finds_the_rows_it_may_read`."""
+RIGHTS: dict[str, dict[str, str]] = {
+    "public.crossregion_migration": {
+        OWNER: "select insert update delete truncate",
+        WORKER: "select",
+        OFFICE: "select",
+        OPERATOR: "select",
+    },
+    "registry.sighting": {OWNER: OWNS, WORKER: "insert", OFFICE: "select"},
+    "registry.record_revision": {OWNER: OWNS, WORKER: "insert", OFFICE: "select"},
+    "registry.record": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
+    "registry.person": {OWNER: OWNS, WORKER: "select insert delete", OFFICE: "select"},
+    "registry.flag": {OWNER: OWNS, WORKER: "insert", OFFICE: "select"},
+    "registry.proposal": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
+    "registry.dead_letter": {
+        OWNER: OWNS,
+        WORKER: "select insert update",
+        OFFICE: "select",
+        OPERATOR: "select",
+    },
+    "registry.dead_letter_outcome": {
+        OWNER: OWNS,
+        WORKER: "select insert update",
+        OFFICE: "select",
+        OPERATOR: "select",
+    },
+    "registry.asking_unit()": {OWNER: "execute", UNIT: "execute", PARTNER: "execute"},
+    "registry.own_records()": {UNIT: "execute", PARTNER: "execute"},
+    "registry.case_summary()": {UNIT: "execute", PARTNER: "execute"},
+    "audit.entry": {OWNER: "select", WORKER: "select", OPERATOR: "select"},
+    "audit.append(text,text,text,text)": {
+        OWNER: "execute",
+        OFFICE: "execute",
+        OPERATOR: "execute",
+    },
+}
+
+RELATIONS = """
+SELECT
+    relation.relnamespace::regnamespace || '.' || relation.relname,
+    ARRAY(
+        SELECT attname::text FROM pg_attribute
+        WHERE attrelid = relation.oid AND attnum > 0 AND attgenerated = ''
+    )
+FROM pg_class AS relation
+WHERE relation.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+    AND relation.relnamespace::regnamespace::text !~ '^(pg_|information_schema$)'
+"""
+FUNCTIONS = """
+SELECT oid::regprocedure::text FROM pg_proc
+WHERE pronamespace::regnamespace::text !~ '^(pg_|information_schema$)'
+"""
+
+CASE = json.loads(
+    (Path(__file__).parents[2] / "schemas/examples/CaseRecorded/1/example.json").read_text("utf-8")
+)
+
+Entered = psycopg.Connection[tuple[Any, ...]]
+Enter = Callable[[str], Entered]
+
+
+@pytest.fixture(scope="module")
+def dsn(new_database: Callable[[], str], as_role: Callable[[str, str], str]) -> str:
+    """A registry with records, flags, a proposal and dead letters of several units."""
+    dsn = new_database()
+    database.migrate(dsn)
+    batch = Batch()
+    for record in history():
+        batch.take(*record)
+    batch.take(topics.BOUNDARY_FLAGS.name(), 0, 90, told("220300", "220500"), {})
+    cases = topics.CASES.name("220300")
+    batch.take(cases, 0, 91, case("220300", "220300-C9"), {})
+    held = Database(as_role(dsn, WORKER))
+    held.transact(batch.write)
+    held.close()
+    with psycopg.connect(as_role(dsn, OPERATOR)) as connection:
+        database.append_audit(connection, "read", "dead letter 1", "")
+    return dsn
+
+
+def case(unit: str, case_id: str) -> bytes:
+    victims = [{**CASE["victims"][0], "victim_id": f"{case_id}/1"}]
+    return codec.encode(
+        "CaseRecorded", {**CASE, "unit": unit, "case_id": case_id, "victims": victims}
+    )
+
+
+def told(unit: str, *recipients: str) -> bytes:
+    """A flag of the case 220300-C9, told to these units."""
+    _, record = codec.decode(case(unit, "220300-C9"))
+    flag = json.loads(
+        (Path(__file__).parents[2] / "schemas/examples/BoundaryFlagged/1/example.json").read_text()
+    )
+    digest = records.content_digest(record)  # type: ignore[arg-type]
+    known = {"unit": unit, "case_id": "220300-C9", "revision": record["revision"]}
+    return codec.encode(
+        "BoundaryFlagged", {**flag, **known, "digest": digest, "told": list(recipients)}
+    )
+
+
+@pytest.fixture
+def enter(dsn: str, as_role: Callable[[str, str], str]) -> Iterator[Enter]:
+    """Enters as a role, by that role's own password."""
+    entered: dict[str, Entered] = {}
+
+    def connect(role: str) -> Entered:
+        if role not in entered:
+            entered[role] = psycopg.connect(as_role(dsn, role), autocommit=True)
+        return entered[role]
+
+    yield connect
+    for connection in entered.values():
+        connection.close()
+
+
+def may(connection: Entered, statement: sql.Composed) -> bool:
+    """Try a statement and take it back; every refusal must look the same."""
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(statement)
+    except psycopg.errors.InsufficientPrivilege:
+        return False
+    except psycopg.Error:
+        return True
+    return True
+
+
+def rights(connection: Entered, name: str, columns: list[str]) -> str:
+    if name.endswith(")"):
+        routine, _, types = name[:-1].partition("(")
+        nothing = sql.SQL(", ").join(sql.NULL for one in types.split(",") if one)
+        call = sql.SQL("SELECT {}({})").format(sql.Identifier(*routine.split(".")), nothing)
+        return "execute" if may(connection, call) else ""
+    relation = sql.Identifier(*name.split("."))
+    tried = {
+        operation: [sql.SQL(text).format(relation, sql.Identifier(one)) for one in columns]
+        for operation, text in OPERATIONS.items()
+    }
+    return " ".join(
+        operation
+        for operation, statements in tried.items()
+        if any(may(connection, statement) for statement in statements)
+    )
+
+
+def test_every_role_has_the_rights_of_the_table_and_no_other(enter: Enter) -> None:
+    owner = enter(OWNER)
+    there: dict[str, list[str]] = dict(owner.execute(RELATIONS).fetchall())
+    there |= {name: [] for (name,) in owner.execute(FUNCTIONS)}
+    found = {
+        name: {role: had for role in ROLES if (had := rights(enter(role), name, columns))}
+        for name, columns in there.items()
+    }
+    assert found == RIGHTS
+
+
+def test_every_table_that_holds_records_forces_its_policies(enter: Enter) -> None:
+    free = enter(OWNER).execute(
+        "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'p')"
+        " AND NOT (relrowsecurity AND relforcerowsecurity)"
+        " AND relnamespace::regnamespace::text !~ '^(pg_|information_schema$)'",
+    )
+    assert free.fetchall() == [("crossregion_migration",)]
+
+
+def test_no_role_of_ours_can_pass_the_policies_or_make_roles(enter: Enter) -> None:
+    rows = enter(OWNER).execute(
+        "SELECT rolname, rolcanlogin, rolinherit FROM pg_roles"
+        " WHERE (rolname LIKE 'crossregion%' OR rolname LIKE 'unit\\_%')"
+        " AND NOT (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)"
+    )
+    found = {name: (login, inherit) for name, login, inherit in rows}
+    units = {f"unit_{unit}" for unit in (*topics.UNITS, *topics.PARTNERS)}
+    groups = {f"crossregion_{name}" for name in ("unit", "own", "summary", "audit")}
+    assert found == {
+        **dict.fromkeys(units | {WORKER, OFFICE, OPERATOR}, (True, True)),
+        **dict.fromkeys(groups, (False, True)),
+        OWNER: (True, False),
+    }
+    for name in units:
+        assert f"'{name}'" in postgres.roles()
+
+
+def test_a_role_finds_the_rows_it_may_read(enter: Enter) -> None:
+    def counts(role: str) -> dict[str, int]:
+        connection = enter(role)
+        found = {}
+        for name, had in RIGHTS.items():
+            if "select" in had.get(role, "") and not name.startswith("public."):
+                counted = sql.SQL("SELECT count(*) FROM {}").format(
+                    sql.Identifier(*name.split("."))
+                )
+                ((found[name],),) = connection.execute(counted).fetchall()
+        return found
+
+    assert set(counts(OWNER).values()) == {0}
+    office = counts(OFFICE)
+    assert len(office) == 8
+    assert min(office.values()) > 0
+    letters = ("registry.dead_letter", "registry.dead_letter_outcome")
+    assert counts(OPERATOR) == {"audit.entry": 1, **{name: office[name] for name in letters}}
+
+
+def test_the_office_reads_no_bytes_of_dead_letters(enter: Enter) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        enter(OFFICE).execute("SELECT event FROM registry.dead_letter")
+
+
+def own(connection: Entered) -> set[tuple[str, str]]:
+    return set(connection.execute("SELECT unit, record_id FROM registry.own_records()").fetchall())
+
+
+def summed(connection: Entered) -> set[tuple[str, str]]:
+    return set(connection.execute("SELECT unit, case_id FROM registry.case_summary()").fetchall())
+
+
+def test_a_unit_reads_whole_records_that_it_reported_and_no_other(enter: Enter) -> None:
+    everything = set(
+        enter(OFFICE).execute("SELECT unit, record_id FROM registry.record_revision").fetchall()
+    )
+    seen = set()
+    for unit in (*topics.UNITS, *topics.PARTNERS):
+        found = own(enter(f"unit_{unit}"))
+        assert {reporter for reporter, _ in found} <= {unit}
+        seen |= found
+    assert seen == everything
+    assert len({unit for unit, _ in everything}) == 3
+    whole = enter(UNIT).execute("SELECT record FROM registry.own_records() LIMIT 1").fetchone()
+    assert whole is not None
+    assert "identity" in whole[0]["victims"][0]
+
+
+def test_by_a_flag_or_a_proposal_a_unit_reads_the_summary_and_nothing_else(enter: Enter) -> None:
+    """Nobody can accept a notice yet, so nobody has: a told unit sees no whole record."""
+    told_of_it, finder = enter("unit_220500"), enter("unit_220100")
+    assert summed(told_of_it) == {("220300", "220300-C9")}
+    assert own(told_of_it) == set()
+    proposed = enter(OFFICE).execute(
+        "SELECT case_unit, case_id FROM registry.proposal"
+        " WHERE open AND rescue_unit = '220100' AND probability >= 0.5"
+    )
+    assert summed(finder) == set(proposed.fetchall()) == {("220200", "220200-C1")}
+    assert {unit for unit, _ in own(finder)} == {"220100"}
+    assert summed(enter(PARTNER)) == set()
+    cursor = told_of_it.execute("SELECT * FROM registry.case_summary()")
+    assert [column.name for column in cursor.description or ()] == [
+        "unit", "case_id", "boundary", "at_least", "source_unit", "destination_unit", "kinds",
+        "persons",
+    ]  # fmt: skip
+    (row,) = cursor.fetchall()
+    assert [set(person) for person in row[-1]] == [{"age_band", "sex"}]
+    assert CASE["victims"][0]["identity"]["name"] not in str(row)
+
+
+def test_what_no_longer_concerns_a_unit_is_no_longer_shown(enter: Enter) -> None:
+    worker, finder = enter(WORKER), enter("unit_220100")
+    change = "UPDATE registry.proposal SET probability = %s, open = %s WHERE rescue_unit = '220100'"
+    for now, shown in (((0.49, True), 0), ((0.5, True), 1), ((0.97, False), 0), ((0.97, True), 1)):
+        worker.execute(change, now)
+        assert len(summed(finder)) == shown
+
+
+def test_a_right_given_to_units_by_mistake_shows_them_their_own_rows_only(enter: Enter) -> None:
+    owner, unit = enter(OWNER), enter(UNIT)
+    owner.execute("GRANT USAGE ON SCHEMA audit TO crossregion_unit")
+    owner.execute("GRANT SELECT ON ALL TABLES IN SCHEMA registry, audit TO crossregion_unit")
+    try:
+        seen = {}
+        for name in RIGHTS:
+            if name.endswith(")") or name.startswith("public."):
+                continue
+            seen[name] = unit.execute(
+                sql.SQL("SELECT * FROM {}").format(sql.Identifier(*name.split(".")))
+            ).fetchall()
+    finally:
+        owner.execute("REVOKE ALL ON ALL TABLES IN SCHEMA registry, audit FROM crossregion_unit")
+        owner.execute("REVOKE ALL ON SCHEMA audit FROM crossregion_unit")
+    assert {name for name, rows in seen.items() if rows} == {
+        "registry.record_revision", "registry.record", "registry.person", "registry.flag",
+    }  # fmt: skip
+    assert all("220200" in row for rows in seen.values() for row in rows)
+
+
+def test_neither_plans_nor_statistics_nor_errors_tell_a_unit_what_there_is(enter: Enter) -> None:
+    unit = enter(UNIT)
+    plans = []
+    explain = "EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, BUFFERS OFF, FORMAT JSON) SELECT FROM"
+    for record_id in ("220300-C9", "no such case"):
+        for asked in ("own_records() WHERE record_id", "case_summary() WHERE case_id"):
+            row = unit.execute(f"{explain} registry.{asked} = %s", [record_id]).fetchone()
+            assert row is not None
+            plans.append(str(row[0]).replace(record_id, "?"))
+    assert plans[:2] == plans[2:]
+    assert "record_revision" not in "".join(plans)
+    assert unit.execute(
+        "SELECT count(*) FROM pg_stats WHERE schemaname = 'registry'"
+    ).fetchone() == (0,)
+    answers = set()
+    for key in ("220300-C9", "no such case"):
+        for statement in (
+            "INSERT INTO registry.record VALUES ('case', '220300', %s, 1, 'x')",
+            "SELECT FROM registry.record WHERE record_id = %s AND revision = 'x'::bigint / 0",
+            "SELECT FROM registry.person WHERE record_id = %s",
+        ):
+            with pytest.raises(psycopg.Error) as refused:
+                unit.execute(statement, [key])
+            answers.add((statement, refused.value.sqlstate, str(refused.value)))
+    assert len(answers) == 3
+
+
+def test_a_unit_cannot_be_another(enter: Enter) -> None:
+    unit = enter(UNIT)
+    for attempt in (
+        "SET ROLE unit_220300",
+        "SET SESSION AUTHORIZATION unit_220300",
+        "SELECT set_config('role', 'unit_220300', false)",
+        "ALTER ROLE unit_220300 PASSWORD 'x'",
+        "ALTER FUNCTION registry.asking_unit() RENAME TO mine",
+        "CREATE TABLE public.mine ()",
+        "CREATE TEMP TABLE mine ()",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            unit.execute(attempt)
+    unit.execute("SET search_path = pg_temp, registry")
+    assert {reporter for reporter, _ in own(unit)} == {"220200"}
+
+
+def test_one_connection_can_act_for_one_unit_after_another(
+    dsn: str, as_role: Callable[[str, str], str]
+) -> None:
+    for unit in ("220100", "220300"):
+        as_unit = database.as_role(as_role(dsn, f"unit_{unit}"), f"unit_{unit}")
+        with psycopg.connect(as_unit) as connection:
+            assert {reporter for reporter, _ in own(connection)} == {unit}
