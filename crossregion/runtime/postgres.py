@@ -32,7 +32,6 @@ POSTGRES_MAJOR = "18"
 DATABASE = "crossregion"
 OWNER = "crossregion"
 SUPERUSER = "postgres"
-SUPERUSER_SECRET = "superuser.password"  # noqa: S105
 CONNECT_SECONDS = 5
 
 SETTINGS = {
@@ -138,8 +137,8 @@ class EmbeddedPostgres(EmbeddedService):
         fresh = self.cluster.with_name("cluster.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
-        self.directory.secret(SUPERUSER_SECRET)
-        secret = self.directory.path / SUPERUSER_SECRET
+        self.directory.secret(_secret(SUPERUSER))
+        secret = self.directory.path / _secret(SUPERUSER)
         if account is not None:
             for path in (fresh, secret):
                 os.chown(path, account.uid, account.gid)
@@ -185,7 +184,7 @@ class EmbeddedPostgres(EmbeddedService):
         except psycopg.OperationalError as error:
             if error.sqlstate == "28P01" or "password authentication" in str(error):
                 raise ServiceUnavailable(
-                    f"The password in {self.directory.path / SUPERUSER_SECRET} is not this "
+                    f"The password in {self.directory.path / _secret(SUPERUSER)} is not this "
                     "database's; put the right one back or choose another directory."
                 ) from error
             logging.getLogger(__name__).debug("PostgreSQL does not answer yet")
@@ -212,7 +211,7 @@ class EmbeddedPostgres(EmbeddedService):
             host=HOST,
             port=self._port,
             user=SUPERUSER,
-            password=self.directory.secret(SUPERUSER_SECRET),
+            password=self.directory.secret(_secret(SUPERUSER)),
             dbname="postgres",
             connect_timeout=CONNECT_SECONDS,
             autocommit=True,
