@@ -137,7 +137,7 @@ def verify(bootstrap: str, dsn: str | None) -> tuple[int, int]:
     Raises: AuditBroken, ServiceUnavailable.
     """
     written = heads(bootstrap)
-    with database.connect(dsn) as connection:
+    with database.session(dsn) as connection:
         return check(entries(connection), written), max(written, default=0)
 
 

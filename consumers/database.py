@@ -6,7 +6,8 @@ import functools
 import os
 import pwd
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any, LiteralString, TypeVar, cast
@@ -22,6 +23,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from crossregion import logs
 from crossregion.runtime import RuntimeFault
 
 Result = TypeVar("Result")
@@ -47,6 +49,24 @@ class DatabaseTooNew(RuntimeFault):
 
 class DatabaseOutdated(RuntimeFault):
     """The database lacks migrations that this version needs."""
+
+
+class DatabaseFailed(RuntimeFault):
+    """A statement was refused. What the server says of it is left out: it may hold values."""
+
+    def __init__(self, error: psycopg.Error) -> None:
+        constraint = error.diag.constraint_name
+        broken = f", constraint {constraint}" if constraint else ""
+        state = error.sqlstate or "none, the connection was lost"
+        super().__init__(
+            f"PostgreSQL refused a statement (SQLSTATE {state}{broken}): `crossregion doctor`."
+        )
+        log.error(
+            "PostgreSQL refused a statement",
+            sqlstate=error.sqlstate,
+            constraint=constraint,
+            where=logs.where(error),
+        )
 
 
 @functools.cache
@@ -86,6 +106,19 @@ def connect(dsn: str | None) -> Connection:
         ) from None
 
 
+@contextmanager
+def session(dsn: str | None) -> Iterator[Connection]:
+    """A connection for one piece of work, committed at its end.
+
+    Raises: DatabaseUnavailable, DatabaseRefused, DatabaseFailed.
+    """
+    try:
+        with connect(dsn) as connection:
+            yield connection
+    except psycopg.Error as error:
+        raise DatabaseFailed(error) from None
+
+
 def as_role(dsn: str, role: str) -> str:
     """The same connection, in which its role acts as another that it is a member of."""
     return make_conninfo(dsn, options=f"-c role={role}")
@@ -110,7 +143,7 @@ def migrate(dsn: str | None) -> list[int]:
 
     Raises: DatabaseUnavailable, DatabaseRefused, DatabaseTooNew.
     """
-    with connect(dsn) as connection:
+    with session(dsn) as connection:
         return _migrate(connection)
 
 
@@ -119,7 +152,7 @@ def require_current(dsn: str | None) -> None:
 
     Raises: DatabaseUnavailable, DatabaseRefused, DatabaseTooNew, DatabaseOutdated.
     """
-    with connect(dsn) as connection:
+    with session(dsn) as connection:
         there = connection.execute("SELECT to_regclass('public.crossregion_migration')").fetchone()
         if there == (None,) or _missing(connection):
             raise DatabaseOutdated(
@@ -172,7 +205,7 @@ def _user() -> str:
 
 def drop_registry(dsn: str | None, purpose: str = "") -> None:
     """Drop all that is derived from the topics and create it empty; what is not stays."""
-    with connect(dsn) as connection, connection.transaction():
+    with session(dsn) as connection, connection.transaction():
         _migrate(connection)
         append_audit(connection, "rebuild", "registry", purpose)
         connection.execute("DROP SCHEMA registry CASCADE")
@@ -194,6 +227,7 @@ class Database:
 
         A connection lost during COMMIT leaves open whether it took place, so the work must be
         idempotent.
+        Raises: DatabaseRefused, DatabaseFailed.
         """
         retrying = Retrying(
             retry=retry_if_exception(is_temporary),
@@ -201,10 +235,11 @@ class Database:
             stop=stop_never,
             before_sleep=_say_that_it_waits,
         )
-        for attempt in retrying:
-            with attempt:
-                return self._once(work)
-        raise AssertionError("Retrying never stops.")
+        try:
+            result: Result = retrying(self._once, work)
+        except psycopg.Error as error:
+            raise DatabaseFailed(error) from None
+        return result
 
     def _once(self, work: Callable[[Connection], Result]) -> Result:
         if self._connection is None or self._connection.closed:

@@ -24,7 +24,7 @@ class DeadLetterUnknown(RuntimeFault):
 
 def listed(dsn: str | None) -> list[dict[str, Any]]:
     """Every dead letter with its origin, reason and outcome; never its bytes."""
-    with database.connect(dsn) as connection:
+    with database.session(dsn) as connection:
         return list(registry.dead_letter_rows(connection))
 
 
@@ -37,7 +37,7 @@ def find(
     """
     found = None
     if _is_id(dead_letter_id):
-        with database.connect(dsn) as connection:
+        with database.session(dsn) as connection:
             found = registry.dead_letter_event(connection, dead_letter_id)
             if found is not None:
                 subject = f"dead letter {dead_letter_id}"

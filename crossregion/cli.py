@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import psycopg
 import typer
 from kafka.errors import KafkaError
 from pydantic import ValidationError
@@ -216,8 +215,6 @@ def main() -> None:
         _end(f"{name} is not usable: {wrong['msg']}.")
     except KafkaError as error:
         _end(f"Kafka did not answer as it should ({type(error).__name__}): `crossregion doctor`.")
-    except psycopg.Error as error:
-        _end(f"PostgreSQL refused the command (SQLSTATE {error.sqlstate}): `crossregion doctor`.")
     except KeyboardInterrupt:
         _end("Interrupted; everything that was started is stopped.", status=130)
 

@@ -15,10 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from kafka import KafkaConsumer, TopicPartition
 
-from consumers import registry
+from consumers import database, registry
 from crossregion.runtime import RuntimeFault
 from crossregion.stack import FLOWS, Lags, Stack
 from producers.publisher import Report, publish
@@ -162,7 +161,7 @@ def _left(stack: Stack, lags: Lags, units: list[str]) -> str | None:
 
 
 def _collect(reports: list[Report], stack: Stack, lags: Lags) -> Results:
-    with psycopg.connect(stack.database) as connection:
+    with database.session(stack.database) as connection:
         revisions = registry.revisions(connection)
         dead = registry.dead_letters(connection)
         duplicates = registry.duplicates(connection)

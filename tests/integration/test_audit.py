@@ -12,7 +12,7 @@ import pytest
 
 from consumers import audit, database, dead_letters
 from consumers.audit import AuditBroken, Entry, HeadWriter
-from consumers.database import Database
+from consumers.database import Database, DatabaseFailed
 from consumers.registry import Batch
 from crossregion.runtime import topics as broker
 from tests.e2e.command import assert_one_clear_line, run
@@ -183,7 +183,7 @@ def test_what_cannot_be_noted_is_not_read(new_database: Callable[[], str], as_ro
     held.transact(batch.write)
     held.close()
     letter_id = dead_letters.listed(operator)[0]["dead_letter_id"]
-    with pytest.raises(psycopg.errors.CheckViolation):
+    with pytest.raises(DatabaseFailed, match="23514, constraint entry_purpose_check"):
         dead_letters.find(operator, letter_id, purpose="x" * 201)
 
 

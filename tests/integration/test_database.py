@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,11 +16,13 @@ import pytest
 from consumers import database
 from consumers.database import (
     Database,
+    DatabaseFailed,
     DatabaseOutdated,
     DatabaseRefused,
     DatabaseTooNew,
     DatabaseUnavailable,
 )
+from crossregion import logs
 from crossregion.runtime import EmbeddedPostgres
 
 NewDatabase = Callable[[], str]
@@ -55,7 +60,7 @@ def test_migrations_run_forwards_on_a_database_in_use(
 
     broken = {**later, next_one + 1: "CREATE TABLE registry.half (); SELECT 1 / 0"}
     monkeypatch.setattr(database, "migrations", lambda: broken)
-    with pytest.raises(psycopg.errors.DivisionByZero):
+    with pytest.raises(DatabaseFailed, match="SQLSTATE 22012"):
         database.migrate(dsn)
     assert count(dsn, "pg_tables WHERE tablename = 'half'") == 0
     assert count(dsn, "public.crossregion_migration") == next_one
@@ -146,3 +151,65 @@ def test_work_waits_while_postgres_is_away_and_is_done_when_it_is_back(service_d
         assert count(dsn, "effect") == 1
     finally:
         postgres.stop()
+
+
+CANARY = "金丝雀"
+FAILING = {
+    "INSERT INTO person VALUES (%s, 1)": "23505, constraint person_pkey",
+    "INSERT INTO person VALUES (%s || ' 2', -1)": "23514, constraint person_age_check",
+    "INSERT INTO person VALUES (%s || ' 3', NULL)": "23502",
+    "INSERT INTO remark VALUES (%s || ' 4')": "23503, constraint remark_name_fkey",
+    "SELECT %s::date": "22007",
+    "SELECT 金丝雀, %s": "42703",
+    "SELECT public.complain(%s)": "P0001",
+    "SELECT '金丝雀' FROM person WHERE name = %s AND 1 / (age - age) = 1": "22012",
+}
+
+
+def test_a_refused_statement_leaves_its_values_in_no_log(
+    new_database: NewDatabase,
+    postgres: EmbeddedPostgres,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    logs.configure()
+    caplog.set_level(logging.DEBUG)
+    dsn = new_database()
+    with database.session(dsn) as connection:
+        connection.execute(
+            "CREATE TABLE person (name text PRIMARY KEY, age integer NOT NULL CHECK (age > 0));"
+            "CREATE TABLE remark (name text REFERENCES person);"
+            "CREATE FUNCTION complain(text) RETURNS void LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'no %', $1; END $$"
+        )
+        connection.execute("INSERT INTO person VALUES (%s, 1)", [CANARY])
+    for statement, says in FAILING.items():
+        held = Database(dsn)
+        with pytest.raises(DatabaseFailed, match=f"SQLSTATE {says}") as in_worker:
+            held.transact(partial(psycopg.Connection.execute, query=statement, params=[CANARY]))
+        held.close()
+        with (
+            pytest.raises(DatabaseFailed, match=f"SQLSTATE {says}") as in_command,
+            database.session(dsn) as connection,
+        ):
+            connection.execute(statement, [CANARY])
+        for fault in (in_worker.value, in_command.value):
+            assert CANARY not in "".join(traceback.format_exception(fault))
+    logged = "".join(capfd.readouterr())
+    assert logged.count("PostgreSQL refused a statement") == 2 * len(FAILING)
+    assert CANARY not in logged + caplog.text
+    assert CANARY not in postgres.log.read_text("utf-8")
+
+
+def test_the_server_is_told_to_log_no_value(new_database: NewDatabase) -> None:
+    with database.session(new_database()) as connection:
+        for name, value in {
+            "log_error_verbosity": "terse",
+            "log_parameter_max_length_on_error": "0",
+            "log_parameter_max_length": "0",
+            "log_statement": "none",
+            "log_min_error_statement": "panic",
+            "log_min_duration_statement": "-1",
+            "password_encryption": "scram-sha-256",
+        }.items():
+            assert connection.execute("SELECT current_setting(%s)", [name]).fetchone() == (value,)

@@ -11,13 +11,25 @@ from typing import Any, cast
 import pytest
 
 from consumers import database, registry
-from consumers.database import Database
+from consumers.database import Database, DatabaseFailed
 from consumers.registry import Batch
 from crossregion.domain import records
 from processors.intake import DISCARDED, Incoming, take
 from processors.outputs import Outputs
 from schemas import codec, topics
 
+HOSTILE = (
+    "'; DROP SCHEMA registry CASCADE; --",
+    "$$ || pg_sleep(9) || $$",
+    "%s %(rows)s {} {0.__class__}",
+    '"}], "unit": "220300", "x": [{"',
+    "\\u0000 \\x00 \\",
+    "=cmd|'/c calc'!A1",
+    "<script>alert(1)</script>",
+    "line\r\nX-Header: 1\r\n\r\n",
+    "\u202e\u200b\ufeff\U0001f600 \u2028",
+    "{{7*7}} ${7*7}",
+)
 Record = tuple[str, int, int, bytes | None, dict[str, bytes]]
 
 EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
@@ -184,6 +196,23 @@ def test_any_order_any_batches_and_any_repetition_give_the_same_registry(
         held.close()
 
 
+def test_texts_that_mean_something_to_a_parser_are_stored_as_they_are(
+    dsn: str, worker: str, office: str
+) -> None:
+    database.drop_registry(dsn)
+    log = Log()
+    for number, text in enumerate(HOSTILE):
+        log.put(CASES, case(case_id=f"{number} {text}", venue=text))
+    held = Database(worker)
+    store(held, log.records, [3] * len(HOSTILE))
+    held.close()
+    with database.session(office) as connection:
+        rows = connection.execute(
+            "SELECT record_id, record ->> 'venue' FROM registry.record_revision"
+        ).fetchall()
+    assert sorted(rows) == sorted((f"{n} {text}", text) for n, text in enumerate(HOSTILE))
+
+
 def test_a_letter_larger_than_an_event_is_listed_and_can_be_put_back(
     dsn: str, worker: str, operator: str
 ) -> None:
@@ -216,7 +245,7 @@ def test_nothing_of_a_batch_is_stored_when_a_part_of_it_fails(
     for record in history():
         batch.take(*record)
     batch.settled["no uuid"] = "replayed"
-    with pytest.raises(Exception, match="uuid"):
+    with pytest.raises(DatabaseFailed, match="22P02"):
         held.transact(batch.write)
     assert said(office) == before
     held.close()
