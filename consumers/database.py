@@ -51,6 +51,10 @@ class DatabaseOutdated(RuntimeFault):
     """The database lacks migrations that this version needs."""
 
 
+class RolesMissing(RuntimeFault):
+    """The server lacks roles that the migrations give rights to."""
+
+
 class DatabaseFailed(RuntimeFault):
     """A statement was refused. What the server says of it is left out: it may hold values."""
 
@@ -141,7 +145,7 @@ def _files() -> Iterable[Traversable]:
 def migrate(dsn: str | None) -> list[int]:
     """Run the migrations that are missing, each in a transaction; returns their numbers.
 
-    Raises: DatabaseUnavailable, DatabaseRefused, DatabaseTooNew.
+    Raises: DatabaseUnavailable, DatabaseRefused, DatabaseTooNew, RolesMissing, DatabaseFailed.
     """
     with session(dsn) as connection:
         return _migrate(connection)
@@ -175,6 +179,11 @@ def _missing(connection: Connection) -> list[int]:
 def _migrate(connection: Connection) -> list[int]:
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
+        if connection.execute(query("missing_roles")).fetchall():
+            raise RolesMissing(
+                "The database's roles are missing: its administrator runs what "
+                "`crossregion registry roles` prints."
+            )
         connection.execute(
             "CREATE TABLE IF NOT EXISTS public.crossregion_migration (number integer PRIMARY KEY)"
         )

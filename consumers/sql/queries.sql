@@ -137,6 +137,14 @@ SELECT md5(coalesce(string_agg(line, E'\n' ORDER BY line), '')) FROM (
     FROM registry.proposal WHERE open
 ) AS lines;
 
+-- name: missing_roles
+SELECT role
+FROM unnest(ARRAY[
+    'crossregion_registry', 'crossregion_office', 'crossregion_operator', 'crossregion_unit',
+    'crossregion_own', 'crossregion_summary', 'crossregion_audit'
+]) AS role
+WHERE to_regrole(role) IS NULL;
+
 -- name: append_audit
 SELECT audit.append(%(actor)s, %(action)s, %(subject)s, %(purpose)s);
 

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from crossregion.cli import app, main
+from crossregion.runtime import postgres
 from tests.e2e.command import assert_one_clear_line, run
 
 FEED = Path(__file__).parents[2] / "examples/feed"
@@ -57,6 +58,12 @@ def test_topics_apply_creates_what_is_missing_once(kafka: str) -> None:
     run("topics", "apply", CROSSREGION_KAFKA=kafka)
     again = run("topics", "apply", CROSSREGION_KAFKA=kafka)
     assert (again.returncode, again.stdout) == (0, "0 topics created.\n")
+
+
+def test_the_roles_are_printed_as_an_administrator_runs_them() -> None:
+    printed = run("registry", "roles").stdout
+    assert printed == postgres.roles()
+    assert "password" not in printed.replace("\\password", "").replace("no password", "").lower()
 
 
 def test_the_registry_is_migrated_once(new_database: Callable[[], str]) -> None:

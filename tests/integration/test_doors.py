@@ -16,7 +16,7 @@ import pytest
 from psycopg import sql
 
 from consumers import database
-from consumers.database import Database
+from consumers.database import Database, RolesMissing
 from consumers.registry import Batch
 from crossregion.domain import records
 from crossregion.runtime import postgres
@@ -361,6 +361,31 @@ def test_a_unit_cannot_be_another(enter: Enter) -> None:
             unit.execute(attempt)
     unit.execute("SET search_path = pg_temp, registry")
     assert {reporter for reporter, _ in own(unit)} == {"220200"}
+
+
+def test_an_owner_alone_can_run_the_whole_by_acting_as_each_role(dsn: str) -> None:
+    """So `up` uses a database that the settings name, with one connection string."""
+    for role, readable in ((WORKER, "record"), (OFFICE, "person"), (OPERATOR, "dead_letter")):
+        with database.session(database.as_role(dsn, role)) as connection:
+            asked = sql.SQL("SELECT count(1) > 0 FROM {}").format(
+                sql.Identifier("registry", readable)
+            )
+            assert connection.execute(asked).fetchone() == (True,)
+
+
+def test_without_the_roles_a_migration_says_who_makes_them(
+    new_database: Callable[[], str], as_role: Callable[[str, str], str]
+) -> None:
+    dsn = new_database()
+    with psycopg.connect(as_role(dsn, "postgres"), autocommit=True) as connection:
+        connection.execute("ALTER ROLE crossregion_own RENAME TO crossregion_away")
+        try:
+            with pytest.raises(RolesMissing, match="crossregion registry roles"):
+                database.migrate(dsn)
+        finally:
+            connection.execute("ALTER ROLE crossregion_away RENAME TO crossregion_own")
+        connection.execute(postgres.roles())
+    assert database.migrate(dsn)
 
 
 def test_one_connection_can_act_for_one_unit_after_another(

@@ -18,12 +18,12 @@ import psycopg
 import pytest
 from kafka.admin import KafkaAdminClient, MemberToRemove
 
-from consumers import registry
+from consumers import audit, dead_letters, registry
 from crossregion.domain import records
 from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import load
 from crossregion.runtime import Supervisor, Worker
-from crossregion.stack import FLOWS, WORKERS, Lags, Stack
+from crossregion.stack import FLOWS, OPERATOR, WORKERS, Lags, Stack
 from processors.intake import DISCARDED
 from producers.publisher import publish
 from producers.spool import Spool
@@ -207,6 +207,23 @@ def test_a_dead_letter_is_put_back_or_discarded(stack: Stack) -> None:
         }
     assert outcomes[repaired["dead_letter_id"]] == "replayed"
     assert outcomes[refused["dead_letter_id"]] == "discarded"
+
+
+def test_only_the_registry_worker_enters_the_database_and_it_passes_the_audit_on(
+    stack: Stack,
+) -> None:
+    with psycopg.connect(stack.dsn("postgres")) as connection:
+        entered = connection.execute(
+            "SELECT DISTINCT usename::text FROM pg_stat_activity"
+            " WHERE application_name = 'crossregion'"
+        ).fetchall()
+    assert entered == [("crossregion_registry",)]
+    knows = {name for name in WORKERS if stack.environment(name)["CROSSREGION_DATABASE"]}
+    assert knows == {"registry"}
+    (known, *_) = dead_letters.listed(stack.dsn(OPERATOR))
+    dead_letters.find(stack.dsn(OPERATOR), known["dead_letter_id"])
+    wait_until(lambda: bool(audit.heads(stack.kafka)), stack)
+    assert audit.verify(stack.kafka, stack.dsn(OPERATOR)) == (1, 1)
 
 
 def last_weights(stack: Stack) -> dict[tuple[str, ...], Any]:
