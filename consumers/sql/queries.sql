@@ -56,7 +56,7 @@ VALUES (
     %(reason)s, %(detail)s, %(event)s
 )
 ON CONFLICT (dead_letter_id) DO UPDATE
-SET reason = excluded.reason, detail = excluded.detail, event = excluded.event;
+SET reason = %(reason)s, detail = %(detail)s, event = %(event)s;
 
 -- name: settle_dead_letter
 INSERT INTO registry.dead_letter_outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,6 +87,16 @@ def _fixed(statement: ast.expr) -> bool:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_product_code_runs_no_text_and_puts_no_statement_together(path: Path) -> None:
     assert list(wrong(path.read_text("utf-8"))) == []
+
+
+def test_every_dependency_is_one_version_with_its_hashes() -> None:
+    """And none comes from an address of its own."""
+    lock = (ROOT / "requirements.lock").read_text("utf-8").replace("\\\n", " ")
+    lines = [line for line in lock.splitlines() if line and not line.startswith("#")]
+    assert len(lines) > 50
+    for line in lines:
+        assert re.match(r"[\w.-]+(\[[\w,-]+\])?==\S+ .*--hash=sha256:[0-9a-f]{64}", line), line
+        assert "://" not in line
 
 
 @pytest.mark.parametrize(

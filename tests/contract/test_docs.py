@@ -32,6 +32,15 @@ def test_links_and_files_that_a_document_names_are_there(document: Path) -> None
         assert (ROOT / named).exists(), named
 
 
+def test_every_test_that_the_threat_model_names_is_there() -> None:
+    page = (ROOT / "docs/security.md").read_text("utf-8")
+    named = set(re.findall(r"`(test_\w+)`", page))
+    sources = [path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    written = set(re.findall(r"^def (test_\w+)", "\n".join(sources), re.MULTILINE))
+    assert len(named) > 10
+    assert named <= written
+
+
 def test_promtool_accepts_every_metric() -> None:
     program = "from crossregion import metrics as m; print(m.generate_latest().decode(), end='')"
     page = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout

@@ -83,6 +83,7 @@ def test_up_takes_publications_keeps_its_data_and_leaves_nothing_running(tmp_pat
         healthy = run("doctor", **here)
         assert healthy.returncode == 0, healthy.stdout
         assert "every topic is there" in healthy.stdout
+        assert "0 rows, each as it was" in run("audit", "verify", **here).stdout
         assert "0 dead letters" in run("dead-letters", "list", **here).stdout
         assert_one_clear_line(run("dead-letters", "show", str(data), **here), "no dead letter")
         assert_one_clear_line(run("up", "--data", data), "in use", "choose another")

@@ -239,9 +239,23 @@ def test_a_role_finds_the_rows_it_may_read(enter: Enter) -> None:
     assert counts(OPERATOR) == {"audit.entry": 1, **{name: office[name] for name in letters}}
 
 
-def test_the_office_reads_no_bytes_of_dead_letters(enter: Enter) -> None:
+@pytest.mark.parametrize(
+    ("role", "asked"),
+    [
+        (OFFICE, "SELECT event FROM registry.dead_letter"),
+        (WORKER, "SELECT event FROM registry.dead_letter"),
+        (WORKER, "SELECT record FROM registry.record_revision"),
+        (WORKER, "SELECT identity FROM registry.person"),
+        (WORKER, "SELECT subject FROM audit.entry"),
+        ("postgres", "SET ROLE crossregion_summary; SELECT identity FROM registry.person"),
+        ("postgres", "SET ROLE crossregion_summary; SELECT record FROM registry.record_revision"),
+    ],
+)
+def test_a_role_reads_no_column_that_it_does_not_need(
+    enter: Enter, role: str, asked: LiteralString
+) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        enter(OFFICE).execute("SELECT event FROM registry.dead_letter")
+        enter(role).execute(asked)
 
 
 def own(connection: Entered) -> set[tuple[str, str]]:

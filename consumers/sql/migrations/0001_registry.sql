@@ -137,8 +137,10 @@ GRANT INSERT ON
     registry.proposal, registry.dead_letter, registry.dead_letter_outcome
 TO crossregion_registry;
 GRANT SELECT, UPDATE ON
-    registry.record, registry.proposal, registry.dead_letter, registry.dead_letter_outcome
+    registry.record, registry.proposal, registry.dead_letter_outcome
 TO crossregion_registry;
+GRANT SELECT (dead_letter_id), UPDATE (reason, detail, event)
+ON registry.dead_letter TO crossregion_registry;
 GRANT SELECT (kind, unit, record_id), DELETE ON registry.person TO crossregion_registry;
 
 -- The office's analysts read; the bytes of dead letters are the operators'.
