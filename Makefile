@@ -3,9 +3,11 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 PYTHON ?= python3
+BENCH_VENV := .venv-bench
+LABELLED ?= ../shared/linkage/train
 PROMTOOL := .tools/promtool
 
-.PHONY: setup demo up test check bench docs lock clean
+.PHONY: setup demo up test check bench bench-linkage docs lock clean
 
 setup: $(STAMP)
 
@@ -41,11 +43,19 @@ check: setup
 bench: setup
 	$(PY) -m benchmarks $(BENCH)
 
+# The peers are installed into an environment of their own, which the project's does not need.
+bench-linkage: setup
+	@test -d $(BENCH_VENV) || $(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install --quiet --require-hashes -r requirements-bench.lock
+	$(BENCH_VENV)/bin/python -m pip install --quiet --no-deps --editable .
+	$(BENCH_VENV)/bin/python -m benchmarks.linkage $(LABELLED)
+
 docs: setup
 	$(PY) -m crossregion.reference docs
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra bench pyproject.toml -o requirements-bench.lock
 
 clean:
-	rm -rf $(VENV) .tools .crossregion demo-out
+	rm -rf $(VENV) $(BENCH_VENV) .tools .crossregion demo-out

@@ -1,8 +1,8 @@
-"""How well and how fast persons are linked.
+"""How well and how fast persons are linked, beside splink and recordlinkage in the same run.
 
     python -m benchmarks.linkage LABELLED [SAMPLES]
 
-LABELLED holds `cases.jsonl.gz`, `rescues.jsonl.gz` and `truth.jsonl.gz`: measured on the part of
+LABELLED holds `cases`, `rescues` and `truth` as `.jsonl` or `.jsonl.gz`: measured on the part of
 its rescues that the weights were not estimated on. SAMPLES holds `feed/` and `truth/pairs.csv`.
 """
 
@@ -10,11 +10,18 @@ from __future__ import annotations
 
 import argparse
 import csv
+import gzip
+import json
 import statistics
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
+
+from benchmarks.linkage_variants import noisy, sparse
 from crossregion.domain.judgement import judge_event
 from crossregion.domain.linkage.decide import decide
 from crossregion.domain.linkage.files import linked
@@ -22,20 +29,19 @@ from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import load
 from crossregion.domain.records import PairWeighed, PersonsListed
 from crossregion.training import labelled
-from crossregion.training.evaluate import evaluate
+from crossregion.training.evaluate import Figures, evaluate
+from crossregion.training.labelled import Labelled
 from producers.export import read_export
 
 Pair = tuple[str, str]
 """Two ids: of a case and a rescue, or of a unit and its record."""
 LIKELY = 0.5
+MEGABYTE = 1_000_000
 
 
-def quality(said: set[Pair], true: set[Pair]) -> str:
-    """Precision, recall and F1 of the pairs said."""
-    right = len(said & true)
-    precision, recall = right / max(len(said), 1), right / max(len(true), 1)
-    f1 = 2 * right / max(len(said) + len(true), 1)
-    return f"precision {precision:.4f}  recall {recall:.4f}  F1 {f1:.4f}  pairs {len(said)}"
+def row(what: str, ours: str, peers: str = "") -> None:
+    """One line of the table, as soon as it is known."""
+    print(f"| {what:58} | {ours:26} | {peers:44} |", flush=True)
 
 
 def samples(directory: Path) -> tuple[list[PersonsListed], list[PersonsListed]]:
@@ -69,36 +75,101 @@ def streamed(cases: Iterable[PersonsListed], rescues: Iterable[PersonsListed]) -
     }
 
 
-def held_out(directory: Path) -> None:
-    """Quality on the last look, records a second, and the time of one put."""
-    data = labelled.read(directory)
-    figures = evaluate(load(), data.only(lambda part: part == labelled.LAST_LOOK))
-    print("\n".join(figures.lines()))
-    started = time.perf_counter()
-    linked(data.cases, iter(data.rescues))
-    seconds = time.perf_counter() - started
-    print(f"one core          {(len(data.cases) + len(data.rescues)) / seconds:,.0f} records/s")
+def on_febrl4() -> None:
+    from benchmarks import linkage_febrl4, linkage_peers
+
+    data = linkage_febrl4.records()
+    for with_number, what in (
+        (True, "FEBRL4, F1 at p > 0.5"),
+        (False, "the same without the number"),
+    ):
+        ours, _ = linkage_febrl4.run(with_number, data)
+        splink = linkage_peers.splink_febrl4(with_number)
+        ecm = linkage_peers.recordlinkage_febrl4(with_number)
+        row(what, f"{ours:.4f}", f"splink {splink:.4f}, recordlinkage ECM {ecm:.4f}")
+
+
+def on_persons(data: Labelled, last_look: Labelled) -> None:
+    from benchmarks import linkage_peers
+
+    figures = evaluate(load(), last_look)
+    true = {(case, rescue) for rescue, cases in data.truth.items() for case in cases}
+    wanted = {one["record_id"] for one in last_look.rescues}
+    true = {pair for pair in true if pair[1] in wanted}
+    plain, best, speed = linkage_peers.splink_persons(last_look.cases, last_look.rescues, true)
+    row(
+        f"{len(last_look.cases):,} x {len(last_look.rescues):,}, F1 at p > 0.5",
+        f"{figures.f1:.4f}",
+        f"splink {plain:.4f}; normalised, at best {best:.4f}",
+    )
+    quality(figures)
+    row("splink's own prediction in one batch, records/s", "", f"splink {speed:,.0f}")
+
+
+def quality(figures: Figures) -> None:
+    row(
+        "  recall at p >= 0.9, and the precision there",
+        f"{figures.sure_recall:.4f}, {figures.sure_precision:.4f}",
+    )
+    row("  true case among the first five", f"{figures.first_five:.4f}")
+    row("  expected calibration error", f"{figures.calibration_error:.4f}")
+
+
+def across_regions(directory: Path, last_look: Labelled) -> None:
+    """Recall where loss and rescue lie in two prefectures, and where they lie in one."""
+    where: dict[str, str] = {}
+    for name, key, field in (
+        ("cases", "case_id", "source_region"),
+        ("rescues", "rescue_id", "dest_region"),
+    ):
+        with gzip.open(directory / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
+            for line in lines:
+                told = json.loads(line)
+                where[told[key]] = (told.get(field) or "")[:4]
+    found = {
+        (pair["case_id"], pair["rescue_id"])
+        for pair in linked(last_look.cases, iter(last_look.rescues))
+        if pair["probability"] > LIKELY
+    }
+    shares = []
+    for across in (True, False):
+        links = [
+            (case, rescue["record_id"])
+            for rescue in last_look.rescues
+            for case in last_look.truth.get(rescue["record_id"], ())
+            if (where[case] != where[rescue["record_id"]]) == across
+        ]
+        shares.append(sum(link in found for link in links) / max(len(links), 1))
+    row("recall across prefectures, within one", f"{shares[0]:.4f}, {shares[1]:.4f}")
+
+
+def latency(data: Labelled, stored: int, rescues: int, peer: Callable[[int], float]) -> None:
+    """One record at a time against so many stored, and what they take of memory."""
+    cases = data.cases[:stored] if stored <= len(data.cases) else sparse(data, stored).cases
+    before = psutil.Process().memory_info().rss
     index = Index(load())
-    for case in data.cases:
+    for case in cases:
         index.restore(case)
-    taken: list[float] = []
-    for rescue in data.rescues:
+    memory = (psutil.Process().memory_info().rss - before) / MEGABYTE
+    taken = []
+    for rescue in data.rescues[:rescues]:
         began = time.perf_counter()
         index.put(rescue)
         taken.append(1000 * (time.perf_counter() - began))
     taken.sort()
-    print(
-        f"one put against {len(data.cases):,} stored: median {statistics.median(taken):.2f} ms, "
-        f"p99 {taken[int(len(taken) * 0.99)]:.2f} ms"
+    row(
+        f"one record against {stored:,} stored, p50 / p99",
+        f"{statistics.median(taken):.2f} / {taken[int(len(taken) * 0.99)]:.2f} ms",
+        f"splink predict_between {peer(stored):.0f} ms",
     )
+    row(f"  memory that the {stored:,} take", f"{memory:.0f} MB")
 
 
-def on_samples(directory: Path) -> None:
-    """Quality on the sample feed, with the frozen prior."""
-    with (directory / "truth" / "pairs.csv").open(encoding="utf-8") as lines:
-        true = {(row["case_id"], row["rescue_id"]) for row in csv.DictReader(lines)}
-    cases, rescues = samples(directory)
-    print(f"samples           {quality(streamed(cases, rescues), true)}")
+def throughput(data: Labelled) -> None:
+    started = time.process_time()
+    linked(data.cases, iter(data.rescues))
+    speed = (len(data.cases) + len(data.rescues)) / (time.process_time() - started)
+    row("whole matcher, normalise to decide, one core", f"{speed:,.0f} records/s")
 
 
 def main() -> None:
@@ -106,9 +177,32 @@ def main() -> None:
     parser.add_argument("labelled", type=Path)
     parser.add_argument("samples", type=Path, nargs="?")
     given = parser.parse_args()
-    held_out(given.labelled)
+    try:
+        from benchmarks.linkage_peers import splink_latency
+    except ImportError:
+        sys.exit("The peers are not installed: run make bench-linkage.")
+    data = labelled.read(given.labelled)
+    last_look = data.only(lambda part: part == labelled.LAST_LOOK)
+    row("what", "crossregion", "peers")
+    row("---", "---", "---")
+    on_febrl4()
+    on_persons(data, last_look)
+    across_regions(given.labelled, last_look)
+    few = replace(last_look, rescues=last_look.rescues[:2_000])
+    for name, harder in (("sparse", sparse(few, 100_000)), ("noisy", noisy(last_look))):
+        figures = evaluate(load(), harder)
+        what = f"{name}, {len(harder.cases):,} x {len(harder.rescues):,}, F1 at p > 0.5"
+        row(what, f"{figures.f1:.4f}")
+        quality(figures)
+    throughput(data)
+    for stored in (5_000, 100_000):
+        latency(data, stored, 2_000, splink_latency)
     if given.samples:
-        on_samples(given.samples)
+        with (given.samples / "truth" / "pairs.csv").open(encoding="utf-8") as lines:
+            true = {(one["case_id"], one["rescue_id"]) for one in csv.DictReader(lines)}
+        said = streamed(*samples(given.samples))
+        f1 = 2 * len(said & true) / max(len(said) + len(true), 1)
+        row("sample feed, F1 at p > 0.5", f"{f1:.4f}")
 
 
 if __name__ == "__main__":
