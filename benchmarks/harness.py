@@ -19,6 +19,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 
 from benchmarks.feed import Event
 from consumers import database
+from crossregion.clients import ADMIN, Kafka
 from crossregion.runtime import EmbeddedKafka, EmbeddedPostgres, topics
 from crossregion.runtime.processes import end, process_guard, spawn
 from crossregion.runtime.service import start_together
@@ -58,7 +59,7 @@ class Speed:
 class Services:
     """A broker with all topics and a migrated database, both fresh."""
 
-    kafka: str
+    kafka: Kafka
     postgres: EmbeddedPostgres
     home: Path
 
@@ -69,7 +70,7 @@ class Services:
 
     def create_topics(self, names: Iterable[str], partitions: int = 4) -> None:
         """Topics of a peer's own, beside the project's."""
-        admin = KafkaAdminClient(bootstrap_servers=self.kafka)
+        admin = KafkaAdminClient(**self.kafka.options(ADMIN))
         admin.create_topics([NewTopic(name, partitions, 1) for name in names])
         admin.close()
 
@@ -85,20 +86,20 @@ def services() -> Iterator[Services]:
         kafka, postgres = EmbeddedKafka(home / "kafka"), EmbeddedPostgres(home / "postgres")
         undo.callback(kafka.stop)
         undo.callback(postgres.stop)
-        bootstrap, _ = start_together(kafka, postgres)
-        topics.apply(bootstrap)
-        yield Services(bootstrap, postgres, home)
+        start_together(kafka, postgres)
+        topics.apply(kafka.connection)
+        yield Services(kafka.connection, postgres, home)
         undo.close()
 
 
-def preload(bootstrap: str, events: Iterable[Event]) -> None:
+def preload(kafka: Kafka, events: Iterable[Event]) -> None:
     """Put the events on their topics, each in its key's partition."""
-    asyncio.run(_preload(bootstrap, events))
+    asyncio.run(_preload(kafka, events))
 
 
-async def _preload(bootstrap: str, events: Iterable[Event]) -> None:
+async def _preload(kafka: Kafka, events: Iterable[Event]) -> None:
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, max_batch_size=256 * 1024, linger_ms=20, acks="all"
+        **kafka.options(ADMIN), max_batch_size=256 * 1024, linger_ms=20, acks="all"
     )
     await producer.start()
     sent = [
@@ -112,8 +113,8 @@ async def _preload(bootstrap: str, events: Iterable[Event]) -> None:
 class Ends:
     """How many records stand on some topics."""
 
-    def __init__(self, bootstrap: str, names: Sequence[str]) -> None:
-        self._consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    def __init__(self, kafka: Kafka, names: Sequence[str]) -> None:
+        self._consumer = KafkaConsumer(**kafka.options(ADMIN), enable_auto_commit=False)
         self._places = [
             TopicPartition(name, partition)
             for name in names

@@ -13,7 +13,7 @@ def intake(services: Services, count: int) -> Speed:
     """One worker of the project over `count` preloaded events, each of which makes one remark."""
     ends = Ends(services.kafka, [topics.RECORD_REMARKS.name()])
     log = services.home / "log" / "intake.log"
-    with harness.running(["-m", "processors.intake"], log, CROSSREGION_KAFKA=services.kafka) as one:
+    with harness.running(["-m", "processors.intake"], log, **services.kafka.environment()) as one:
         return harness.measured(one, ends, count)
 
 
@@ -24,7 +24,7 @@ def peer(services: Services, name: str, count: int) -> Speed:
     ends = Ends(services.kafka, [remarks])
     log = services.home / "log" / f"{name}.log"
     argv = ["-m", "benchmarks.peers", name]
-    with harness.running(argv, log, CROSSREGION_KAFKA=services.kafka) as one:
+    with harness.running(argv, log, **services.kafka.environment()) as one:
         return harness.measured(one, ends, count)
 
 

@@ -14,6 +14,9 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from crossregion import clients
+from crossregion.clients import ADMIN, Kafka
+from crossregion.settings import settings
 from processors.intake import BATCH_EVENTS, BATCH_SECONDS, INTAKE_TOPICS
 from processors.outputs import partition_of
 from schemas import topics
@@ -35,20 +38,20 @@ def places(peer: str, topic: str, key: bytes) -> list[tuple[str, int]]:
     return [(remarks, own), *((listed, partition) for partition in range(PARTITIONS))]
 
 
-async def bare(bootstrap: str) -> None:
+async def bare(kafka: Kafka) -> None:
     """aiokafka alone: read a batch, send it in batches, await every acknowledgement, commit."""
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
     consumer = AIOKafkaConsumer(
         *INTAKE_TOPICS,
-        bootstrap_servers=bootstrap,
+        **kafka.options(ADMIN),
         group_id="bench-bare",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         fetch_max_bytes=2 * 1024 * 1024,
     )
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, acks="all", max_batch_size=512 * 1024, linger_ms=0
+        **kafka.options(ADMIN), acks="all", max_batch_size=512 * 1024, linger_ms=0
     )
     await consumer.start()
     await producer.start()
@@ -86,7 +89,7 @@ def faust_send() -> None:
     """Faust's own way: an agent that sends by `topic.send` and awaits what it has sent."""
     from processors import worker
 
-    app = worker.make_app("bench-faust")
+    app = worker.make_app("bench-faust", ADMIN)
     incoming = app.topic(*INTAKE_TOPICS, key_serializer="raw", value_serializer="raw")
     out = {
         name: app.topic(name, key_serializer="raw", value_serializer="raw")
@@ -111,7 +114,7 @@ def faust_send() -> None:
     worker.run(app)
 
 
-def copy(bootstrap: str, dsn: str) -> None:
+def copy(kafka: Kafka, dsn: str) -> None:
     """kafka-python and COPY alone: the same records as raw bytes into one table."""
     import psycopg
     from kafka import KafkaConsumer
@@ -120,7 +123,7 @@ def copy(bootstrap: str, dsn: str) -> None:
 
     consumer = KafkaConsumer(
         *TOPICS,
-        bootstrap_servers=bootstrap,
+        **kafka.options(ADMIN),
         group_id="bench-copy",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -151,15 +154,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A loop to compare with.")
     parser.add_argument("peer", choices=("bare", "faust", "copy"))
     peer = parser.parse_args().peer
-    bootstrap = os.environ["CROSSREGION_KAFKA"]
+    kafka = clients.kafka(settings())
     if peer == "bare":
         import uvloop
 
-        uvloop.run(bare(bootstrap))
+        uvloop.run(bare(kafka))
     elif peer == "faust":
         faust_send()
     else:
-        copy(bootstrap, os.environ["CROSSREGION_DATABASE"])
+        copy(kafka, os.environ["CROSSREGION_DATABASE"])
 
 
 if __name__ == "__main__":

@@ -9,14 +9,15 @@ from kafka.admin import KafkaAdminClient
 from benchmarks import harness
 from benchmarks.harness import Ends, Services, Speed
 from consumers import registry
+from crossregion.clients import ADMIN, Kafka
 from crossregion.stack import OWNER, ROLES
 
 TARGET = 3_000
 
 
-def committed(bootstrap: str, group: str) -> Callable[[], int]:
+def committed(kafka: Kafka, group: str) -> Callable[[], int]:
     """How many records a group has finished."""
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = KafkaAdminClient(**kafka.options(ADMIN))
 
     def count() -> int:
         offsets = admin.list_group_offsets(group)[group]
@@ -31,7 +32,7 @@ def consumer(services: Services, argv: list[str], name: str, group: str, role: s
     with harness.running(
         argv,
         services.home / "log" / f"{name}.log",
-        CROSSREGION_KAFKA=services.kafka,
+        **services.kafka.environment(),
         CROSSREGION_DATABASE=services.database(name, role),
     ) as one:
         return harness.measured(one, committed(services.kafka, group), total)

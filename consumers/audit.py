@@ -19,6 +19,7 @@ from kafka.errors import KafkaError
 
 from consumers import database
 from consumers.database import Connection, Database
+from crossregion.clients import OPERATOR, Kafka
 from crossregion.domain.records import AuditHeadRecorded
 from crossregion.domain.regions import OFFICE
 from crossregion.runtime import RuntimeFault, ServiceUnavailable
@@ -97,7 +98,7 @@ def entries(connection: Connection) -> Iterator[Entry]:
             yield Entry(*row)
 
 
-def heads(bootstrap: str) -> Heads:
+def heads(kafka: Kafka) -> Heads:
     """Every head that was written: the row's number and its hash, or its hashes.
 
     Raises: ServiceUnavailable.
@@ -106,8 +107,7 @@ def heads(bootstrap: str) -> Heads:
     name = topics.AUDIT_HEADS.name()
     try:
         consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap,
-            security_protocol="PLAINTEXT",
+            **kafka.options(OPERATOR),
             enable_auto_commit=False,
             allow_auto_create_topics=False,
         )
@@ -125,18 +125,17 @@ def heads(bootstrap: str) -> Heads:
             consumer.close()
     except KafkaError as error:
         raise ServiceUnavailable(
-            f"Kafka at {bootstrap} did not give the audit's heads ({type(error).__name__}): "
-            "check CROSSREGION_KAFKA and try again."
+            f"The audit's heads cannot be read: {kafka.explain(error, OPERATOR)}"
         ) from None
     return found
 
 
-def verify(bootstrap: str, dsn: str | None) -> tuple[int, int]:
+def verify(kafka: Kafka, dsn: str | None) -> tuple[int, int]:
     """Check the chain; returns how many rows it has, and the last row whose head is on Kafka.
 
     Raises: AuditBroken, ServiceUnavailable.
     """
-    written = heads(bootstrap)
+    written = heads(kafka)
     with database.session(dsn) as connection:
         return check(entries(connection), written), max(written, default=0)
 
@@ -144,11 +143,10 @@ def verify(bootstrap: str, dsn: str | None) -> tuple[int, int]:
 class HeadWriter:
     """Writes the chain's head to Kafka once it has moved, at most every ten seconds."""
 
-    def __init__(self, bootstrap: str, held: Database) -> None:
+    def __init__(self, kafka: Kafka, held: Database) -> None:
         self._database = held
         self._producer = KafkaProducer(
-            bootstrap_servers=bootstrap,
-            security_protocol="PLAINTEXT",
+            **kafka.options("registry"),
             acks="all",
             enable_idempotence=True,
             allow_auto_create_topics=False,

@@ -12,6 +12,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from consumers import database, registry
+from crossregion.clients import OPERATOR, Kafka
 from crossregion.runtime import RuntimeFault, ServiceUnavailable
 from schemas import codec, envelope, topics
 
@@ -58,24 +59,23 @@ def _is_id(text: str) -> bool:
     return True
 
 
-def replay(bootstrap: str, dsn: str | None, dead_letter_id: str, purpose: str = "") -> None:
+def replay(kafka: Kafka, dsn: str | None, dead_letter_id: str, purpose: str = "") -> None:
     """Put a dead letter back; intake and registry read it as if from where it came."""
-    _send(bootstrap, find(dsn, dead_letter_id, "replay", purpose))
+    _send(kafka, find(dsn, dead_letter_id, "replay", purpose))
 
 
-def discard(bootstrap: str, dsn: str | None, dead_letter_id: str, purpose: str = "") -> None:
+def discard(kafka: Kafka, dsn: str | None, dead_letter_id: str, purpose: str = "") -> None:
     """Note that a dead letter will not be used."""
     letter = find(dsn, dead_letter_id, "discard", purpose)
-    _send(bootstrap, {**letter, "reason": DISCARDED})
+    _send(kafka, {**letter, "reason": DISCARDED})
 
 
-def _send(bootstrap: str, letter: dict[str, Any]) -> None:
+def _send(kafka: Kafka, letter: dict[str, Any]) -> None:
     dead_letter_id = letter["dead_letter_id"]
     unit = topics.unit_of_topic(letter["topic"])
     try:
         producer = KafkaProducer(
-            bootstrap_servers=bootstrap,
-            security_protocol="PLAINTEXT",
+            **kafka.options(OPERATOR),
             acks="all",
             enable_idempotence=True,
             allow_auto_create_topics=False,
@@ -92,6 +92,6 @@ def _send(bootstrap: str, letter: dict[str, Any]) -> None:
             producer.close()
     except KafkaError as error:
         raise ServiceUnavailable(
-            f"Kafka at {bootstrap} did not take the dead letter ({type(error).__name__}): "
-            "check CROSSREGION_KAFKA and try again; once too often does no harm."
+            "The dead letter was not sent; try again, once too often does no harm. "
+            f"{kafka.explain(error, OPERATOR)}"
         ) from None

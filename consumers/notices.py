@@ -27,7 +27,8 @@ from kafka import (
 from kafka.errors import KafkaError
 
 from consumers import follow
-from crossregion import alarm, logs, metrics
+from crossregion import alarm, clients, logs, metrics
+from crossregion.clients import Kafka
 from crossregion.domain import notices
 from crossregion.domain.records import (
     BoundaryFlagged,
@@ -36,10 +37,11 @@ from crossregion.domain.records import (
     NoticeWithdrawn,
     RecordRemarked,
 )
-from crossregion.runtime import RuntimeFault, kafka_at, run_process
+from crossregion.runtime import RuntimeFault, run_process
 from crossregion.settings import settings
 from schemas import codec, envelope, topics
 
+PRINCIPAL = "notices"
 GROUP = "crossregion-notices"
 INPUTS = (
     topics.RECORD_REMARKS.name(),
@@ -197,10 +199,9 @@ class _Post(ConsumerRebalanceListener):  # type: ignore[misc, unused-ignore]
 class Teller:
     """Reads the log, and sends what is due while Kafka says that this worker is the one."""
 
-    def __init__(self, bootstrap: str, worker: str) -> None:
+    def __init__(self, kafka: Kafka, worker: str) -> None:
         common = {
-            "bootstrap_servers": bootstrap,
-            "security_protocol": "PLAINTEXT",
+            **kafka.options(PRINCIPAL),
             "enable_auto_commit": False,
             "allow_auto_create_topics": False,
         }
@@ -220,8 +221,7 @@ class Teller:
         )
         self._held = _Post()
         self._producer = KafkaProducer(
-            bootstrap_servers=bootstrap,
-            security_protocol="PLAINTEXT",
+            **kafka.options(PRINCIPAL),
             client_id=f"notices-{worker}",
             acks="all",
             enable_idempotence=True,
@@ -337,7 +337,7 @@ def main() -> None:
     """Run one notices worker."""
     logs.configure()
     chosen = settings()
-    kafka = kafka_at(chosen.kafka)
+    kafka = clients.reachable(chosen)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -27,11 +27,12 @@ from kafka.errors import CommitFailedError, RebalanceInProgressError
 
 from consumers import audit, database, follow
 from consumers.database import Connection, Database
-from crossregion import alarm, logs, metrics
+from crossregion import alarm, clients, logs, metrics
+from crossregion.clients import Kafka
 from crossregion.domain import judgement, records
 from crossregion.domain.judgement import Judgement, Refused
 from crossregion.domain.records import DeadLettered
-from crossregion.runtime import RuntimeFault, kafka_at, run_process
+from crossregion.runtime import RuntimeFault, run_process
 from crossregion.settings import settings
 from schemas import codec, topics
 from schemas.codec import Undecodable
@@ -258,12 +259,11 @@ def _put(connection: Connection, name: str, rows: Sequence[Row]) -> list[tuple[A
 class Registry:
     """Follows the topics and writes what follows from them."""
 
-    def __init__(self, bootstrap: str, dsn: str | None, worker: str) -> None:
+    def __init__(self, kafka: Kafka, dsn: str | None, worker: str) -> None:
         self._database = Database(dsn)
-        self._heads = audit.HeadWriter(bootstrap, self._database)
+        self._heads = audit.HeadWriter(kafka, self._database)
         self._consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap,
-            security_protocol="PLAINTEXT",
+            **kafka.options("registry"),
             group_id=GROUP,
             group_instance_id=f"registry-{worker}",
             client_id=f"registry-{worker}",
@@ -389,13 +389,13 @@ def content(connection: Connection) -> str:
     return str(row[0]) if row else ""
 
 
-def rebuild(bootstrap: str, dsn: str | None, purpose: str = "") -> None:
+def rebuild(kafka: Kafka, dsn: str | None, purpose: str = "") -> None:
     """Empty the registry and have the topics read again from their beginning.
 
     A worker that has been stopped stays a member until its session ends, and is waited for.
     Raises: RuntimeFault while a registry worker runs.
     """
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = KafkaAdminClient(**kafka.options(clients.OPERATOR))
     try:
         deadline = time.monotonic() + 2 * SESSION_MS / 1000
         while admin.describe_groups([GROUP])[GROUP]["members"]:
@@ -413,7 +413,7 @@ def main() -> None:
     """Run one registry worker."""
     logs.configure()
     chosen = settings()
-    kafka = kafka_at(chosen.kafka)
+    kafka = clients.reachable(chosen)
     database.require_current(chosen.database)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

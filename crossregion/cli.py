@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from crossregion import clients, summary
 from crossregion import demo as demonstration
-from crossregion import summary
 from crossregion.domain.linkage import files
 from crossregion.domain.linkage.files import BadLine
 from crossregion.operations import audit_app, dead_letters_app, doctor, registry_app, topics_app
@@ -162,10 +162,11 @@ def publish(
     """
     if unit not in contracts.UNITS:
         raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(contracts.UNITS)}.")
-    bootstrap = settings().kafka
-    with Spool((data or settings().data) / "spool" / f"{unit}.sqlite", unit) as spool:
-        report = publisher.publish(exports, spool, bootstrap)
-        left = publisher.send_all(spool, bootstrap)
+    chosen = settings()
+    kafka = clients.kafka(chosen) if chosen.kafka else None
+    with Spool((data or chosen.data) / "spool" / f"{unit}.sqlite", unit) as spool:
+        report = publisher.publish(exports, spool, kafka)
+        left = publisher.send_all(spool, kafka)
     summary.of_publishing(report, left, console)
     if report.unreadable:
         raise typer.Exit(1)

@@ -18,6 +18,7 @@ from typing import Any
 from kafka import KafkaConsumer, TopicPartition
 
 from consumers import database, registry
+from crossregion.clients import Kafka
 from crossregion.runtime import RuntimeFault
 from crossregion.stack import FLOWS, Lags, Stack
 from producers.publisher import Report, publish
@@ -193,10 +194,10 @@ def _collect(reports: list[Report], stack: Stack, lags: Lags) -> Results:
         )
 
 
-def _notices(bootstrap: str) -> list[dict[str, Any]]:
+def _notices(kafka: Kafka) -> list[dict[str, Any]]:
     """The last word on each notice id, read from the units' own topics."""
     consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **kafka.options("notices"),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         allow_auto_create_topics=False,

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from consumers import audit, database, dead_letters, registry
+from crossregion import clients
 from crossregion.runtime import RuntimeFault, postgres, topics
 from crossregion.runtime import kafka as embedded_kafka
 from crossregion.runtime.directory import write_private
@@ -52,11 +53,12 @@ def kafka_and_database() -> Addresses:
 def topics_apply(
     replication: Annotated[int, typer.Option(help="Copies of each partition.", min=1)] = 1,
 ) -> None:
-    """Create the topics that are missing on CROSSREGION_KAFKA; others are left as they are."""
-    bootstrap = settings().kafka
-    if bootstrap is None:
-        raise RuntimeFault("Set CROSSREGION_KAFKA to the broker's address, host:port.")
-    created = topics.apply(bootstrap, replication)
+    """Bring CROSSREGION_KAFKA to the topics, users and grants of this version.
+
+    Topics that exist are left as they are. Users get the passwords that stand in the directory
+    CROSSREGION_KAFKA_SECRETS. What a principal of the project may do besides is taken away.
+    """
+    created = topics.apply(clients.kafka(settings()), replication)
     console.print(f"{len(created)} topics created.")
 
 
@@ -192,7 +194,7 @@ def _kafka() -> Iterator[str]:
         raise RuntimeFault(
             f"{len(missing)} topics are missing ({missing[0]}, ...): `crossregion topics apply`."
         )
-    yield f"{where.kafka}: every topic is there"
+    yield f"{where.kafka.address}: every topic is there"
     lags = Lags(where.kafka)
     try:
         for flow in FLOWS:

@@ -14,6 +14,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CROSSREGION_")
 
     kafka: str | None = Field(default=None, description="Kafka's bootstrap address, host:port.")
+    kafka_secrets: Path | None = Field(
+        default=None,
+        description="Directory with `ca.pem` and a password file, mode 0600, for each principal.",
+    )
     database: str | None = Field(default=None, description="PostgreSQL's connection string.")
     data: Path = Field(
         default=Path(".crossregion"), description="Where the embedded services keep data."

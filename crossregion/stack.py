@@ -6,11 +6,12 @@ import http.client
 import json
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,8 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import RetriableError
 
 from consumers import database
+from crossregion import clients
+from crossregion.clients import Kafka
 from crossregion.runtime import (
     DataDirectory,
     Death,
@@ -52,6 +55,9 @@ OWNER, OFFICE, OPERATOR = "crossregion", "crossregion_office", "crossregion_oper
 STOP_ORDER = ("sender", "intake", "linkage", "proposals", "registry", "notices")
 DATABASE = "crossregion"
 ADDRESSES = "addresses.json"
+DATABASES = ("database", "owner", "operator")
+NOWHERE = Kafka("", Path())
+"""Until the embedded Kafka runs."""
 HEALTHY_SECONDS = 60.0
 STEP_SECONDS = 0.1
 
@@ -95,7 +101,7 @@ FLOWS = (
 class Addresses:
     """Where the services of an installation are; the database for each role, with its password."""
 
-    kafka: str
+    kafka: Kafka
     database: str
     owner: str
     operator: str
@@ -111,10 +117,16 @@ def addresses(chosen: Settings) -> Addresses | None:
     if file.exists():
         found = json.loads(file.read_text())
     if chosen.kafka:
-        found["kafka"] = chosen.kafka
+        kafka = clients.kafka(chosen)
+    elif "kafka" in found:
+        kafka = Kafka(found["kafka"], Path(found["kafka_secrets"]))
+    else:
+        return None
     if chosen.database:
-        found |= dict.fromkeys(("database", "owner", "operator"), chosen.database)
-    return Addresses(**found) if found.keys() >= Addresses.__annotations__.keys() else None
+        found |= dict.fromkeys(DATABASES, chosen.database)
+    if not found.keys() >= set(DATABASES):
+        return None
+    return Addresses(kafka, **{name: found[name] for name in DATABASES})
 
 
 class Stack:
@@ -129,7 +141,7 @@ class Stack:
         self._embedded = [s for s in (self._kafka, self._postgres) if s is not None]
         self._undo = ExitStack()
         self._given = chosen.database or ""
-        self.kafka = chosen.kafka or ""
+        self.kafka = clients.kafka(chosen) if chosen.kafka else NOWHERE
         self.database = ""
         """The office's, which reads everything and writes nothing."""
         self.supervisor = Supervisor([])
@@ -156,7 +168,8 @@ class Stack:
                 undo.callback(service.stop)
                 service.launch()
             if self._kafka:
-                self.kafka = self._kafka.wait_ready()
+                self._kafka.wait_ready()
+                self.kafka = self._kafka.connection
             topics.apply(self.kafka)
             if self._postgres:
                 self._postgres.wait_ready()
@@ -168,8 +181,14 @@ class Stack:
             undo.callback(self.supervisor.stop, STOP_ORDER)
             for name in WORKERS:
                 self.supervisor.start(name)
-            found = Addresses(self.kafka, self.database, self.dsn(OWNER), self.dsn(OPERATOR))
-            write_private(self.data / ADDRESSES, json.dumps(asdict(found)))
+            found = {
+                "kafka": self.kafka.address,
+                "kafka_secrets": str(self.kafka.secrets.resolve()),
+                "database": self.database,
+                "owner": self.dsn(OWNER),
+                "operator": self.dsn(OPERATOR),
+            }
+            write_private(self.data / ADDRESSES, json.dumps(found))
             undo.callback((self.data / ADDRESSES).unlink, missing_ok=True)
             self._undo = undo.pop_all()
 
@@ -182,7 +201,7 @@ class Stack:
     def environment(self, name: str) -> dict[str, str]:
         """The settings of one process: it knows the database only if it has a role there."""
         known = {
-            "CROSSREGION_KAFKA": self.kafka,
+            **Kafka(self.kafka.address, self._secrets_of(name)).environment(),
             "CROSSREGION_DATABASE": self.dsn(ROLES[name]) if name in ROLES else "",
             "CROSSREGION_DATA": str(self.data),
         }
@@ -195,6 +214,16 @@ class Stack:
         }
         argv = [sys.executable, "-m", WORKERS[name]]
         return Worker(name, argv, env, self.data / "log" / f"{name}.log")
+
+    def _secrets_of(self, name: str) -> Path:
+        """A directory with the CA and the passwords that this worker needs, and no other."""
+        senders = [clients.unit(code) for code in contracts.UNITS]
+        directory = self.data / "secrets" / name
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(mode=0o700, parents=True)
+        for secret in (clients.AUTHORITY, *(senders if name == "sender" else [name])):
+            (directory / secret).symlink_to((self.kafka.secrets / secret).resolve())
+        return directory
 
     def wait_healthy(self) -> None:
         """Wait until every worker says that it is healthy.
@@ -253,9 +282,10 @@ def _healthy(port: int) -> bool:
 class Lags:
     """How much of the way through is still to be done, by what the broker says."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self._admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-        self._consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    def __init__(self, kafka: Kafka) -> None:
+        connection = kafka.options(clients.OPERATOR)
+        self._admin = KafkaAdminClient(**connection)
+        self._consumer = KafkaConsumer(**connection, enable_auto_commit=False)
 
     def ends(self, names: Sequence[str]) -> dict[TopicPartition, int]:
         """The end offset of every partition of the topics."""

@@ -143,7 +143,7 @@ def of_publishing(report: Report, left: int, console: Console) -> None:
 
 def of_stack(stack: Stack, console: Console) -> None:
     """Where everything is that `up` has started."""
-    console.print(f"Kafka       {stack.kafka}")
+    console.print(f"Kafka       {stack.kafka.address}, passwords in {stack.kafka.secrets}")
     console.print(f"PostgreSQL  {stack.database_without_password}")
     for name, port in stack.metrics_ports.items():
         console.print(f"{name:<11} http://127.0.0.1:{port}/metrics and /health")

@@ -40,22 +40,24 @@ class Partitions:
         self._handled: dict[int, int] = {}
         self._lock = asyncio.Lock()
 
-    async def rebuild(self, bootstrap: str, group: str, partitions: Iterable[int]) -> None:
+    async def rebuild(
+        self, connection: rebuild.Connection, group: str, partitions: Iterable[int]
+    ) -> None:
         """Throw all indexes away and read the log up to what is done, saying nothing."""
         async with self._lock:
             topic = topics.LINKAGE_RECORDS.name()
             self._indexes = {partition: Index(self._model) for partition in partitions}
-            until = await rebuild.committed(bootstrap, group, topic, self._indexes)
+            until = await rebuild.committed(connection, group, topic, self._indexes)
             for partition in until:
                 until[partition] = max(until[partition], self._handled.get(partition, 0))
-            for partition, end in (await rebuild.ends(bootstrap, topic, self._indexes)).items():
+            for partition, end in (await rebuild.ends(connection, topic, self._indexes)).items():
                 if end < until[partition]:
                     raise RuntimeFault(
                         f"{topic} ends before what {group} has done of it: the topic was made "
                         "anew. Reset the group's offsets, and all is weighed again."
                     )
             count = 0
-            async for found in rebuild.read_again(bootstrap, topic, until):
+            async for found in rebuild.read_again(connection, topic, until):
                 for number, record in enumerate(found):
                     if number % SLICE_RECORDS == 0:
                         await asyncio.sleep(0)
@@ -146,7 +148,11 @@ def main() -> None:
 
     async def on_assigned(_: Any, assigned: Iterable[Any], **__: Any) -> None:
         partitions = [where.partition for where in assigned if where.topic == name]
-        await worker.or_end_process(state.rebuild(worker.bootstrap(), app.conf.id, partitions))
+
+        async def begin() -> None:
+            await state.rebuild(worker.options("linkage"), app.conf.id, partitions)
+
+        await worker.or_end_process(begin())
 
     app.on_partitions_assigned.connect(on_assigned)
 

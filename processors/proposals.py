@@ -57,7 +57,9 @@ class Rescues:
         self._unsettled: dict[Rescue, None] = {}
         self._lock = asyncio.Lock()
 
-    async def rebuild(self, bootstrap: str, group: str, partitions: Iterable[int]) -> Outputs:
+    async def rebuild(
+        self, connection: rebuild.Connection, group: str, partitions: Iterable[int]
+    ) -> Outputs:
         """Throw everything away and read both logs to their ends.
 
         Returns: the difference between the two, still to be sent; none while pairs are not done
@@ -68,13 +70,13 @@ class Rescues:
             self._said.clear()
             self._partitions = frozenset(partitions)
             pairs, said = topics.PAIR_WEIGHTS.name(), topics.MATCH_PROPOSALS.name()
-            done = await rebuild.committed(bootstrap, group, pairs, self._partitions)
-            until = await rebuild.ends(bootstrap, pairs, self._partitions)
-            async for found in rebuild.read_again(bootstrap, pairs, until):
+            done = await rebuild.committed(connection, group, pairs, self._partitions)
+            until = await rebuild.ends(connection, pairs, self._partitions)
+            async for found in rebuild.read_again(connection, pairs, until):
                 for record in found:
                     self._weighed(record)
-            ends = await rebuild.ends(bootstrap, said, self._partitions)
-            async for found in rebuild.read_again(bootstrap, said, ends):
+            ends = await rebuild.ends(connection, said, self._partitions)
+            async for found in rebuild.read_again(connection, said, ends):
                 for record in found:
                     self._heard(record)
             log.info("Rescues rebuilt", partitions=sorted(self._partitions), n=len(self._pairs))
@@ -193,7 +195,7 @@ def main() -> None:
         partitions = [where.partition for where in assigned if where.topic == name]
 
         async def begin() -> None:
-            outputs = await state.rebuild(worker.bootstrap(), app.conf.id, partitions)
+            outputs = await state.rebuild(worker.options("proposals"), app.conf.id, partitions)
             await outputs.send(worker.producer_of(app))
 
         await worker.or_end_process(begin())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -11,12 +12,15 @@ from aiokafka.structs import ConsumerRecord
 FETCH_BYTES = 2 * 1024 * 1024
 POLL_MS = 200
 
+Connection = Mapping[str, Any]
+"""The options by which the processor reaches Kafka, as `worker.options` gives them."""
+
 
 async def committed(
-    bootstrap: str, group: str, topic: str, partitions: Iterable[int]
+    connection: Connection, group: str, topic: str, partitions: Iterable[int]
 ) -> dict[int, int]:
     """The offset each partition of a topic is committed to by a group, 0 where there is none."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**connection)
     await admin.start()
     try:
         found = await admin.list_consumer_group_offsets(group)
@@ -29,9 +33,9 @@ async def committed(
     return offsets
 
 
-async def ends(bootstrap: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+async def ends(connection: Connection, topic: str, partitions: Iterable[int]) -> dict[int, int]:
     """The end offset of each partition."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**connection, enable_auto_commit=False)
     await consumer.start()
     try:
         found = await consumer.end_offsets([TopicPartition(topic, p) for p in partitions])
@@ -41,7 +45,7 @@ async def ends(bootstrap: str, topic: str, partitions: Iterable[int]) -> dict[in
 
 
 async def read_again(
-    bootstrap: str, topic: str, until: dict[int, int]
+    connection: Connection, topic: str, until: dict[int, int]
 ) -> AsyncIterator[list[ConsumerRecord]]:
     """Every record of the partitions before their offsets in `until`, in slices.
 
@@ -51,7 +55,7 @@ async def read_again(
     if not wanted:
         return
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **connection,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=FETCH_BYTES,

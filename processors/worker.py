@@ -19,8 +19,8 @@ import faust  # noqa: E402 (the event loop is chosen before Faust is imported)
 import structlog  # noqa: E402
 from aiokafka import AIOKafkaProducer  # noqa: E402
 
-from crossregion import logs, metrics  # noqa: E402
-from crossregion.runtime import RuntimeFault, kafka_at  # noqa: E402
+from crossregion import clients, logs, metrics  # noqa: E402
+from crossregion.runtime import RuntimeFault  # noqa: E402
 from crossregion.settings import settings  # noqa: E402
 
 EXIT_UNKNOWN_ERROR = 70
@@ -34,19 +34,29 @@ health = metrics.Health()
 _busy: set[str] = set()
 
 
-def bootstrap() -> str:
-    """The broker's address, once something listens there.
+def options(principal: str) -> dict[str, Any]:
+    """The connection options of this process, once something listens where the settings say.
 
     Raises: ServiceUnavailable.
     """
-    return kafka_at(settings().kafka)
+    return clients.reachable(settings()).options(principal)
 
 
-def make_app(name: str) -> faust.App:
-    """A Faust app without tables, web server, leader topic or topic creation."""
+def make_app(name: str, principal: str | None = None) -> faust.App:
+    """A Faust app without tables, web server, leader topic or topic creation.
+
+    It logs in as the principal of its name, if no other is given.
+    """
+    connection = options(principal or name)
     app = faust.App(
         f"crossregion-{name}",
-        broker=f"kafka://{bootstrap()}",
+        broker=f"kafka://{connection['bootstrap_servers']}",
+        broker_credentials=faust.SASLCredentials(
+            username=connection["sasl_plain_username"],
+            password=connection["sasl_plain_password"],
+            ssl_context=connection["ssl_context"],
+            mechanism=connection["sasl_mechanism"],
+        ),
         datadir=tempfile.gettempdir(),
         processing_guarantee="at_least_once",
         broker_commit_interval=0.5,

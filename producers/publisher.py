@@ -16,6 +16,8 @@ import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
+from crossregion import clients
+from crossregion.clients import Kafka
 from crossregion.domain import records
 from crossregion.domain.records import CaseRecorded, RescueRecorded
 from producers.export import Refusal, read_export
@@ -87,15 +89,14 @@ def accept(files: Sequence[Path], spool: Spool) -> Report:
     return report
 
 
-def connect(bootstrap: str, unit: str) -> KafkaProducer:
+def connect(kafka: Kafka, unit: str) -> KafkaProducer:
     """A producer that neither loses nor reorders what it has been given.
 
     Raises: KafkaError when the broker does not answer.
     """
     return KafkaProducer(
-        bootstrap_servers=bootstrap,
-        security_protocol="PLAINTEXT",
-        client_id=f"unit-{unit}",
+        **kafka.options(clients.unit(unit)),
+        client_id=clients.unit(unit),
         acks="all",
         enable_idempotence=True,
         allow_auto_create_topics=False,
@@ -116,16 +117,15 @@ def abandon(producer: KafkaProducer) -> None:
         log.warning("A producer did not close", error=type(error).__name__)
 
 
-def catch_up(spool: Spool, bootstrap: str) -> None:
+def catch_up(spool: Spool, kafka: Kafka) -> None:
     """Read from the unit's own topics what the spool does not know: all, if it is new.
 
     Raises: KafkaError when the broker does not answer or lacks a topic; SpoolError when it has
     less than the spool has read there before.
     """
     consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap,
-        security_protocol="PLAINTEXT",
-        client_id=f"unit-{spool.unit}",
+        **kafka.options(clients.unit(spool.unit)),
+        client_id=clients.unit(spool.unit),
         enable_auto_commit=False,
         allow_auto_create_topics=False,
         auto_offset_reset="none",
@@ -228,37 +228,38 @@ def _send(producer: KafkaProducer, unit: str, event: Event) -> Any:
     )
 
 
-def publish(files: Sequence[Path], spool: Spool, bootstrap: str | None) -> Report:
+def publish(files: Sequence[Path], spool: Spool, kafka: Kafka | None) -> Report:
     """Accept the files, once what is new on the unit's own topics is read, if the broker answers.
 
     Sending is another step. Raises: SpoolError.
     """
-    if bootstrap is not None:
+    if kafka is not None:
         try:
-            catch_up(spool, bootstrap)
+            catch_up(spool, kafka)
         except KafkaError as error:
-            _say_that_kafka_is_away(spool, error)
+            say_that_kafka_is_away(kafka, spool.unit, error)
     return accept(files, spool)
 
 
-def send_all(spool: Spool, bootstrap: str | None) -> int:
+def send_all(spool: Spool, kafka: Kafka | None) -> int:
     """Send what waits in the spool, while the broker answers.
 
     Returns: how many events still wait.
     """
-    if bootstrap is not None and spool.waiting():
+    if kafka is not None and spool.waiting():
         try:
-            catch_up(spool, bootstrap)
-            producer = connect(bootstrap, spool.unit)
+            catch_up(spool, kafka)
+            producer = connect(kafka, spool.unit)
             try:
                 while send_unsent(spool, producer):
                     pass
             finally:
                 abandon(producer)
         except KafkaError as error:
-            _say_that_kafka_is_away(spool, error)
+            say_that_kafka_is_away(kafka, spool.unit, error)
     return spool.waiting()
 
 
-def _say_that_kafka_is_away(spool: Spool, error: KafkaError) -> None:
-    log.warning("Kafka is away", unit=spool.unit, error=type(error).__name__)
+def say_that_kafka_is_away(kafka: Kafka, unit: str, error: KafkaError) -> None:
+    """Why a unit's events wait, and what to do about it."""
+    log.warning("Kafka is away", unit=unit, reason=kafka.explain(error, clients.unit(unit)))

@@ -14,8 +14,9 @@ import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from crossregion import logs, metrics
-from crossregion.runtime import kafka_at, run_process
+from crossregion import clients, logs, metrics
+from crossregion.clients import Kafka
+from crossregion.runtime import run_process
 from crossregion.settings import settings
 from producers import publisher
 from producers.spool import Spool, SpoolError
@@ -30,9 +31,9 @@ log = structlog.get_logger()
 class Sender:
     """Sends from every spool of a directory, new ones too."""
 
-    def __init__(self, directory: Path, bootstrap: str) -> None:
+    def __init__(self, directory: Path, kafka: Kafka) -> None:
         self._directory = directory
-        self._bootstrap = bootstrap
+        self._kafka = kafka
         self._spools: dict[str, Spool] = {}
         self._producers: dict[str, KafkaProducer] = {}
         self._last = ""
@@ -65,7 +66,7 @@ class Sender:
                 self._forget(unit)
                 left = True
             except KafkaError as error:
-                log.warning("Kafka is away", unit=unit, error=type(error).__name__)
+                publisher.say_that_kafka_is_away(self._kafka, unit, error)
                 self._forget(unit)
                 self._last = unit
                 return sent, True
@@ -83,8 +84,8 @@ class Sender:
         if not waiting:
             return 0, 0
         if unit not in self._producers:
-            publisher.catch_up(spool, self._bootstrap)
-            self._producers[unit] = publisher.connect(self._bootstrap, unit)
+            publisher.catch_up(spool, self._kafka)
+            self._producers[unit] = publisher.connect(self._kafka, unit)
         sent = publisher.send_unsent(spool, self._producers[unit])
         metrics.EVENTS.labels("sender", "record", "sent").inc(sent)
         waiting = spool.waiting()
@@ -110,7 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="sender", description=main.__doc__)
     parser.add_argument("--spools", type=Path, default=chosen.data / "spool")
     directory: Path = parser.parse_args().spools
-    kafka = kafka_at(chosen.kafka)
+    kafka = clients.reachable(chosen)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from crossregion.runtime import EmbeddedKafka, EmbeddedPostgres
+from crossregion.clients import Kafka
+from crossregion.runtime import EmbeddedKafka, EmbeddedPostgres, topics, users
+from crossregion.runtime.grants import Grant
 
 
 @pytest.fixture(scope="session")
@@ -20,11 +22,18 @@ def service_data() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def kafka(service_data: Path) -> Iterator[str]:
-    """Bootstrap address of a broker; topics are the test's to create, under names of its own."""
+def kafka(service_data: Path) -> Iterator[Kafka]:
+    """A broker with all topics, users and grants.
+
+    A test's own topics have names that begin with `test-`; there everybody may do everything.
+    """
     service = EmbeddedKafka(service_data / "kafka")
     try:
-        yield service.start()
+        service.start()
+        topics.apply(service.connection)
+        with topics.administering(service.connection) as admin:
+            users.allow(admin, [Grant("*", "ALL", "TOPIC", "test-", prefixed=True)])
+        yield service.connection
     finally:
         service.stop()
 

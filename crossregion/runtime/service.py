@@ -13,8 +13,8 @@ from signal import Signals
 from types import TracebackType
 from typing import ClassVar, Self
 
+from crossregion.faults import ServiceUnavailable
 from crossregion.runtime.directory import DataDirectory
-from crossregion.runtime.faults import ServiceUnavailable
 from crossregion.runtime.processes import Guard, end, process_guard
 
 READY_SECONDS = 90.0

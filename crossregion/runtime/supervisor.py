@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crossregion.runtime.faults import ServiceUnavailable, WorkerGaveUp
+from crossregion.faults import ServiceUnavailable, WorkerGaveUp
 from crossregion.runtime.processes import Guard, end, process_guard, spawn
 
 MAX_DEATHS = 5

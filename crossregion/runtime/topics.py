@@ -1,4 +1,4 @@
-"""Create the topics that `schemas/topics/*.toml` describe."""
+"""Bring a cluster to what `schemas/topics/*.toml` describe: topics, users and grants."""
 
 from __future__ import annotations
 
@@ -9,36 +9,42 @@ from contextlib import contextmanager
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from crossregion.runtime.address import kafka_at
-from crossregion.runtime.faults import ServiceUnavailable
+from crossregion import clients
+from crossregion.clients import Kafka
+from crossregion.faults import ServiceUnavailable
+from crossregion.runtime import grants, users
 from schemas import topics
 
 LEADER_SECONDS = 30.0
 POLL_SECONDS = 0.05
 
 
-def apply(bootstrap: str, replication: int = 1) -> list[str]:
+def apply(kafka: Kafka, replication: int = 1) -> list[str]:
     """Create every topic that is missing; one that exists is left as it is.
 
-    Returns: the names of the topics created, sorted.
-    Raises: ServiceUnavailable.
+    Principals whose password files are in the secrets directory get these passwords, and all get
+    their grants. Returns: the names of the topics created, sorted. Raises: ServiceUnavailable.
     """
-    with _admin(bootstrap) as admin:
-        absent = _missing(admin)
-        new = [
-            NewTopic(name, topic.partitions, replication, topic_configs=topic.config)
-            for name, topic in absent.items()
-        ]
-        try:
-            if new:
-                admin.create_topics(new)
-                _wait_for_leaders(admin, [topic.name for topic in new])
-        except TopicAlreadyExistsError:
-            return apply(bootstrap, replication)
-        except KafkaError as error:
-            raise ServiceUnavailable(
-                f"Kafka at {bootstrap} did not create the topics ({type(error).__name__})."
-            ) from None
+    with administering(kafka) as admin:
+        created = _create(admin, replication)
+        here = [name for name in grants.principals() if (kafka.secrets / name).exists()]
+        users.put(admin, kafka.secrets, here)
+        users.grant_all(admin)
+    return created
+
+
+def _create(admin: KafkaAdminClient, replication: int) -> list[str]:
+    absent = _missing(admin)
+    new = [
+        NewTopic(name, topic.partitions, replication, topic_configs=topic.config)
+        for name, topic in absent.items()
+    ]
+    try:
+        if new:
+            admin.create_topics(new)
+            _wait_for_leaders(admin, [topic.name for topic in new])
+    except TopicAlreadyExistsError:
+        return _create(admin, replication)
     return sorted(absent)
 
 
@@ -60,12 +66,12 @@ def _wait_for_leaders(admin: KafkaAdminClient, names: list[str]) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def missing(bootstrap: str) -> list[str]:
+def missing(kafka: Kafka) -> list[str]:
     """The names of the topics that are not there, sorted.
 
     Raises: ServiceUnavailable.
     """
-    with _admin(bootstrap) as admin:
+    with administering(kafka, clients.OPERATOR) as admin:
         return sorted(_missing(admin))
 
 
@@ -75,16 +81,17 @@ def _missing(admin: KafkaAdminClient) -> dict[str, topics.Topic]:
 
 
 @contextmanager
-def _admin(bootstrap: str) -> Iterator[KafkaAdminClient]:
-    kafka_at(bootstrap)
+def administering(kafka: Kafka, principal: str = clients.ADMIN) -> Iterator[KafkaAdminClient]:
+    """An admin client; what Kafka refuses is one clear line.
+
+    Raises: ServiceUnavailable.
+    """
+    kafka.require_reachable()
     try:
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+        admin = KafkaAdminClient(**kafka.options(principal))
+        try:
+            yield admin
+        finally:
+            admin.close()
     except KafkaError as error:
-        raise ServiceUnavailable(
-            f"Kafka does not answer at {bootstrap} ({type(error).__name__}): "
-            "check CROSSREGION_KAFKA and that the broker runs."
-        ) from None
-    try:
-        yield admin
-    finally:
-        admin.close()
+        raise ServiceUnavailable(kafka.explain(error, principal)) from None

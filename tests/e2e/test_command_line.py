@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from crossregion.cli import app, main
+from crossregion.clients import Kafka
 from crossregion.runtime import postgres
 from tests.e2e.command import assert_one_clear_line, run
 
@@ -22,6 +23,7 @@ PERSON = {
     "home_region": "220281",
     "marks": ["右手臂疤痕"],
 }
+NOWHERE = Kafka("127.0.0.1:9", Path("no-secrets")).environment()
 COMMANDS = [
     "demo",
     "up",
@@ -54,9 +56,9 @@ def test_the_list_of_commands_is_whole() -> None:
     assert listed == groups
 
 
-def test_topics_apply_creates_what_is_missing_once(kafka: str) -> None:
-    run("topics", "apply", CROSSREGION_KAFKA=kafka)
-    again = run("topics", "apply", CROSSREGION_KAFKA=kafka)
+def test_topics_apply_creates_what_is_missing_once(kafka: Kafka) -> None:
+    run("topics", "apply", **kafka.environment())
+    again = run("topics", "apply", **kafka.environment())
     assert (again.returncode, again.stdout) == (0, "0 topics created.\n")
 
 
@@ -77,14 +79,16 @@ def test_the_registry_is_migrated_once(new_database: Callable[[], str]) -> None:
     ("arguments", "variables", "words"),
     [
         (["topics", "apply"], {}, ["Set CROSSREGION_KAFKA"]),
-        (["topics", "apply"], {"CROSSREGION_KAFKA": "127.0.0.1:9"}, ["CROSSREGION_KAFKA"]),
+        (["topics", "apply"], NOWHERE, ["Nothing listens", "CROSSREGION_KAFKA"]),
+        (["topics", "apply"], {"CROSSREGION_KAFKA": "127.0.0.1:9"}, ["CROSSREGION_KAFKA_SECRETS"]),
+        (["topics", "apply"], {**NOWHERE, "CROSSREGION_KAFKA": "here"}, ["here", "host:port"]),
         (["registry", "migrate"], {}, ["Set CROSSREGION_DATABASE"]),
         (["registry", "migrate"], {"CROSSREGION_DATABASE": "no dsn"}, ["postgresql://"]),
         (["dead-letters", "list"], {"CROSSREGION_DATA": "nowhere"}, ["crossregion up"]),
         (["demo", "--feed", "nowhere"], {}, ["nowhere", "not a directory"]),
         (["run", "nothing"], {}, ["no process", "intake"]),
         (["run", "registry"], {}, ["CROSSREGION_KAFKA"]),
-        (["run", "intake"], {"CROSSREGION_KAFKA": "127.0.0.1:9"}, ["CROSSREGION_KAFKA"]),
+        (["run", "intake"], NOWHERE, ["CROSSREGION_KAFKA"]),
         (["doctor"], {"CROSSREGION_METRICS_PORT": "many"}, ["CROSSREGION_METRICS_PORT"]),
         (["publish", "x.csv", "--unit", "990000"], {}, ["990000", "220200"]),
         (["publish", "x.csv", "--unit", "220200", "--data", "/dev/null"], {}, ["/dev/null"]),
@@ -112,9 +116,7 @@ def test_a_fault_is_one_clear_line(
 
 
 def test_a_database_without_tables_is_one_clear_line(new_database: Callable[[], str]) -> None:
-    answer = run(
-        "dead-letters", "list", CROSSREGION_KAFKA="127.0.0.1:9", CROSSREGION_DATABASE=new_database()
-    )
+    answer = run("dead-letters", "list", **NOWHERE, CROSSREGION_DATABASE=new_database())
     assert_one_clear_line(answer, "42P01", "crossregion doctor")
 
 
@@ -125,7 +127,7 @@ def test_debug_shows_the_traceback() -> None:
 
 
 def test_doctor_names_each_part_that_is_wrong(tmp_path: Path) -> None:
-    answer = run("doctor", CROSSREGION_DATA=str(tmp_path), CROSSREGION_KAFKA="127.0.0.1:9")
+    answer = run("doctor", CROSSREGION_DATA=str(tmp_path), **NOWHERE)
     assert answer.returncode == 1
     wrong = re.findall(r"^wrong\s+(\w+)", answer.stdout, re.MULTILINE)
     assert wrong == ["kafka", "database"]

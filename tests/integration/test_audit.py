@@ -14,6 +14,7 @@ from consumers import audit, database, dead_letters
 from consumers.audit import AuditBroken, Entry, HeadWriter
 from consumers.database import Database, DatabaseFailed
 from consumers.registry import Batch
+from crossregion.clients import Kafka
 from crossregion.runtime import topics as broker
 from tests.e2e.command import assert_one_clear_line, run
 from tests.integration.test_registry import history
@@ -142,7 +143,7 @@ def test_rows_written_at_once_are_one_chain(
 
 
 def test_what_is_read_and_rebuilt_is_noted_and_outlives_the_registry(
-    new_database: Callable[[], str], as_role: AsRole, kafka: str
+    new_database: Callable[[], str], as_role: AsRole, kafka: Kafka
 ) -> None:
     broker.apply(kafka)
     operator = audited(new_database, as_role, 0)
@@ -188,7 +189,7 @@ def test_what_cannot_be_noted_is_not_read(new_database: Callable[[], str], as_ro
 
 
 def test_heads_go_to_kafka_when_they_move_and_the_command_compares_with_them(
-    operator: str, as_role: AsRole, kafka: str
+    operator: str, as_role: AsRole, kafka: Kafka
 ) -> None:
     broker.apply(kafka)
     held = Database(as_role(operator, "crossregion_registry"))
@@ -205,7 +206,7 @@ def test_heads_go_to_kafka_when_they_move_and_the_command_compares_with_them(
     writer.close()
     held.close()
     assert sorted(audit.heads(kafka)) == [ROWS, ROWS + 1, ROWS + 2]
-    variables = {"CROSSREGION_KAFKA": kafka, "CROSSREGION_DATABASE": operator}
+    variables = {**kafka.environment(), "CROSSREGION_DATABASE": operator}
     answer = run("audit", "verify", **variables)
     assert answer.stdout == (
         f"{ROWS + 2} rows, each as it was written; the newest head on Kafka is row {ROWS + 2}.\n"

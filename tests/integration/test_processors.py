@@ -19,6 +19,7 @@ import pytest
 from kafka.admin import KafkaAdminClient, MemberToRemove
 
 from consumers import audit, dead_letters, registry
+from crossregion.clients import ADMIN
 from crossregion.domain import records
 from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import load
@@ -68,7 +69,7 @@ def second(stack: Stack) -> Iterator[Supervisor]:
 
 def forget_member(stack: Stack, name: str) -> None:
     """Take a stopped worker out of its group, which otherwise waits a minute for its return."""
-    admin = KafkaAdminClient(bootstrap_servers=stack.kafka)
+    admin = KafkaAdminClient(**stack.kafka.options(ADMIN))
     member = MemberToRemove(group_instance_id=f"{name}-2")
     admin.remove_group_members(GROUPS[name], [member])
     admin.close()

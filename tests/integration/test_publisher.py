@@ -17,6 +17,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError
 
+from crossregion import clients
+from crossregion.clients import ADMIN, Kafka
 from crossregion.domain import records
 from producers import publisher
 from producers.spool import Counts, Spool, SpoolError
@@ -28,9 +30,9 @@ FEED = Path(__file__).parents[2] / "examples/feed"
 
 
 @pytest.fixture
-def own_topics(kafka: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+def own_topics(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     """Topics of this test alone; the contract's names get a prefix."""
-    prefix = f"t{uuid.uuid4().hex[:8]}-"
+    prefix = f"test-{uuid.uuid4().hex[:8]}-"
     for name, topic in (("CASES", topics.CASES), ("RESCUES", topics.RESCUES)):
         monkeypatch.setattr(topics, name, replace(topic, pattern=prefix + topic.pattern))
     names = (topics.CASES.name(UNIT), topics.RESCUES.name(UNIT))
@@ -38,8 +40,8 @@ def own_topics(kafka: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     return names
 
 
-def create(bootstrap: str, *names: str) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+def create(kafka: Kafka, *names: str) -> None:
+    admin = KafkaAdminClient(**kafka.options(ADMIN))
     admin.create_topics([NewTopic(name, 4, 1) for name in names])
     admin.close()
 
@@ -65,8 +67,8 @@ def opened(tmp_path: Path) -> Iterator[Spool]:
         yield spool
 
 
-def send_all(spool: Spool, bootstrap: str) -> int:
-    producer = publisher.connect(bootstrap, spool.unit)
+def send_all(spool: Spool, kafka: Kafka) -> int:
+    producer = publisher.connect(kafka, spool.unit)
     sent = 0
     try:
         while went := publisher.send_unsent(spool, producer):
@@ -76,10 +78,10 @@ def send_all(spool: Spool, bootstrap: str) -> int:
     return sent
 
 
-def on_broker(bootstrap: str, *names: str) -> list[tuple[str, str, int, dict[str, str]]]:
+def on_broker(kafka: Kafka, *names: str) -> list[tuple[str, str, int, dict[str, str]]]:
     """Everything on the topics, as (key, event, revision, headers)."""
     consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+        **kafka.options(ADMIN), enable_auto_commit=False, auto_offset_reset="earliest"
     )
     places = [
         TopicPartition(name, partition)
@@ -105,7 +107,7 @@ def on_broker(bootstrap: str, *names: str) -> list[tuple[str, str, int, dict[str
 
 
 def test_a_file_is_published_once_however_often(
-    kafka: str, own_topics: tuple[str, str], opened: Spool, tmp_path: Path
+    kafka: Kafka, own_topics: tuple[str, str], opened: Spool, tmp_path: Path
 ) -> None:
     cases = exports.write(tmp_path / "cases.csv", case(), case(修订号="2", 案件状态="破案"))
     rescues = exports.write(tmp_path / "rescues.csv", rescue(修订号=""))
@@ -130,7 +132,7 @@ def test_a_file_is_published_once_however_often(
 
 
 def test_a_new_spool_and_one_put_back_learn_from_the_topics(
-    kafka: str, own_topics: tuple[str, str], opened: Spool, tmp_path: Path
+    kafka: Kafka, own_topics: tuple[str, str], opened: Spool, tmp_path: Path
 ) -> None:
     def file(*rows: dict[str, str]) -> Path:
         return exports.write(tmp_path / "a.csv", *rows)
@@ -153,12 +155,12 @@ def test_a_new_spool_and_one_put_back_learn_from_the_topics(
 
 
 def test_foreign_and_broken_events_on_the_topics_are_not_learnt(
-    kafka: str, own_topics: tuple[str, str], opened: Spool, tmp_path: Path
+    kafka: Kafka, own_topics: tuple[str, str], opened: Spool, tmp_path: Path
 ) -> None:
     with Spool(tmp_path / "other.sqlite", "220300") as other:
         publisher.accept([exports.write(tmp_path / "a.csv", case(承办单位="220300"))], other)
         (foreign,) = other.unsent(1)
-    producer = KafkaProducer(bootstrap_servers=kafka)
+    producer = KafkaProducer(**kafka.options(ADMIN))
     for value in (b"junk", None, foreign.value, foreign.value[:20]):
         producer.send(own_topics[0], key=b"x", value=value)
     producer.close()
@@ -170,7 +172,7 @@ def test_foreign_and_broken_events_on_the_topics_are_not_learnt(
 @pytest.mark.parametrize("away", ["nowhere", "deaf"])
 def test_a_broker_that_is_away_delays_and_loses_nothing(
     away: str,
-    kafka: str,
+    kafka: Kafka,
     own_topics: tuple[str, str],
     opened: Spool,
     tmp_path: Path,
@@ -178,7 +180,9 @@ def test_a_broker_that_is_away_delays_and_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(publisher, "CONNECT_MS", 500)
-    address = request.getfixturevalue(away)
+    monkeypatch.setattr(clients, "HANDSHAKE_SECONDS", 0.5)
+    monkeypatch.setattr(clients, "CONNECT_SECONDS", 0.5)
+    address = Kafka(request.getfixturevalue(away), kafka.secrets)
     file = exports.write(tmp_path / "a.csv", case(修订号=""), case(案件编号="A"))
     assert publisher.publish([file], opened, address).kinds["case"].published == 2
     with pytest.raises(KafkaError):
@@ -190,21 +194,21 @@ def test_a_broker_that_is_away_delays_and_loses_nothing(
 
 
 def test_topics_that_are_missing_are_not_taken_for_empty(
-    kafka: str, opened: Spool, monkeypatch: pytest.MonkeyPatch
+    kafka: Kafka, opened: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(topics, "CASES", replace(topics.CASES, pattern="missing-{unit}"))
+    monkeypatch.setattr(topics, "CASES", replace(topics.CASES, pattern="test-missing-{unit}"))
     with pytest.raises(KafkaError):
         publisher.catch_up(opened, kafka)
     assert opened.places() == {}
 
 
 def test_topics_that_were_made_anew_are_told_and_not_sent_to(
-    kafka: str, own_topics: tuple[str, str], opened: Spool, tmp_path: Path
+    kafka: Kafka, own_topics: tuple[str, str], opened: Spool, tmp_path: Path
 ) -> None:
     publisher.publish([exports.write(tmp_path / "a.csv", case())], opened, kafka)
     send_all(opened, kafka)
     publisher.catch_up(opened, kafka)
-    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    admin = KafkaAdminClient(**kafka.options(ADMIN))
     admin.delete_topics([own_topics[0]])
     gone = wait_until(lambda: own_topics[0] not in admin.list_topics())
     admin.close()
@@ -224,10 +228,10 @@ def wait_until(true: Callable[[], bool], seconds: float = 20.0) -> bool:
 
 
 def test_a_windows_failure_marks_only_what_was_acknowledged(
-    kafka: str, own_topics: tuple[str, str], opened: Spool, tmp_path: Path
+    kafka: Kafka, own_topics: tuple[str, str], opened: Spool, tmp_path: Path
 ) -> None:
     """The rescues' topic is gone: cases arrive, rescues wait."""
-    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    admin = KafkaAdminClient(**kafka.options(ADMIN))
     admin.delete_topics([own_topics[1]])
     admin.close()
     file = exports.write(tmp_path / "a.csv", case(), case(案件编号="A"))
@@ -243,7 +247,7 @@ def test_a_windows_failure_marks_only_what_was_acknowledged(
 
 
 def test_a_units_whole_export_arrives(
-    kafka: str, own_topics: tuple[str, str], tmp_path: Path
+    kafka: Kafka, own_topics: tuple[str, str], tmp_path: Path
 ) -> None:
     files = sorted((FEED / UNIT).glob("*.csv"))
     with Spool(tmp_path / "s.sqlite", UNIT) as opened:

@@ -23,6 +23,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 
+from crossregion.clients import ADMIN, Kafka
 from crossregion.runtime import (
     DataDirectoryInUse,
     Death,
@@ -84,21 +85,21 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def write_both(bootstrap: str, dsn: str) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+def write_both(kafka: Kafka, dsn: str) -> None:
+    admin = KafkaAdminClient(**kafka.options(ADMIN))
     admin.create_topics([NewTopic("kept", num_partitions=1, replication_factor=1)])
     admin.close()
-    producer = KafkaProducer(bootstrap_servers=bootstrap)
+    producer = KafkaProducer(**kafka.options(ADMIN))
     producer.send("kept", b"event").get(timeout=10)
     producer.close()
     with psycopg.connect(dsn) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
 
 
-def read_both(bootstrap: str, dsn: str) -> tuple[list[bytes], int]:
+def read_both(kafka: Kafka, dsn: str) -> tuple[list[bytes], int]:
     consumer = KafkaConsumer(
         "kept",
-        bootstrap_servers=bootstrap,
+        **kafka.options(ADMIN),
         auto_offset_reset="earliest",
         group_id=None,
         consumer_timeout_ms=5000,
@@ -125,7 +126,7 @@ def test_data_survives_a_stop_and_a_change_of_every_port(data: Path) -> None:
     postgres = EmbeddedPostgres(data / "postgres", guard)
     first = start_together(kafka, postgres)
     try:
-        write_both(*first)
+        write_both(kafka.connection, first[1])
         pids = [kafka.pid, postgres.pid]
         assert all(pid is not None and os.getsid(pid) == pid for pid in pids)
     finally:
@@ -150,7 +151,7 @@ def test_data_survives_a_stop_and_a_change_of_every_port(data: Path) -> None:
         moved = start_together(kafka, postgres)
         assert moved[0] != first[0]
         assert moved[1] != first[1]
-        assert read_both(*moved) == ([b"event"], 7)
+        assert read_both(kafka.connection, moved[1]) == ([b"event"], 7)
 
 
 def test_nothing_outlives_a_parent_killed_and_the_data_can_be_used_at_once(data: Path) -> None:
@@ -179,14 +180,16 @@ def test_nothing_outlives_a_parent_killed_and_the_data_can_be_used_at_once(data:
 def test_a_killed_broker_is_noticed_and_its_data_found_again(data: Path) -> None:
     kafka, postgres = EmbeddedKafka(data / "kafka"), EmbeddedPostgres(data / "postgres")
     try:
-        write_both(*start_together(kafka, postgres))
+        _, dsn = start_together(kafka, postgres)
+        write_both(kafka.connection, dsn)
         for service in (kafka, postgres):
             assert service.pid is not None
             os.kill(service.pid, signal.SIGKILL)
             with pytest.raises(ServiceUnavailable, match=r"ended by itself.*server\.log"):
                 wait_until(partial(keeps_running, service))
             service.stop()
-        assert read_both(*start_together(kafka, postgres)) == ([b"event"], 7)
+        _, dsn = start_together(kafka, postgres)
+        assert read_both(kafka.connection, dsn) == ([b"event"], 7)
     finally:
         kafka.stop()
         postgres.stop()
@@ -362,8 +365,8 @@ def test_a_command_that_cannot_be_run_says_so(data: Path) -> None:
         Supervisor([missing]).start("none")
 
 
-def test_the_session_fixtures_answer(kafka: str, database: str) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=kafka)
+def test_the_session_fixtures_answer(kafka: Kafka, database: str) -> None:
+    admin = KafkaAdminClient(**kafka.options(ADMIN))
     assert len(admin.describe_cluster()["brokers"]) == 1
     admin.close()
     with psycopg.connect(database) as connection:

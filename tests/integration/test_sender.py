@@ -17,7 +17,8 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from crossregion import metrics
+from crossregion import clients, metrics
+from crossregion.clients import ADMIN, Kafka
 from crossregion.runtime import EmbeddedKafka
 from crossregion.runtime import topics as runtime_topics
 from producers import publisher
@@ -42,15 +43,17 @@ def broker() -> Iterator[EmbeddedKafka]:
     with tempfile.TemporaryDirectory(prefix="crossregion-sender-") as directory:
         service = EmbeddedKafka(Path(directory))
         try:
-            runtime_topics.apply(service.start())
+            service.start()
+            runtime_topics.apply(service.connection)
             yield service
         finally:
             service.stop()
 
 
 @pytest.fixture
-def bootstrap(broker: EmbeddedKafka) -> str:
-    return broker.wait_ready()
+def kafka(broker: EmbeddedKafka) -> Kafka:
+    broker.wait_ready()
+    return broker.connection
 
 
 @pytest.fixture
@@ -73,9 +76,9 @@ def waiting(directory: Path, unit: str) -> int:
         return spool.waiting()
 
 
-def on_broker(bootstrap: str, unit: str) -> list[str]:
+def on_broker(kafka: Kafka, unit: str) -> list[str]:
     """The ids of all events on a unit's topic of cases."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = KafkaConsumer(**kafka.options(ADMIN), enable_auto_commit=False)
     name = topics.CASES.name(unit)
     places = [TopicPartition(name, number) for number in consumer.partitions_for_topic(name) or ()]
     consumer.assign(places)
@@ -96,18 +99,18 @@ def wait_until(true: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.05)
 
 
-def started(bootstrap: str, directory: Path, *argv: str) -> subprocess.Popen[str]:
+def started(kafka: Kafka, directory: Path, *argv: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *argv, "--spools", str(directory)],
-        env={**os.environ, "CROSSREGION_KAFKA": bootstrap, "CROSSREGION_METRICS_PORT": "0"},
+        env={**os.environ, **kafka.environment(), "CROSSREGION_METRICS_PORT": "0"},
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def test_a_process_sends_what_comes_and_stops_when_told(bootstrap: str, directory: Path) -> None:
+def test_a_process_sends_what_comes_and_stops_when_told(kafka: Kafka, directory: Path) -> None:
     directory.mkdir()
-    process = started(bootstrap, directory, "-m", "producers.sender")
+    process = started(kafka, directory, "-m", "producers.sender")
     accept(directory, "220100", 30)
     accept(directory, "220300", 1)
     wait_until(lambda: not waiting(directory, "220100") and not waiting(directory, "220300"))
@@ -119,31 +122,31 @@ def test_a_process_sends_what_comes_and_stops_when_told(bootstrap: str, director
     assert "王红英" not in process.stderr.read()
     process.stderr.close()
     for unit, count in (("220100", 30), ("220300", 3)):
-        sent = on_broker(bootstrap, unit)
+        sent = on_broker(kafka, unit)
         assert (len(sent), len(set(sent))) == (count, count)
 
 
 def test_killed_between_acknowledgement_and_mark_it_loses_nothing(
-    bootstrap: str, directory: Path
+    kafka: Kafka, directory: Path
 ) -> None:
     directory.mkdir()
     ids = accept(directory, "220400", 700)
-    first = started(bootstrap, directory, "-c", KILLED_BEFORE_MARKING)
+    first = started(kafka, directory, "-c", KILLED_BEFORE_MARKING)
     assert first.wait(60) == -signal.SIGKILL
     assert first.stderr is not None
     first.stderr.close()
     assert waiting(directory, "220400") == 700
-    assert len(on_broker(bootstrap, "220400")) == publisher.WINDOW
-    sender = Sender(directory, bootstrap)
+    assert len(on_broker(kafka, "220400")) == publisher.WINDOW
+    sender = Sender(directory, kafka)
     wait_until(lambda: not sender.step()[1])
     sender.close()
-    sent = on_broker(bootstrap, "220400")
+    sent = on_broker(kafka, "220400")
     assert set(sent) == ids
     assert len(sent) == 700  # it has read from its topic what had arrived: not even a duplicate
 
 
 def test_a_spool_that_cannot_be_used_delays_no_other(
-    bootstrap: str, directory: Path, capsys: pytest.CaptureFixture[str]
+    kafka: Kafka, directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     directory.mkdir()
     (directory / "220000.sqlite").write_text("no database " * 100)
@@ -153,34 +156,34 @@ def test_a_spool_that_cannot_be_used_delays_no_other(
     ids = accept(directory, "220600", 3)
     data = path.read_bytes()
     path.write_bytes(data.replace("王红英".encode(), "王红荧".encode()))
-    sender = Sender(directory, bootstrap)
+    sender = Sender(directory, kafka)
     assert sender.step() == (3, True)
-    assert set(on_broker(bootstrap, "220600")) == ids
+    assert set(on_broker(kafka, "220600")) == ids
     assert waiting(directory, "220500") == 3
     path.write_bytes(data)
     (directory / "220000.sqlite").unlink()
     wait_until(lambda: sender.step() == (0, False))
-    assert len(on_broker(bootstrap, "220500")) == 3
+    assert len(on_broker(kafka, "220500")) == 3
     sender.close()
     said = capsys.readouterr()
     assert "is no spool: move it away" in said.out + said.err
 
 
-def test_a_unit_whose_topic_is_missing_delays_no_other(bootstrap: str, directory: Path) -> None:
+def test_a_unit_whose_topic_is_missing_delays_no_other(kafka: Kafka, directory: Path) -> None:
     directory.mkdir()
     accept(directory, "220000", 2)
     ids = accept(directory, "222400", 2)
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = KafkaAdminClient(**kafka.options(ADMIN))
     admin.delete_topics([topics.CASES.name("220000")])
     wait_until(lambda: topics.CASES.name("220000") not in admin.list_topics())
     admin.close()
-    sender = Sender(directory, bootstrap)
+    sender = Sender(directory, kafka)
     assert sender.step() == (0, True)
     assert sender.step() == (2, True)
-    assert set(on_broker(bootstrap, "222400")) == ids
-    runtime_topics.apply(bootstrap)
+    assert set(on_broker(kafka, "222400")) == ids
+    runtime_topics.apply(kafka)
     wait_until(lambda: not sender.step()[1])
-    assert len(on_broker(bootstrap, "220000")) == 2
+    assert len(on_broker(kafka, "220000")) == 2
     sender.close()
 
 
@@ -189,11 +192,14 @@ def test_a_broker_that_hangs_holds_nobody_for_ever(
 ) -> None:
     monkeypatch.setattr(publisher, "DELIVERY_MS", 2_000)
     monkeypatch.setattr(publisher, "CONNECT_MS", 1_000)
+    monkeypatch.setattr(clients, "HANDSHAKE_SECONDS", 1.0)
+    monkeypatch.setattr(clients, "CONNECT_SECONDS", 1.0)
     directory.mkdir()
-    bootstrap = broker.wait_ready()
-    before = set(on_broker(bootstrap, "222400"))
+    broker.wait_ready()
+    kafka = broker.connection
+    before = set(on_broker(kafka, "222400"))
     ids = accept(directory, "222400", 1, start=100)
-    sender = Sender(directory, bootstrap)
+    sender = Sender(directory, kafka)
     assert sender.step() == (1, False)
     assert broker.pid is not None
     os.kill(broker.pid, signal.SIGSTOP)
@@ -206,7 +212,7 @@ def test_a_broker_that_hangs_holds_nobody_for_ever(
     assert waiting(directory, "222400") == 3
     wait_until(lambda: not sender.step()[1])
     sender.close()
-    sent = set(on_broker(bootstrap, "222400")) - before
+    sent = set(on_broker(kafka, "222400")) - before
     assert (ids <= sent, len(sent)) == (True, 4)
 
 
@@ -216,11 +222,12 @@ def test_a_broker_killed_in_the_middle_delays_and_loses_nothing(
     monkeypatch.setattr(sender_module, "LONGEST_PAUSE_SECONDS", 1.0)
     monkeypatch.setattr(publisher, "CONNECT_MS", 1_000)
     directory.mkdir()
-    bootstrap = broker.wait_ready()
+    broker.wait_ready()
+    kafka = broker.connection
     ids = accept(directory, "220700", 6_000)
     stop, health = threading.Event(), metrics.Health()
     thread = threading.Thread(
-        target=lambda: Sender(directory, bootstrap).run(stop, health), daemon=True
+        target=lambda: Sender(directory, kafka).run(stop, health), daemon=True
     )
     thread.start()
     try:
@@ -231,19 +238,19 @@ def test_a_broker_killed_in_the_middle_delays_and_loses_nothing(
         assert acknowledged < 6_000
         broker.stop()
         accept(directory, "220800", 5)
-        assert broker.start() == bootstrap
+        assert broker.start() == kafka.address
         wait_until(lambda: not waiting(directory, "220700") + waiting(directory, "220800"), 90)
     finally:
         stop.set()
         thread.join(60)
     assert not thread.is_alive()
-    sent = on_broker(bootstrap, "220700")
+    sent = on_broker(kafka, "220700")
     assert set(sent) == ids
-    assert len(set(on_broker(bootstrap, "220800"))) == 5
+    assert len(set(on_broker(kafka, "220800"))) == 5
 
 
 def test_spool_depth_is_a_metric(
-    bootstrap: str, directory: Path, monkeypatch: pytest.MonkeyPatch
+    kafka: Kafka, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publisher, "CONNECT_MS", 1_000)
     directory.mkdir()
@@ -254,11 +261,11 @@ def test_spool_depth_is_a_metric(
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             return str(answer.read().decode())
 
-    sender = Sender(directory, "127.0.0.1:1")
+    sender = Sender(directory, Kafka("127.0.0.1:1", kafka.secrets))
     assert sender.step() == (0, True)
     assert 'crossregion_spool_depth{unit="22CBS0"} 4.0' in shown()
     sender.close()
-    sender = Sender(directory, bootstrap)
+    sender = Sender(directory, kafka)
     sender.step()
     assert 'crossregion_spool_depth{unit="22CBS0"} 0.0' in shown()
     sender.close()

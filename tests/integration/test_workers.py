@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
+from crossregion.clients import Kafka
 from crossregion.stack import WORKERS
 
 
@@ -20,8 +22,9 @@ def start(module: str, **variables: str) -> subprocess.Popen[str]:
     )
 
 
-def test_where_nothing_listens_every_worker_says_so_in_one_line() -> None:
-    started = [start(module, CROSSREGION_KAFKA="127.0.0.1:9") for module in WORKERS.values()]
+def test_where_nothing_listens_every_worker_says_so_in_one_line(tmp_path: Path) -> None:
+    nowhere = Kafka("127.0.0.1:9", tmp_path).environment()
+    started = [start(module, **nowhere) for module in WORKERS.values()]
     for process in started:
         out, err = process.communicate(timeout=60)
         assert process.returncode == 1
@@ -32,10 +35,10 @@ def test_where_nothing_listens_every_worker_says_so_in_one_line() -> None:
 
 
 def test_a_registry_worker_refuses_a_database_that_is_not_migrated(
-    kafka: str, new_database: Callable[[], str]
+    kafka: Kafka, new_database: Callable[[], str]
 ) -> None:
     process = start(
-        "consumers.registry", CROSSREGION_KAFKA=kafka, CROSSREGION_DATABASE=new_database()
+        "consumers.registry", **kafka.environment(), CROSSREGION_DATABASE=new_database()
     )
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1

@@ -1,4 +1,4 @@
-"""What can go wrong with the embedded services, each with a message that says what to do."""
+"""What can go wrong with services and processes, each with a message that says what to do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class RuntimeFault(Exception):
-    """Root of everything this package raises on purpose."""
+    """Root of everything that is told to an operator in one line."""
 
 
 class DataDirectoryInUse(RuntimeFault):
