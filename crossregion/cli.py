@@ -21,8 +21,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from crossregion import clients, summary
 from crossregion import demo as demonstration
-from crossregion.domain.linkage import files
 from crossregion.domain.linkage.files import BadLine
+from crossregion.linking import explain, link, linkage_app
 from crossregion.operations import audit_app, dead_letters_app, doctor, registry_app, topics_app
 from crossregion.runtime import RuntimeFault
 from crossregion.settings import settings
@@ -44,6 +44,9 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(registry_app, name="registry")
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(audit_app, name="audit")
+app.add_typer(linkage_app, name="linkage")
+app.command()(link)
+app.command()(explain)
 app.command()(doctor)
 console = Console(soft_wrap=True)
 
@@ -172,26 +175,6 @@ def publish(
         raise typer.Exit(1)
     if report.refusals:
         raise typer.Exit(SOME_REFUSED)
-
-
-@app.command()
-def link(
-    cases: Annotated[Path, typer.Argument(help="Reported victims, JSON Lines, plain or .gz.")],
-    rescues: Annotated[Path, typer.Argument(help="Rescued persons, JSON Lines, plain or .gz.")],
-    out: Annotated[Path, typer.Option(help="Where the pairs are written, JSON Lines.")],
-) -> None:
-    """Find which rescued person is which reported victim, in two files and without Kafka.
-
-    Writes case_id, rescue_id, probability, rank, band and evidence for every pair that is worth
-    an analyst's look.
-    """
-    with _progress() as progress:
-        progress.add_task("Linking")
-        try:
-            count = files.link(cases, rescues, out)
-        except OSError as error:
-            raise RuntimeFault(f"{error.filename} cannot be used: {error.strerror}.") from None
-    console.print(f"{count} pairs in {out}")
 
 
 @app.command()

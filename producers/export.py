@@ -113,8 +113,8 @@ class _Faulty(Exception):
         self.reason = reason
 
 
-def read_export(path: Path, unit: str) -> Export:
-    """Read the export of a unit.
+def read_export(path: Path, unit: str | None) -> Export:
+    """Read the export of a unit; of whatever units its rows name, if None.
 
     Raises: ExportUnreadable when the file as a whole cannot be read.
     """
@@ -146,7 +146,7 @@ def _doubt_headings(export: Export, form: Format, headings: list[str]) -> None:
 
 
 class _Reader:
-    def __init__(self, export: Export, form: Format, headings: list[str], unit: str) -> None:
+    def __init__(self, export: Export, form: Format, headings: list[str], unit: str | None) -> None:
         self._export = export
         self._form = form
         self._unit = unit
@@ -241,8 +241,8 @@ class _Reader:
                 raise _Faulty(name, "over-limit")
         if not cells["record_id"]:
             raise _Faulty("record_id", "no-record-id")
-        unit = cells.get("unit", self._unit)
-        if unit.upper() not in ("", self._unit):
+        unit = cells.get("unit", self._unit or "").upper()
+        if self._unit is not None and unit not in ("", self._unit):
             raise _Faulty("unit", "another-unit")
         if not unit:
             self._doubt(line, "unit", "no-unit")
@@ -263,6 +263,9 @@ class _Reader:
             self._doubt(line, "record_id", "repeated-row")
         return Exported("RescueRecorded", record_id, first, numbers)
 
+    def _unit_of(self, cells: dict[str, str]) -> str:
+        return self._unit or cells.get("unit", "").upper()
+
     def _case(self, lines: list[tuple[int, dict[str, str]]], revision: int) -> CaseRecorded:
         first = lines[0][1]
         for _, cells in lines:
@@ -276,7 +279,7 @@ class _Reader:
             legs += [{"role": role, "code": code, "certainty": "stated"} for code in codes if code]
         return {
             "case_id": first["record_id"],
-            "unit": self._unit,
+            "unit": self._unit_of(first),
             "revision": revision,
             "reported_at": time_of(first.get("reported_at", "")),
             "lost_on": lost_on,
@@ -323,7 +326,7 @@ class _Reader:
         identity = self._identity(line, cells)
         return {
             "rescue_id": cells["record_id"],
-            "unit": self._unit,
+            "unit": self._unit_of(cells),
             "revision": revision,
             "registered_at": time_of(cells.get("registered_at", "")),
             "found_on": found_on,

@@ -29,6 +29,9 @@ COMMANDS = [
     "up",
     "publish",
     "link",
+    "explain",
+    "linkage train",
+    "linkage evaluate",
     "run",
     "doctor",
     "topics apply",
@@ -94,6 +97,9 @@ def test_the_registry_is_migrated_once(new_database: Callable[[], str]) -> None:
         (["publish", "x.csv", "--unit", "220200", "--data", "/dev/null"], {}, ["/dev/null"]),
         (["up", "--data", "/dev/null"], {}, ["/dev/null", "another directory"]),
         (["link", "nowhere", "nowhere", "--out", "out"], {}, ["nowhere", "No such file"]),
+        (["link", "a", "b", "--out", "out", "--model", "README.md"], {}, ["README.md", "not JSON"]),
+        (["linkage", "evaluate", "nowhere"], {}, ["nowhere", "No such file"]),
+        (["explain", "C1", "R1"], {}, ["crossregion up"]),
     ],
 )
 def test_a_fault_is_one_clear_line(
@@ -170,6 +176,18 @@ def test_link_writes_the_pairs_of_two_files(tmp_path: Path) -> None:
     pair = json.loads(out.read_text())
     assert (pair["case_id"], pair["rescue_id"], pair["band"]) == ("C1", "R1", "very-likely")
     assert "王" not in out.read_text()
+
+
+def test_link_reads_exports(tmp_path: Path) -> None:
+    unit = FEED / "220100"
+    out = tmp_path / "out"
+    answer = run("link", unit / "cases.csv", unit / "rescues.csv", "--out", out)
+    assert answer.returncode == 0, answer.stderr
+    pairs = [json.loads(line) for line in out.read_text().splitlines()]
+    assert answer.stdout == f"{len(pairs)} pairs in {out}\n"
+    assert any(pair["probability"] > 0.99 for pair in pairs)
+    wrong = run("link", unit / "rescues.csv", unit / "cases.csv", "--out", out)
+    assert_one_clear_line(wrong, "change the order")
 
 
 def test_link_names_a_bad_line(tmp_path: Path) -> None:

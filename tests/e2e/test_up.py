@@ -65,6 +65,28 @@ def registered(data: Path) -> int:
     return int(row[0])
 
 
+def proposed(data: Path) -> tuple[str, str] | None:
+    database = json.loads((data / "addresses.json").read_text())["database"]
+    with psycopg.connect(database) as connection:
+        return connection.execute(
+            "SELECT case_id, rescue_id FROM registry.proposal WHERE open AND probability > 0.99"
+        ).fetchone()
+
+
+def explain_a_proposal(data: Path, here: dict[str, str]) -> None:
+    files = [FEED / "220100" / name for name in ("cases.csv", "rescues.csv")]
+    assert run("publish", *files, "--unit", "220100", **here).returncode == 0
+    wait_until(lambda: proposed(data) is not None)
+    found = proposed(data)
+    assert found is not None
+    answer = run("explain", *found, **here)
+    assert answer.returncode == 0, answer.stderr
+    assert found[0] in answer.stdout
+    assert "times likelier" in answer.stdout
+    assert "Among all candidates" in answer.stdout
+    assert_one_clear_line(run("explain", "none", found[1], **here), "No proposal joins")
+
+
 def test_up_takes_publications_keeps_its_data_and_leaves_nothing_running(tmp_path: Path) -> None:
     data = tmp_path / "data"
     here = {"CROSSREGION_DATA": str(data)}
@@ -91,5 +113,6 @@ def test_up_takes_publications_keeps_its_data_and_leaves_nothing_running(tmp_pat
 
     with up(data):
         assert registered(data) == 17
+        explain_a_proposal(data, here)
         again = run("publish", rescues, "--unit", "220600", **here)
         assert "17 read, 0 accepted, 17 unchanged" in again.stdout

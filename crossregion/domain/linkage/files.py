@@ -41,7 +41,19 @@ def link(cases: Path, rescues: Path, out: Path, model: Model | None = None) -> i
 
     Returns: the number of pairs. Raises: BadLine, OSError.
     """
-    found = linked(list(read_listed(cases, "case")), read_listed(rescues, "rescue"), model)
+    return write_linked(
+        list(read_listed(cases, "case")), read_listed(rescues, "rescue"), out, model
+    )
+
+
+def write_linked(
+    cases: list[PersonsListed],
+    rescues: Iterator[PersonsListed],
+    out: Path,
+    model: Model | None = None,
+) -> int:
+    """The same for records that have been read. Raises: OSError."""
+    found = linked(cases, rescues, model)
     _write(out, (json.dumps(pair) + "\n" for pair in found))
     return len(found)
 

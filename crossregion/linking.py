@@ -1,0 +1,170 @@
+"""Commands of linkage without Kafka: link files, explain a proposal, train and evaluate a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from consumers import database, registry
+from crossregion.domain.judgement import Refused as EventRefused
+from crossregion.domain.judgement import judge_event
+from crossregion.domain.linkage import explain as explaining
+from crossregion.domain.linkage import files
+from crossregion.domain.linkage.model import BadModel, Model, load
+from crossregion.domain.linkage.model import read as read_model
+from crossregion.domain.records import MatchProposed, PersonsListed
+from crossregion.operations import kafka_and_database
+from crossregion.runtime import RuntimeFault
+from crossregion.training import evaluate as evaluating
+from crossregion.training import labelled
+from crossregion.training import train as training
+from producers.export import Exported, read_export
+from producers.tables import ExportUnreadable
+
+linkage_app = typer.Typer(no_args_is_help=True, help="The linkage model.")
+console = Console(soft_wrap=True)
+
+ModelOption = Annotated[
+    Path | None, typer.Option("--model", help="A model file; this version's own by default.")
+]
+EXPORTS = (".csv", ".xlsx")
+
+
+def link(
+    cases: Annotated[
+        Path, typer.Argument(help="Reported victims: .jsonl, .jsonl.gz or an export.")
+    ],
+    rescues: Annotated[
+        Path, typer.Argument(help="Rescued persons: .jsonl, .jsonl.gz or an export.")
+    ],
+    out: Annotated[Path, typer.Option(help="Where the pairs are written, JSON Lines, mode 0600.")],
+    model: ModelOption = None,
+) -> None:
+    """Find which rescued person is which reported victim, in two files and without Kafka.
+
+    Writes case_id, rescue_id, probability, rank, band and evidence for every pair that is worth
+    an analyst's look. Of several revisions of a record the highest counts.
+    """
+    used = _model(model)
+    try:
+        listed = _read(cases, "case"), _read(rescues, "rescue")
+        with _progress() as progress:
+            tracked = progress.track(listed[1], description="Linking")
+            count = files.write_linked(listed[0], iter(tracked), out, used)
+    except OSError as error:
+        raise RuntimeFault(f"{error.filename} cannot be used: {error.strerror}.") from None
+    console.print(f"{count} pairs in {out}")
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
+
+
+def _model(path: Path | None) -> Model:
+    if path is None:
+        return load()
+    try:
+        return read_model(path)
+    except BadModel as error:
+        raise RuntimeFault(f"{path}: {error}") from None
+    except OSError as error:
+        raise RuntimeFault(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _read(path: Path, kind: str) -> list[PersonsListed]:
+    if path.suffix.lower() not in EXPORTS:
+        return list(files.read_listed(path, kind))
+    export = read_export(path, None)
+    if export.kind != kind:
+        raise ExportUnreadable(f"{path} holds {export.kind}s, not {kind}s: change the order.")
+    if export.records_refused:
+        console.print(f"{export.records_refused} records of {path} cannot be used.")
+    newest: dict[tuple[str, str], PersonsListed] = {}
+    for listed in _judged(path, export.records):
+        key = (listed["unit"], listed["record_id"])
+        if key not in newest or newest[key]["revision"] <= listed["revision"]:
+            newest[key] = listed
+    return list(newest.values())
+
+
+def _judged(path: Path, exported: list[Exported]) -> Iterator[PersonsListed]:
+    for one in exported:
+        record = {**one.record, "revision": max(one.record["revision"], 1)}
+        try:
+            yield judge_event(one.event, record, one.record["unit"], None).listed
+        except EventRefused as refused:
+            console.print(f"{path}, line {one.lines[0]}, cannot be used: {refused.reason}")
+
+
+def explain(
+    case_id: Annotated[str, typer.Argument(metavar="CASE")],
+    rescue_id: Annotated[str, typer.Argument(metavar="RESCUE")],
+) -> None:
+    """Explain, field by field, why a victim of a case and a rescued person may be the same.
+
+    Shows how each field was found to agree or not and what that says, never a value of a record.
+    """
+    with database.session(kafka_and_database().database) as connection:
+        rivals = [
+            cast(MatchProposed, row)
+            for row in registry.open_proposals(connection)
+            if row["rescue_id"] == rescue_id
+        ]
+    found = [one for one in rivals if one["case_id"] == case_id]
+    if not found:
+        raise RuntimeFault(f"No proposal joins case {case_id} and rescue {rescue_id}.")
+    for proposal in found:
+        units = {one["rescue_unit"] for one in found}
+        same = [one for one in rivals if one["rescue_unit"] in units]
+        for line in explaining.lines(explaining.explain(proposal, same, load())):
+            console.print(line, markup=False, highlight=False)
+
+
+@linkage_app.command("train")
+def train(
+    directory: Annotated[
+        Path, typer.Argument(help="Holds cases, rescues and truth as .jsonl or .jsonl.gz.")
+    ],
+    name: Annotated[str, typer.Option(help="Name of the new version.")],
+    out: Annotated[Path, typer.Option(help="The model file; one that stands there is compared.")],
+) -> None:
+    """Train a new version of the model on labelled records, and install it if it is no worse.
+
+    Part of the records is kept back for a last look, whose figures are printed and stand in the
+    model. A version that does worse there than the one in --out, or whose expected number of
+    matches is off, is not installed.
+    """
+    command = f"crossregion linkage train {directory.name} --name {name}"
+    try:
+        figures = training.train(directory, out, name, date.today(), command)
+    except training.Refused as refused:
+        raise RuntimeFault(f"Not installed: {refused}") from None
+    except OSError as error:
+        raise RuntimeFault(f"{error.filename} cannot be used: {error.strerror}.") from None
+    for line in figures.lines():
+        console.print(line, markup=False, highlight=False)
+    console.print(f"Installed in {out}")
+
+
+@linkage_app.command("evaluate")
+def evaluate(
+    directory: Annotated[
+        Path, typer.Argument(help="Holds cases, rescues and truth as .jsonl or .jsonl.gz.")
+    ],
+    model: ModelOption = None,
+) -> None:
+    """Measure a model on labelled records: on the part that training keeps back."""
+    used = _model(model)
+    try:
+        data = labelled.read(directory).only(lambda part: part == labelled.LAST_LOOK)
+    except OSError as error:
+        raise RuntimeFault(f"{error.filename} cannot be used: {error.strerror}.") from None
+    for line in evaluating.evaluate(used, data).lines():
+        console.print(line, markup=False, highlight=False)
