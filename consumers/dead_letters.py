@@ -23,6 +23,10 @@ class DeadLetterUnknown(RuntimeFault):
     """No dead letter has this id."""
 
 
+class NotReplayable(RuntimeFault):
+    """The dead letter is of a topic that no unit writes."""
+
+
 def listed(dsn: str | None) -> list[dict[str, Any]]:
     """Every dead letter with its origin, reason and outcome; never its bytes."""
     with database.session(dsn) as connection:
@@ -60,8 +64,17 @@ def _is_id(text: str) -> bool:
 
 
 def replay(kafka: Kafka, dsn: str | None, dead_letter_id: str, purpose: str = "") -> None:
-    """Put a dead letter back; intake and registry read it as if from where it came."""
-    _send(kafka, find(dsn, dead_letter_id, "replay", purpose))
+    """Put a dead letter back; intake and registry read it as if from where it came.
+
+    Raises: DeadLetterUnknown, NotReplayable.
+    """
+    letter = find(dsn, dead_letter_id, "replay", purpose)
+    if letter["topic"] not in registry.INTAKE:
+        raise NotReplayable(
+            f"Only what a unit has sent can be put back, and this stood on {letter['topic']}: "
+            f"`crossregion dead-letters discard {dead_letter_id}`."
+        )
+    _send(kafka, letter)
 
 
 def discard(kafka: Kafka, dsn: str | None, dead_letter_id: str, purpose: str = "") -> None:

@@ -136,12 +136,14 @@ class Batch:
             event, letter = codec.decode(value)
         except Undecodable:
             return "refused"
-        if event != "DeadLettered" or letter["topic"] not in INTAKE:
+        if event != "DeadLettered":
             return "refused"
         letter_id = records.dead_letter_id(*(letter[n] for n in ("topic", "partition", "offset")))
         if letter["reason"] == DISCARDED:
             self.settled.setdefault(letter_id, DISCARDED)
             return DISCARDED
+        if letter["topic"] not in INTAKE:
+            return "refused"
         accepted = _accepted(letter["topic"], letter["value"], letter["headers"])
         if accepted is None:
             return "refused"

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from consumers import audit, database, dead_letters, registry
 from crossregion import clients
@@ -99,13 +98,11 @@ def registry_rebuild(
 @dead_letters_app.command("list")
 def dead_letters_list() -> None:
     """Show every dead letter: where it came from, why, and what was done with it."""
-    table = Table()
-    for column in ("id", "topic", "partition", "offset", "reason", "detail", "outcome"):
-        table.add_column(column, no_wrap=column == "id")
     rows = dead_letters.listed(kafka_and_database().operator)
     for row in rows:
-        table.add_row(*(str(value if value is not None else "") for value in row.values()))
-    console.print(table)
+        place = f"{row['topic']} partition {row['partition']} offset {row['offset']}"
+        console.print(f"{row['dead_letter_id']}  {place}  {row['outcome'] or 'open'}", markup=False)
+        console.print(f"        {row['reason']}: {row['detail']}", markup=False)
     console.print(f"{len(rows)} dead letters.")
 
 

@@ -51,10 +51,10 @@ def take(incoming: Incoming, outputs: Outputs) -> str:
     try:
         if incoming.topic == topics.REPLAYS.name():
             event, letter = codec.decode(incoming.value)
+            if event == "DeadLettered" and letter["reason"] == DISCARDED:
+                return DISCARDED
             if event != "DeadLettered" or letter["topic"] not in INTAKE_TOPICS:
                 raise Refused("wrong-event", "no dead letter of an intake topic")
-            if letter["reason"] == DISCARDED:
-                return DISCARDED
             fields = ("topic", "partition", "offset", "key", "value", "headers")
             origin = Incoming(*(letter[field] for field in fields))
         event, record = codec.decode(origin.value)

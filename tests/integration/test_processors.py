@@ -12,10 +12,12 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
+from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, MemberToRemove
 
 from consumers import audit, dead_letters, registry
@@ -327,6 +329,42 @@ def test_a_frozen_notice_worker_is_replaced_and_tells_nothing_when_it_wakes(
     os.kill(first, signal.SIGCONT)
     wait_for_quiet(stack)
     assert notices(stack.kafka).keys() > taken_over.keys()
+
+
+def test_what_a_unit_compresses_our_workers_can_read(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kafka.codec.snappy", SimpleNamespace(compress=snappy_of_literals))
+    producer = KafkaProducer(**stack.kafka.options(ADMIN), compression_type="snappy")
+    before = stack.supervisor.pids()
+    producer.send(TOPIC, encoded("Z1"), partition=0).get()
+    producer.close()
+    wait_for_quiet(stack)
+    assert "Z1" in flags(stack)
+    assert stack.supervisor.pids() == before
+
+
+def snappy_of_literals(data: bytes) -> bytes:
+    """Snappy's format without its compression; no library of it is needed to send it."""
+    size, length = len(data), bytearray()
+    while size > 127:
+        length.append(size & 127 | 128)
+        size >>= 7
+    return bytes([*length, size, 61 << 2]) + (len(data) - 1).to_bytes(2, "little") + bytes(data)
+
+
+def test_a_letter_that_no_unit_sent_is_not_put_back(stack: Stack) -> None:
+    (where,) = send(stack.kafka, [record(b"junk", topics.REPLAYS.name())])
+    wait_for_quiet(stack)
+    letter_id = records.dead_letter_id(where.topic, where.partition, where.offset)
+    with pytest.raises(dead_letters.NotReplayable, match="discard"):
+        dead_letters.replay(stack.kafka, stack.dsn(OPERATOR), letter_id)
+    count = len(letters(stack))
+    dead_letters.discard(stack.kafka, stack.dsn(OPERATOR), letter_id)
+    wait_for_quiet(stack)
+    listed = dead_letters.listed(stack.dsn(OPERATOR))
+    outcomes = {row["dead_letter_id"]: row["outcome"] for row in listed}
+    assert (outcomes[letter_id], len(letters(stack))) == ("discarded", count)
 
 
 def test_garbage_between_our_own_processes_stops_none_of_them(stack: Stack) -> None:

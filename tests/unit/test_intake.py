@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossregion.domain import judgement
+from consumers.registry import Batch
+from crossregion.domain import judgement, records
 from processors.intake import DISCARDED, Incoming, take
 from processors.outputs import Outputs
 from schemas import codec, topics
@@ -130,6 +131,27 @@ def test_a_replayed_letter_is_judged_as_if_from_its_origin() -> None:
     discarded = {**letter, "reason": DISCARDED}
     again = incoming(codec.encode("DeadLettered", discarded), topics.REPLAYS.name())
     assert made(again) == (DISCARDED, [])
+
+
+def test_a_letter_of_a_topic_of_our_own_is_discarded_like_any_other() -> None:
+    letter = {
+        "dead_letter_id": "d",
+        "topic": topics.BOUNDARY_FLAGS.name(),
+        "partition": 0,
+        "offset": 3,
+        "reason": DISCARDED,
+        "detail": "",
+        "key": None,
+        "value": b"junk",
+        "headers": {},
+    }
+    value = codec.encode("DeadLettered", letter)
+    replays = topics.REPLAYS.name()
+    assert made(incoming(value, replays)) == (DISCARDED, [])
+    batch = Batch()
+    assert batch.take(replays, 0, 1, value, {}) == DISCARDED
+    letter_id = records.dead_letter_id(topics.BOUNDARY_FLAGS.name(), 0, 3)
+    assert batch.settled == {letter_id: DISCARDED}
 
 
 @given(generators.cases())
