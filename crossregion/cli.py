@@ -48,7 +48,7 @@ app.add_typer(linkage_app, name="linkage")
 app.command()(link)
 app.command()(explain)
 app.command()(doctor)
-console = Console(soft_wrap=True)
+console = Console(soft_wrap=True, markup=False)
 
 DataOption = Annotated[
     Path | None, typer.Option(help="Where the data is kept; CROSSREGION_DATA by default.")

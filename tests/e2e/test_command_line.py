@@ -155,6 +155,14 @@ def test_publish_stores_while_the_broker_is_away_and_lists_what_it_refuses(tmp_p
     assert "2 read, 1 accepted, 1 unchanged, 0 refused" in corrected.stdout
 
 
+def test_brackets_in_a_file_are_no_markup(tmp_path: Path) -> None:
+    export = tmp_path / "cases[].csv"
+    export.write_text("案件编号,备注[/b],受害人姓名\nC[/b],x,王红英\n", "utf-8")
+    answer = run("publish", export, "--unit", "220300", "--data", tmp_path / "data")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "备注[/b]" in answer.stdout
+
+
 def test_a_file_that_cannot_be_read_is_named_and_the_others_go_on(tmp_path: Path) -> None:
     empty = tmp_path / "cases.csv"
     empty.touch()
