@@ -76,9 +76,9 @@ def _is_day(text: str) -> bool:
 
 
 def height_of(text: str) -> int | None:
-    """Centimetres; metres where they are written with two decimals. None without a number."""
-    metres = re.fullmatch(r"([0-2])\.(\d{2})\s*(?:m|M|米)?", text, re.ASCII)
+    """Centimetres; metres where they are named or written with two decimals; else None."""
+    metres = re.fullmatch(r"([0-2])\.(\d{2})|(\d)(?:\.(\d{1,2}))?\s*(?:m|M|米)", text, re.ASCII)
     if metres:
-        return int(metres[1] + metres[2])
+        return int((metres[1] or metres[3]) + (metres[2] or metres[4] or "").ljust(2, "0"))
     found = re.fullmatch(r"(-?\d{1,6})(?:\.\d*)?\s*(?:cm|CM|厘米)?", text, re.ASCII)
     return int(found[1]) if found else None

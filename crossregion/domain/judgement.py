@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, cast
 
 from crossregion.domain import identity_number, records
@@ -236,7 +236,7 @@ def _check_texts(value: object, path: str) -> None:
             if inner:
                 _check_texts(inner, f"{path}.{name}" if path else name)
     elif isinstance(value, list):
-        if len(value) > MAX_LIST and "victims" not in path:
+        if len(value) > MAX_LIST and path != "victims":
             raise Refused("over-limit", path)
         for number, inner in enumerate(value, 1):
             _check_texts(inner, f"{path}[{number}]")
@@ -252,7 +252,10 @@ def _case_remarks(case: CaseRecorded, lost_on: date | None) -> Iterator[Remark]:
         yield from _place_remarks(f"legs[{number}].code", leg["code"], lost_on)
     for number, victim in enumerate(case["victims"], 1):
         yield from _person_remarks(
-            f"victims[{number}].identity", victim["identity"], lost_on, "loss-before-birth"
+            f"victims[{number}].identity",
+            victim["identity"],
+            lost_on or reported_on,
+            "loss-before-birth",
         )
 
 
@@ -264,14 +267,25 @@ def _rescue_remarks(rescue: RescueRecorded, found_on: date | None) -> Iterator[R
         yield {"field": "found_on", "code": "after-report"}
     yield from _place_remarks("found_at", rescue["found_at"], found_on)
     identity = rescue["person"]["identity"]
-    yield from _person_remarks("person.identity", identity, found_on, "rescue-before-birth")
+    yield from _person_remarks(
+        "person.identity", identity, found_on or registered_on, "rescue-before-birth"
+    )
 
 
 def _date_remarks(field: str, text: str | None, on: date | None) -> Iterator[Remark]:
-    if text is not None and on is None:
+    if text is not None and (on is None or not _is_time(text)):
         yield {"field": field, "code": "impossible-date"}
     elif on is not None and not EARLIEST <= on < LATEST:
         yield {"field": field, "code": "implausible-date"}
+
+
+def _is_time(text: str) -> bool:
+    """Whether a text is a whole ISO day or time; `day` looks at its first ten characters only."""
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _place_remarks(field: str, code: str | None, on: date | None) -> Iterator[Remark]:
@@ -310,7 +324,7 @@ def _person_remarks(
         return
     if not identity_number.check_digit_right(number):
         yield {"field": field, "code": "wrong-check-digit"}
-    if identity["sex"] and identity["sex"] != identity_number.sex(number):
+    if identity["sex"] in ("F", "M") and identity["sex"] != identity_number.sex(number):
         yield {"field": f"{path}.sex", "code": "contradicts-number"}
     if born and identity_number.birth_date(number) != born:
         yield {"field": f"{path}.birth_date", "code": "contradicts-number"}

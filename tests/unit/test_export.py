@@ -193,7 +193,8 @@ def test_births(
     ("written", "kept"),
     [
         *(("162", 162), ("１６２", 162), ("162.0", 162), ("162cm", 162), ("1.62", 162)),
-        *(("300", 300), ("-5", -5), ("1.62米", 162), ("", None), ("很高", None), ("9" * 20, None)),
+        *(("300", 300), ("-5", -5), ("1.62米", 162), ("3米", 300), ("1.6 m", 160)),
+        *(("", None), ("很高", None), ("9" * 20, None)),
     ],
 )  # fmt: skip
 def test_heights(publish: Callable[..., Export], written: str, kept: int | None) -> None:

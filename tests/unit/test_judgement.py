@@ -45,6 +45,10 @@ def reason(event: str, record: dict[str, Any], **keywords: Any) -> str:
     return refused.value.reason
 
 
+def with_identity(person: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {**person, "identity": {**person["identity"], **changes}}
+
+
 def test_a_good_case_has_no_remarks(case: dict[str, Any]) -> None:
     assert codes("CaseRecorded", case) == set()
 
@@ -56,6 +60,7 @@ def test_a_good_case_has_no_remarks(case: dict[str, Any]) -> None:
         ("lost_on", "2999-01-01", ("lost_on", "implausible-date")),
         ("lost_on", "2099-01-01", ("lost_on", "after-report")),
         ("reported_at", "later", ("reported_at", "impossible-date")),
+        ("reported_at", "2012-05-03 25:99:00", ("reported_at", "impossible-date")),
     ],
 )
 def test_doubtful_dates_are_remarked(
@@ -121,6 +126,22 @@ def test_a_right_number_is_not_remarked(rescue: dict[str, Any]) -> None:
     assert not {field for field, _ in codes("RescueRecorded", rescue) if "id_number" in field}
 
 
+def test_a_word_that_is_no_sex_contradicts_no_number(rescue: dict[str, Any]) -> None:
+    rescue["person"]["identity"].update(id_number="920221200504027932", sex="girl")
+    assert ("person.identity.sex", "contradicts-number") not in codes("RescueRecorded", rescue)
+
+
+def test_without_the_day_of_the_loss_a_birth_is_held_against_the_report(
+    case: dict[str, Any], rescue: dict[str, Any]
+) -> None:
+    born = {"birth_date": "2090-01-01", "birth_precision": "day"}
+    case.update(lost_on=None, victims=[with_identity(case["victims"][0], **born)])
+    rescue.update(found_on=None, person=with_identity(rescue["person"], **born))
+    field = "identity.birth_date"
+    assert (f"victims[1].{field}", "loss-before-birth") in codes("CaseRecorded", case)
+    assert (f"person.{field}", "rescue-before-birth") in codes("RescueRecorded", rescue)
+
+
 def test_what_cannot_be_identified_or_trusted_is_refused(case: dict[str, Any]) -> None:
     victim = case["victims"][0]
     for change, expected in (
@@ -137,6 +158,7 @@ def test_what_cannot_be_identified_or_trusted_is_refused(case: dict[str, Any]) -
         ({"status": "a\0b"}, "unstorable-text"),
         ({"status": "x" * 2_001}, "over-limit"),
         ({"means": ["x"] * 101}, "over-limit"),
+        ({"victims": [with_identity(victim, marks=["x"] * 101)]}, "over-limit"),
     ):
         assert reason("CaseRecorded", {**case, **change}) == expected, change
 
