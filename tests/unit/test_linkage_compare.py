@@ -91,6 +91,23 @@ def test_birth(one: str | None, other: str | None, expected: str | None) -> None
 
 
 @pytest.mark.parametrize(
+    ("victim", "rescued", "expected"),
+    [
+        ("1990-02-24", "1990-01-29", "lunar"),
+        ("1990-01-29", "1990-02-24", "lunar"),
+        ("1984-02-02", "1984-01-01", "lunar"),
+        ("2001-05-28", "2001-04-26", "days"),
+        ("2002-01-20", "2001-12-26", "days"),
+        ("2001-04-26", "2001-05-28", "days-after"),
+    ],
+)
+def test_a_lunar_date_read_as_a_solar_one(victim: str, rescued: str, expected: str) -> None:
+    """Lunar new year was on 1984-02-02; 1990-01-29 in the lunar calendar was 1990-02-24."""
+    found = levels(person(birth_date=victim), person(birth_date=rescued))
+    assert found["birth"] == expected
+
+
+@pytest.mark.parametrize(
     ("one", "other", "expected"),
     [("F", "F", "equal"), ("F", "M", "different"), ("F", None, None), (None, None, None)],
 )

@@ -23,6 +23,10 @@ WRONG_NUMBER = GOOD_NUMBER[:-1] + "1"
         ("仇红", "qiu", ("hong",)),
         ("曾红", "zeng", ("hong",)),
         ("区红", "ou", ("hong",)),
+        ("張紅", "zhang", ("hong",)),
+        ("歐陽麗", "ouyang", ("li",)),
+        ("劉芳", "liu", ("fang",)),
+        ("諸葛亮", "zhuge", ("liang",)),
         ("查红", "zha", ("hong",)),
         ("朴红", "piao", ("hong",)),
         ("小红", "", ("xiao", "hong")),
@@ -174,3 +178,50 @@ def test_any_text_is_normalised(
     name: str, pinyin: str, birth: str, marks: list[str], number: str
 ) -> None:
     person(name=name, pinyin=pinyin, birth_date=birth, marks=marks, id_number=number, home=name)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("張偉", "张伟"), ("歐陽麗", "欧阳丽"), ("呂黃", "吕黄"), ("趙龍", "赵龙")],
+)
+def test_traditional_characters_are_the_simplified_ones(one: str, other: str) -> None:
+    assert person(name=one).name == person(name=other).name
+
+
+@pytest.mark.parametrize(
+    ("pinyin", "surname"),
+    [
+        ("Kim Yinghua", "jin"),
+        ("Park Meihua", "piao"),
+        ("Pak Meihua", "piao"),
+        ("Choi Lianhua", "cui"),
+        ("Lee Meihua", "li"),
+        ("Hwang Meihua", "huang"),
+        ("ou yangyiyi", "ouyang"),
+        ("ouyang yiyi", "ouyang"),
+        ("an meihua", "an"),
+        ("zhuge liang", "zhuge"),
+    ],
+)
+def test_a_romanised_surname_is_read_as_the_character(pinyin: str, surname: str) -> None:
+    found = person(pinyin=pinyin).name
+    assert found is not None
+    assert found.surname == surname
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("zhang", "zang"),
+        ("chen", "cen"),
+        ("shi", "si"),
+        ("nan", "lan"),
+        ("rong", "long"),
+        ("fa", "ha"),
+        ("jing", "jin"),
+        ("feng", "hen"),
+    ],
+)
+def test_dialects_merge_these_sounds(one: str, other: str) -> None:
+    assert fold(one) == fold(other)
+    assert fold("er") == "er"

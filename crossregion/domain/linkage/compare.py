@@ -157,6 +157,9 @@ _SHARED_BY_NAME = {
 _SHARED = np.zeros(len(LEVELS["name"]) + 1, dtype=np.int32)
 for _level, _column in _SHARED_BY_NAME.items():
     _SHARED[NUMBER["name"][_level]] = 1 + AT[_column] - AT["of_han"]
+_FIRST_NAME = [AT["folded"]]
+_EVERY_NAME = [AT["folded"], *(AT["alias_1"] + n for n in range(NAMES - 1))]
+_RARITIES = [AT["of_folded"], *(AT["of_alias_1"] + n for n in range(NAMES - 1))]
 _SAME_YEAR = np.array([False, *(level in ("equal", "year", "about") for level in LEVELS["birth"])])
 _SAME_PREFECTURE = np.array(
     [False, *(level in ("other-county", "prefecture") for level in LEVELS["home"])]
@@ -261,20 +264,17 @@ def _aliases(
     alias, call = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
     rarity = np.zeros(n, dtype=np.int32)
     first = one.row[AT["folded"]]
-    columns = [(AT["folded"], AT["is_call_0"], AT["of_folded"])]
-    if many[AT["other_names"]].any():
-        columns += [
-            (AT["alias_1"] + n, AT["is_call_1"] + n, AT["of_alias_1"] + n) for n in range(NAMES - 1)
-        ]
+    theirs = many[_FIRST_NAME if not many[AT["other_names"]].any() else _EVERY_NAME]
     for folded, is_call, of in one.names:
-        for number, (column, _, of_column) in enumerate(columns):
-            if folded == first and number == 0 and not is_call:
-                continue
-            equal = many[column] == folded
-            if equal.any():
-                (call if is_call else alias)[equal] = True
-                shared = of if is_victim else many[of_column]
-                rarity = np.where(equal, np.maximum(rarity, shared), rarity)
+        found = theirs == folded
+        if folded == first and not is_call:
+            found[0] = False
+        if not found.any():
+            continue
+        (call if is_call else alias)[found.any(axis=0)] = True
+        for number in np.flatnonzero(found.any(axis=1)).tolist():
+            shared = of if is_victim else many[_RARITIES[number]]
+            rarity = np.where(found[number], np.maximum(rarity, shared), rarity)
     return alias, call, rarity
 
 

@@ -13,6 +13,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import date
 
+from opencc import OpenCC
 from pypinyin import lazy_pinyin
 
 from crossregion.domain import identity_number
@@ -38,6 +39,28 @@ SURNAME_READINGS = {
     "华": "hua",
     "任": "ren",
 }
+KOREAN_SURNAMES = {
+    **dict.fromkeys(("kim", "gim"), "jin"),
+    **dict.fromkeys(("lee", "rhee", "yi", "ri"), "li"),
+    **dict.fromkeys(("park", "pak", "bak"), "piao"),
+    **dict.fromkeys(("choi", "choe"), "cui"),
+    **dict.fromkeys(("jung", "jeong", "chung"), "zheng"),
+    **dict.fromkeys(("kang", "gang"), "jiang"),
+    **dict.fromkeys(("cho", "jo"), "zhao"),
+    **dict.fromkeys(("yoon", "youn"), "yin"),
+    **dict.fromkeys(("jang",), "zhang"),
+    **dict.fromkeys(("lim", "im", "rim"), "lin"),
+    **dict.fromkeys(("shin", "sin"), "shen"),
+    **dict.fromkeys(("seo", "suh"), "xu"),
+    **dict.fromkeys(("kwon", "gwon"), "quan"),
+    **dict.fromkeys(("hwang",), "huang"),
+    **dict.fromkeys(("ahn",), "an"),
+    **dict.fromkeys(("ryu", "yoo"), "liu"),
+    **dict.fromkeys(("moon",), "wen"),
+    **dict.fromkeys(("baek", "paek"), "bai"),
+    **dict.fromkeys(("roh", "noh"), "lu"),
+}
+"""Romanised surnames of Koreans of Yanbian, as Chinese reads the same character."""
 MARK_SYNONYMS = {
     "伤疤": "疤痕",
     "疤": "疤痕",
@@ -54,6 +77,7 @@ DAYS_IN_YEAR = 365.25
 EARLIEST_YEAR, LATEST_YEAR = 1880, 2100
 """A year of birth before, or after the loss or the rescue, says nothing."""
 _MARK_WORDS = sorted({*MARK_SYNONYMS, *MARK_SYNONYMS.values()}, key=len, reverse=True)
+_SIMPLIFIER = OpenCC("t2s")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 
 Mark = tuple[str, str, str]
@@ -184,6 +208,7 @@ def _mark(text: str) -> Mark:
 def _name(text: str | None, pinyin: str | None) -> Name | None:
     han = "".join(_HAN.findall(unicodedata.normalize("NFKC", text))) if text else ""
     if han:
+        han = "".join(map(_simplified, han))
         cut = 2 if han[:2] in COMPOUND_SURNAMES and len(han) > 2 else 1
         if len(han) == 1 or han[0] in "小阿" or (len(han) == 2 and han[0] == han[1]):
             return _made(han, (), _sounds(han))
@@ -192,18 +217,34 @@ def _name(text: str | None, pinyin: str | None) -> Name | None:
         return _made(han, surname, _sounds(han[cut:]))
     latin = unicodedata.normalize("NFKD", pinyin or text or "").lower()
     latin = "".join(c for c in latin.replace("u\u0308", "v") if not unicodedata.combining(c))
-    words = [_syllables(word) for word in re.findall(r"[a-z]+", latin)]
+    written = re.findall(r"[a-z]+", latin)
+    if len(written) > 1 and written[0] not in _legal_syllables():
+        written[0] = KOREAN_SURNAMES.get(written[0], written[0])
+    words = [_syllables(word) for word in written]
     if not words:
         return None
     first, rest = words[0], [syllable for word in words[1:] for syllable in word]
     if not rest:
         first, rest = first[:1], first[1:]
+    elif len(first) == 1 and len(rest) > 1 and first[0] + rest[0] in _compound_sounds():
+        first, rest = [first[0], rest[0]], rest[1:]
     return _made(None, tuple(first), tuple(rest))
 
 
 def _sounds(han: str) -> tuple[str, ...]:
     """Character by character: a name is no word, whose characters tell each other's reading."""
     return tuple(map(_sound, han))
+
+
+@functools.cache
+def _simplified(character: str) -> str:
+    """A traditional character as the simplified one; one by one, because a name is no word."""
+    return str(_SIMPLIFIER.convert(character))
+
+
+@functools.cache
+def _compound_sounds() -> frozenset[str]:
+    return frozenset("".join(_sounds(surname)) for surname in COMPOUND_SURNAMES)
 
 
 @functools.cache
