@@ -53,6 +53,7 @@ DESIGN: Final = Design(
 )
 """No field decides alone, except a laboratory's hit; different samples mean next to nothing."""
 KEEP_BITS: Final = 6.0
+NEVER: Final = 0.001
 SMOOTH_YEARS: Final = {-2: 1, -1: 2, 0: 3, 1: 2, 2: 1}
 LEAST_COUNT: Final = 2
 """What is seen less often is not told apart from what is never seen, nor stands in the model."""
@@ -66,8 +67,8 @@ def untrained(name: str, data: Labelled) -> Model:
     return Model(
         name=name,
         kind="persons",
-        share=round(len(reported) / len(data.rescues), 3),
-        reported_twice=round(sum(len(cases) > 1 for cases in reported) / len(reported), 3),
+        share=_possible(len(reported) / len(data.rescues)),
+        reported_twice=_possible(sum(len(cases) > 1 for cases in reported) / len(reported)),
         open_cases=sum(len(case["persons"]) for case in data.cases),
         keep_bits=KEEP_BITS,
         fields=dict(LEVELS),
@@ -77,6 +78,11 @@ def untrained(name: str, data: Labelled) -> Model:
         keys=KEYS,
         trained={},
     )
+
+
+def _possible(share: float) -> float:
+    """What never or always happened here may yet be otherwise."""
+    return round(min(max(share, NEVER), 1.0 - NEVER), 3)
 
 
 def frequencies(cases: list[PersonsListed]) -> dict[str, dict[str, float]]:

@@ -32,6 +32,8 @@ def train(directory: Path, out: Path, name: str, on: date, command: str) -> Figu
     data = labelled.read(directory)
     learned = data.only(lambda part: part != labelled.LAST_LOOK)
     last_look = data.only(lambda part: part == labelled.LAST_LOOK)
+    if not any(one["record_id"] in data.truth for one in learned.rescues):
+        raise Refused("There is no true pair to learn from.")
     model = estimated(untrained(name, learned), DESIGN, learned)
     figures = evaluate(model, last_look)
     trained = {
