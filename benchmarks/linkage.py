@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import gc
 import gzip
 import json
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -144,13 +146,11 @@ def across_regions(directory: Path, last_look: Labelled) -> None:
 
 
 def latency(data: Labelled, stored: int, rescues: int, peer: Callable[[int], float]) -> None:
-    """One record at a time against so many stored, and what they take of memory."""
+    """One record at a time against so many stored."""
     cases = data.cases[:stored] if stored <= len(data.cases) else sparse(data, stored).cases
-    before = psutil.Process().memory_info().rss
     index = Index(load())
     for case in cases:
         index.restore(case)
-    memory = (psutil.Process().memory_info().rss - before) / MEGABYTE
     taken = []
     for rescue in data.rescues[:rescues]:
         began = time.perf_counter()
@@ -162,7 +162,24 @@ def latency(data: Labelled, stored: int, rescues: int, peer: Callable[[int], flo
         f"{statistics.median(taken):.2f} / {taken[int(len(taken) * 0.99)]:.2f} ms",
         f"splink predict_between {peer(stored):.0f} ms",
     )
-    row(f"  memory that the {stored:,} take", f"{memory:.0f} MB")
+
+
+def memory(directory: Path, stored: int) -> None:
+    """What so many stored take, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.linkage", str(directory), "--stored", str(stored)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    row(f"memory that {stored:,} stored take", f"{said.strip()} MB")
+
+
+def stored_here(data: Labelled, stored: int) -> None:
+    cases = sparse(data, stored).cases
+    gc.collect()
+    before = psutil.Process().memory_info().rss
+    index = Index(load())
+    for case in cases:
+        index.restore(case)
+    gc.collect()
+    print(f"{(psutil.Process().memory_info().rss - before) / MEGABYTE:.0f}")
 
 
 def throughput(data: Labelled) -> None:
@@ -176,7 +193,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="How well and how fast persons are linked.")
     parser.add_argument("labelled", type=Path)
     parser.add_argument("samples", type=Path, nargs="?")
+    parser.add_argument("--stored", type=int, help="only the memory that so many take")
     given = parser.parse_args()
+    if given.stored:
+        stored_here(labelled.read(given.labelled), given.stored)
+        return
     try:
         from benchmarks.linkage_peers import splink_latency
     except ImportError:
@@ -197,6 +218,7 @@ def main() -> None:
     throughput(data)
     for stored in (5_000, 100_000):
         latency(data, stored, 2_000, splink_latency)
+    memory(given.labelled, 100_000)
     if given.samples:
         with (given.samples / "truth" / "pairs.csv").open(encoding="utf-8") as lines:
             true = {(one["case_id"], one["rescue_id"]) for one in csv.DictReader(lines)}
