@@ -17,6 +17,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import structlog
@@ -30,6 +31,7 @@ from consumers.database import Connection, Database
 from crossregion import alarm, clients, logs, metrics
 from crossregion.clients import Kafka
 from crossregion.domain import judgement, records
+from crossregion.domain.dates import day_of
 from crossregion.domain.judgement import Judgement, Refused
 from crossregion.domain.records import DeadLettered
 from crossregion.runtime import RuntimeFault, run_process
@@ -81,10 +83,11 @@ class Batch:
         offset: int,
         value: bytes | None,
         headers: Mapping[str, bytes],
+        received_on: date | None = None,
     ) -> str:
         """Add what follows from one record; returns the outcome for the metrics."""
         if topic in INTAKE:
-            accepted = _accepted(topic, value, headers)
+            accepted = _accepted(topic, value, headers, received_on)
             outcome = "refused" if accepted is None else "accepted"
             self.sightings.append(
                 {
@@ -99,7 +102,7 @@ class Batch:
                 self._add_record(*accepted)
             return outcome
         if topic == topics.REPLAYS.name():
-            return self._take_replay(value)
+            return self._take_replay(value, received_on)
         try:
             event, record = codec.decode(value, OURS[topic])
         except Undecodable as error:
@@ -131,7 +134,7 @@ class Batch:
         self._add_dead_letter(letter, codec.encode("DeadLettered", letter))
         return alarm.unusable(topic, partition, offset, error)
 
-    def _take_replay(self, value: bytes | None) -> str:
+    def _take_replay(self, value: bytes | None, received_on: date | None) -> str:
         try:
             event, letter = codec.decode(value)
         except Undecodable:
@@ -144,7 +147,7 @@ class Batch:
             return DISCARDED
         if letter["topic"] not in INTAKE:
             return "refused"
-        accepted = _accepted(letter["topic"], letter["value"], letter["headers"])
+        accepted = _accepted(letter["topic"], letter["value"], letter["headers"], received_on)
         if accepted is None:
             return "refused"
         self._add_record(*accepted)
@@ -221,7 +224,7 @@ class Batch:
 
 
 def _accepted(
-    topic: str, value: bytes | None, headers: Mapping[str, bytes]
+    topic: str, value: bytes | None, headers: Mapping[str, bytes], received_on: date | None
 ) -> tuple[Judgement, Row] | None:
     """The same verdict as intake's, which alone writes the dead letter; and the record."""
     ce_id = headers.get("ce_id")
@@ -232,6 +235,7 @@ def _accepted(
             record,
             topics.unit_of_topic(topic),
             None if ce_id is None else ce_id.decode("ascii", "replace"),
+            received_on,
         )
         return judged, record
     except (Undecodable, Refused):
@@ -298,7 +302,12 @@ class Registry:
         for record in handled:
             headers = {key: value or b"" for key, value in record.headers}
             outcome = batch.take(
-                record.topic, record.partition, record.offset, record.value, headers
+                record.topic,
+                record.partition,
+                record.offset,
+                record.value,
+                headers,
+                day_of(record.timestamp),
             )
             kind = record.topic.partition(".")[0]
             metrics.EVENTS.labels("registry", kind, outcome).inc()

@@ -22,6 +22,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from crossregion import clients, summary
 from crossregion import demo as demonstration
 from crossregion.domain.linkage.files import BadLine
+from crossregion.domain.linkage.model import BadModel
 from crossregion.linking import explain, link, linkage_app
 from crossregion.operations import audit_app, dead_letters_app, doctor, registry_app, topics_app
 from crossregion.runtime import RuntimeFault
@@ -33,6 +34,7 @@ from producers.tables import ExportUnreadable
 from schemas import topics as contracts
 
 SOME_REFUSED = 3
+INTERRUPTED = 130
 SCAN_SECONDS = 0.5
 
 app = typer.Typer(
@@ -114,10 +116,13 @@ def _data_directory(chosen: Path | None, out: Path) -> Iterator[Path]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM stops a command in the same way as Ctrl-C."""
+    """SIGTERM stops a command in the same way as Ctrl-C, and both say so."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
+    except KeyboardInterrupt:
+        console.print("Interrupted; everything that was started is stopped.")
+        raise typer.Exit(INTERRUPTED) from None
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -191,7 +196,7 @@ def main() -> None:
     """Run a command; a known fault is one line on standard error and status 1."""
     try:
         app()
-    except (RuntimeFault, ExportUnreadable, SpoolError, BadLine) as fault:
+    except (RuntimeFault, ExportUnreadable, SpoolError, BadLine, BadModel) as fault:
         _end(str(fault))
     except ValidationError as error:
         wrong = error.errors()[0]
@@ -199,12 +204,10 @@ def main() -> None:
         _end(f"{name} is not usable: {wrong['msg']}.")
     except KafkaError as error:
         _end(f"Kafka did not answer as it should ({type(error).__name__}): `crossregion doctor`.")
-    except KeyboardInterrupt:
-        _end("Interrupted; everything that was started is stopped.", status=130)
 
 
-def _end(text: str, status: int = 1) -> None:
+def _end(text: str) -> None:
     if "--debug" in sys.argv:
         raise
     Console(stderr=True, soft_wrap=True).print(text, style="red", markup=False, highlight=False)
-    sys.exit(status)
+    sys.exit(1)

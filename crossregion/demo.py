@@ -233,12 +233,8 @@ def write(results: Results, out: Path) -> None:
     _write_lines(out / "proposals.jsonl", results.proposals)
     _write_lines(out / "notices.jsonl", results.notices)
     _write_lines(out / "dead_letters.jsonl", results.dead_letters)
-    refusals = [
-        {"unit": report.unit, **asdict(one), "message": one.message}
-        for report in results.reports
-        for one in report.refusals
-    ]
-    _write_lines(out / "refusals.jsonl", refusals)
+    _write_lines(out / "refusals.jsonl", _rows_of(results, "refusals"))
+    _write_lines(out / "doubts.jsonl", _rows_of(results, "doubts"))
     units = {
         unit: {
             kind: {**account.numbers(), "balanced": account.balanced}
@@ -249,6 +245,14 @@ def write(results: Results, out: Path) -> None:
     unreadable = [text for report in results.reports for text in report.unreadable]
     accounts = {"balanced": results.complete, "unreadable": unreadable, "units": units}
     _write_text(out / "accounts.json", json.dumps(accounts, ensure_ascii=False, indent=2) + "\n")
+
+
+def _rows_of(results: Results, kind: str) -> list[dict[str, Any]]:
+    return [
+        {"unit": report.unit, **asdict(one), "message": one.message}
+        for report in results.reports
+        for one in getattr(report, kind)
+    ]
 
 
 def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:

@@ -34,6 +34,9 @@ OLDEST_UNHANDLED = Gauge(
     ("process",),
 )
 SPOOL_DEPTH = Gauge("crossregion_spool_depth", "Events accepted and not yet sent.", ("unit",))
+CROWDED = Counter(
+    "crossregion_crowded_comparisons", "Persons that had more than 5,000 candidates to weigh."
+)
 PROPOSALS = Gauge("crossregion_proposals_open", "Proposals in force.", ("band",))
 
 

@@ -114,7 +114,7 @@ def addresses(chosen: Settings) -> Addresses | None:
     """
     found: dict[str, str] = {}
     file = chosen.data / ADDRESSES
-    if file.exists():
+    if file.exists() and DataDirectory(chosen.data, "Crossregion").in_use:
         found = json.loads(file.read_text())
     if chosen.kafka:
         kafka = clients.kafka(chosen)

@@ -29,7 +29,9 @@ def of_demo(results: Results, out: Path, console: Console) -> None:
     _proposed(results, console)
     _notified(results, console)
     _accounted(results, console)
-    console.print(f"Results: {out}/ (flags, proposals, notices, dead_letters, refusals, accounts)")
+    console.print(
+        f"Results: {out}/ (flags, proposals, notices, dead_letters, refusals, doubts, accounts)"
+    )
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -59,6 +61,7 @@ def _refused(report: Report, console: Console) -> None:
     for text in report.unreadable:
         console.print(text, style="red", markup=False)
     _refusals(report.refusals, f"Refused rows of {report.unit}", console)
+    _refusals(report.doubts, f"Read all the same, of {report.unit}", console)
 
 
 def _refusals(refusals: Sequence[Refusal], title: str, console: Console) -> None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 import structlog
 
 from crossregion import logs, metrics
 from crossregion.domain import judgement, records
+from crossregion.domain.dates import day_of
 from crossregion.domain.judgement import Judgement, Refused
 from crossregion.domain.records import DeadLettered
 from crossregion.runtime import run_process
@@ -40,6 +42,7 @@ class Incoming:
     key: bytes | None
     value: bytes | None
     headers: Mapping[str, bytes]
+    received_on: date | None = None
 
 
 def take(incoming: Incoming, outputs: Outputs) -> str:
@@ -56,7 +59,7 @@ def take(incoming: Incoming, outputs: Outputs) -> str:
             if event != "DeadLettered" or letter["topic"] not in INTAKE_TOPICS:
                 raise Refused("wrong-event", "no dead letter of an intake topic")
             fields = ("topic", "partition", "offset", "key", "value", "headers")
-            origin = Incoming(*(letter[field] for field in fields))
+            origin = replace(incoming, **{field: letter[field] for field in fields})
         event, record = codec.decode(origin.value)
         ce_id = origin.headers.get("ce_id")
         judged = judgement.judge_event(
@@ -64,6 +67,7 @@ def take(incoming: Incoming, outputs: Outputs) -> str:
             record,
             topics.unit_of_topic(origin.topic),
             None if ce_id is None else ce_id.decode("ascii", "replace"),
+            origin.received_on,
         )
         made = Outputs()
         _accept(judged, made)
@@ -158,6 +162,7 @@ def main() -> None:
                     message.key,
                     message.value,
                     headers,
+                    day_of(round(message.timestamp * 1000)),
                 ),
                 outputs,
             )

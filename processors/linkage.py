@@ -9,6 +9,7 @@ partition has an index of its own, rebuilt from the log at each assignment.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
@@ -63,6 +64,7 @@ class Partitions:
                         await asyncio.sleep(0)
                     self._restore(record)
                 count += len(found)
+            gc.freeze()
             log.info("Index rebuilt", partitions=sorted(self._indexes), records=count)
 
     def _restore(self, record: ConsumerRecord) -> None:
@@ -85,6 +87,7 @@ class Partitions:
                 index = self._indexes.get(message.partition)
                 if index is None:
                     continue
+                crowded = index.crowded
                 try:
                     if message.value is None:
                         pairs = index.remove(*_identified(message.key))
@@ -95,6 +98,7 @@ class Partitions:
                 except Exception as error:  # noqa: BLE001 (this record's fault: an alarm, and on)
                     place = (message.topic, message.partition, message.offset)
                     outcome = alarm.unusable(*place, error)
+                metrics.CROWDED.inc(index.crowded - crowded)
                 self._handled[message.partition] = message.offset + 1
                 metrics.EVENTS.labels("linkage", "PersonsListed", outcome).inc()
             metrics.EVENTS.labels("linkage", "PairWeighed", "said").inc(len(outputs))

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import functools
-from datetime import date
+import re
+from contextlib import suppress
+from datetime import date, datetime, timedelta, timezone
+
+SHANGHAI = timezone(timedelta(hours=8))
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 @functools.lru_cache(maxsize=65_536)
 def day(text: str | None) -> date | None:
-    """The day an ISO text names; None when it names none or an impossible one."""
-    if text is None:
+    """The day an ISO text names, in Shanghai if it has a zone; None if there is no such day."""
+    if text is None or not DAY.match(text):
         return None
     try:
-        return date.fromisoformat(text[:10])
+        found = date.fromisoformat(text[:10])
     except ValueError:
         return None
+    with suppress(ValueError, OverflowError):
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is not None:
+            return time.astimezone(SHANGHAI).date()
+    return found
+
+
+def day_of(milliseconds: int) -> date:
+    """The day, in Shanghai, of a time in milliseconds since 1970, as the broker gives it."""
+    return datetime.fromtimestamp(milliseconds / 1000, SHANGHAI).date()
 
 
 @functools.lru_cache(maxsize=65_536)

@@ -24,7 +24,7 @@ from crossregion.domain.records import (
     Remark,
     RescueRecorded,
 )
-from crossregion.domain.regions import regions
+from crossregion.domain.regions import code_list, regions
 from crossregion.domain.routing import told
 
 MAX_VICTIMS = 200
@@ -34,8 +34,14 @@ MAX_TEXT = 2_000
 MAX_ID = 100
 NUL_IN_JSON = "\\u0000"
 EARLIEST = date(1900, 1, 1)
-LATEST = date(2100, 1, 1)
-"""No decision asks the clock, so "future" means after this day, or after the report."""
+CASE_WORDS = {
+    "status": "case_status",
+    "exploitation": "exploitation_type",
+    "means": "means_type",
+    "intermediary": "intermediary_type",
+    "venue": "venue_type",
+}
+"""Fields of a case whose words are checked against a code list of `data/enumerations.csv`."""
 
 
 class Refused(Exception):
@@ -67,20 +73,28 @@ class Judgement:
 
 
 def judge_event(
-    event: str, record: Mapping[str, Any], topic_unit: str, ce_id: str | None
+    event: str,
+    record: Mapping[str, Any],
+    topic_unit: str,
+    ce_id: str | None,
+    received_on: date | None = None,
 ) -> Judgement:
     """Judge one decoded event that stood on an intake topic of `topic_unit`.
+
+    `received_on` is the broker's day of it: no decision asks the clock, and a later day is future.
 
     Raises: Refused, with a reason of the code list dead_letter_reason.
     """
     if event == "CaseRecorded":
-        return _case(cast(CaseRecorded, record), topic_unit, ce_id)
+        return _case(cast(CaseRecorded, record), topic_unit, ce_id, received_on)
     if event == "RescueRecorded":
-        return _rescue(cast(RescueRecorded, record), topic_unit, ce_id)
+        return _rescue(cast(RescueRecorded, record), topic_unit, ce_id, received_on)
     raise Refused("wrong-event", f"{event} is no event of an intake topic")
 
 
-def _case(case: CaseRecorded, topic_unit: str, ce_id: str | None) -> Judgement:
+def _case(
+    case: CaseRecorded, topic_unit: str, ce_id: str | None, received_on: date | None
+) -> Judgement:
     victims = case["victims"]
     if not victims:
         raise Refused("no-person", "victims")
@@ -92,7 +106,7 @@ def _case(case: CaseRecorded, topic_unit: str, ce_id: str | None) -> Judgement:
         raise Refused("ambiguous", "victims.victim_id")
     digest, event_id = _identified(case, case["case_id"], topic_unit, ce_id)
     lost_on = day(case["lost_on"])
-    remarks = list(_case_remarks(case, lost_on))
+    remarks = list(_case_remarks(case, lost_on, received_on))
     found = boundary(case["legs"], lost_on)
     source_unit, destination_unit = (
         regions().unit_of(code) if code else None for code in (found.source, found.destination)
@@ -139,7 +153,9 @@ def _case(case: CaseRecorded, topic_unit: str, ce_id: str | None) -> Judgement:
     )
 
 
-def _rescue(rescue: RescueRecorded, topic_unit: str, ce_id: str | None) -> Judgement:
+def _rescue(
+    rescue: RescueRecorded, topic_unit: str, ce_id: str | None, received_on: date | None
+) -> Judgement:
     digest, event_id = _identified(rescue, rescue["rescue_id"], topic_unit, ce_id)
     found_on = day(rescue["found_on"])
     identity = rescue["person"]["identity"]
@@ -150,7 +166,7 @@ def _rescue(rescue: RescueRecorded, topic_unit: str, ce_id: str | None) -> Judge
         rescue["revision"],
         digest,
         event_id,
-        list(_rescue_remarks(rescue, found_on)),
+        list(_rescue_remarks(rescue, found_on, received_on)),
         rescue["found_on"] if found_on else None,
         [rescue["found_at"]] if rescue["found_at"] else [],
         rescue["stated_case_id"],
@@ -242,12 +258,16 @@ def _check_texts(value: object, path: str) -> None:
             _check_texts(inner, f"{path}[{number}]")
 
 
-def _case_remarks(case: CaseRecorded, lost_on: date | None) -> Iterator[Remark]:
+def _case_remarks(
+    case: CaseRecorded, lost_on: date | None, received_on: date | None
+) -> Iterator[Remark]:
     reported_on = day(case["reported_at"])
-    yield from _date_remarks("reported_at", case["reported_at"], reported_on)
-    yield from _date_remarks("lost_on", case["lost_on"], lost_on)
+    yield from _date_remarks("reported_at", case["reported_at"], reported_on, received_on)
+    yield from _date_remarks("lost_on", case["lost_on"], lost_on, received_on)
     if lost_on and reported_on and lost_on > reported_on:
         yield {"field": "lost_on", "code": "after-report"}
+    for field, enum in CASE_WORDS.items():
+        yield from _word_remarks(field, case[field], enum)  # type: ignore[literal-required]
     for number, leg in enumerate(case["legs"], 1):
         yield from _place_remarks(f"legs[{number}].code", leg["code"], lost_on)
     for number, victim in enumerate(case["victims"], 1):
@@ -256,27 +276,45 @@ def _case_remarks(case: CaseRecorded, lost_on: date | None) -> Iterator[Remark]:
             victim["identity"],
             lost_on or reported_on,
             "loss-before-birth",
+            received_on,
         )
 
 
-def _rescue_remarks(rescue: RescueRecorded, found_on: date | None) -> Iterator[Remark]:
+def _rescue_remarks(
+    rescue: RescueRecorded, found_on: date | None, received_on: date | None
+) -> Iterator[Remark]:
     registered_on = day(rescue["registered_at"])
-    yield from _date_remarks("registered_at", rescue["registered_at"], registered_on)
-    yield from _date_remarks("found_on", rescue["found_on"], found_on)
+    yield from _date_remarks("registered_at", rescue["registered_at"], registered_on, received_on)
+    yield from _date_remarks("found_on", rescue["found_on"], found_on, received_on)
     if found_on and registered_on and found_on > registered_on:
         yield {"field": "found_on", "code": "after-report"}
+    yield from _word_remarks("guardian", rescue["guardian"], "guardian_state")
     yield from _place_remarks("found_at", rescue["found_at"], found_on)
     identity = rescue["person"]["identity"]
     yield from _person_remarks(
-        "person.identity", identity, found_on or registered_on, "rescue-before-birth"
+        "person.identity",
+        identity,
+        found_on or registered_on,
+        "rescue-before-birth",
+        received_on,
     )
 
 
-def _date_remarks(field: str, text: str | None, on: date | None) -> Iterator[Remark]:
+def _date_remarks(
+    field: str, text: str | None, on: date | None, received_on: date | None
+) -> Iterator[Remark]:
     if text is not None and (on is None or not _is_time(text)):
         yield {"field": field, "code": "impossible-date"}
-    elif on is not None and not EARLIEST <= on < LATEST:
+    elif on is not None and on < EARLIEST:
         yield {"field": field, "code": "implausible-date"}
+    elif on is not None and received_on is not None and on > received_on:
+        yield {"field": field, "code": "future-date"}
+
+
+def _word_remarks(field: str, said: str | list[str] | None, enum: str) -> Iterator[Remark]:
+    words = [said] if isinstance(said, str) else said or ()
+    if any(word not in code_list(enum) for word in words):
+        yield {"field": field, "code": "unknown-word"}
 
 
 def _is_time(text: str) -> bool:
@@ -299,13 +337,17 @@ def _place_remarks(field: str, code: str | None, on: date | None) -> Iterator[Re
 
 
 def _person_remarks(
-    path: str, identity: Identity, happened_on: date | None, before_birth: str
+    path: str,
+    identity: Identity,
+    happened_on: date | None,
+    before_birth: str,
+    received_on: date | None,
 ) -> Iterator[Remark]:
     born_text = identity["birth_date"]
     whole = identity["birth_precision"] == "day"
     born = day(born_text) if whole else None
     if whole:
-        yield from _date_remarks(f"{path}.birth_date", born_text, born)
+        yield from _date_remarks(f"{path}.birth_date", born_text, born, received_on)
     born_year = year(born_text)
     if happened_on and (
         (born and born > happened_on) or (born_year and born_year > happened_on.year)

@@ -57,6 +57,20 @@ class DataDirectory:
             os.close(self._lock)
             self._lock = None
 
+    @property
+    def in_use(self) -> bool:
+        """Whether a process holds the directory, this one or another."""
+        if self._lock is not None:
+            return True
+        lock = self._open_lock()
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
     def _open_lock(self) -> int:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from hypothesis import given
 
 from crossregion.domain import records
-from crossregion.domain.judgement import MAX_LEGS, MAX_VICTIMS, Refused, judge_event
+from crossregion.domain.judgement import CASE_WORDS, MAX_LEGS, MAX_VICTIMS, Refused, judge_event
+from crossregion.domain.regions import code_list
+from producers.formats import formats
 from schemas import codec
 from tests import generators
 
@@ -57,7 +60,8 @@ def test_a_good_case_has_no_remarks(case: dict[str, Any]) -> None:
     ("field", "value", "remark"),
     [
         ("lost_on", "2010-02-30", ("lost_on", "impossible-date")),
-        ("lost_on", "2999-01-01", ("lost_on", "implausible-date")),
+        ("lost_on", "1850-01-01", ("lost_on", "implausible-date")),
+        ("lost_on", "2024-W05-3", ("lost_on", "impossible-date")),
         ("lost_on", "2099-01-01", ("lost_on", "after-report")),
         ("reported_at", "later", ("reported_at", "impossible-date")),
         ("reported_at", "2012-05-03 25:99:00", ("reported_at", "impossible-date")),
@@ -68,6 +72,33 @@ def test_doubtful_dates_are_remarked(
 ) -> None:
     case[field] = value
     assert remark in codes("CaseRecorded", case)
+
+
+@pytest.mark.parametrize(("received", "future"), [("2031-01-01", True), ("2031-01-02", False)])
+def test_a_date_after_the_brokers_day_is_future(
+    case: dict[str, Any], received: str, future: bool
+) -> None:
+    case["lost_on"], case["reported_at"] = "2030-12-31", "2031-01-01T20:00:00+00:00"
+    judged = judge_event("CaseRecorded", case, case["unit"], None, date.fromisoformat(received))
+    assert ({"field": "reported_at", "code": "future-date"} in judged.remarks) is future
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("status", "神秘"), ("exploitation", ["FORCED_MARRIAGE", "新奇类型"])]
+)
+def test_a_word_of_no_code_list_is_kept_and_remarked(
+    case: dict[str, Any], field: str, value: Any
+) -> None:
+    case[field] = value
+    assert (field, "unknown-word") in codes("CaseRecorded", case)
+
+
+def test_every_word_of_the_formats_is_in_its_code_list() -> None:
+    enums = {**CASE_WORDS, "guardian": "guardian_state"}
+    for form in formats():
+        for field, words in form.words.items():
+            if field in enums:
+                assert set(words.values()) <= code_list(enums[field])
 
 
 def test_an_unknown_place_is_remarked_and_counts_as_unknown(case: dict[str, Any]) -> None:
