@@ -37,7 +37,7 @@ from crossregion.domain.records import (
     NoticeWithdrawn,
     RecordRemarked,
 )
-from crossregion.runtime import RuntimeFault, run_process
+from crossregion.runtime import RuntimeFault, crash_point, run_process
 from crossregion.settings import settings
 from schemas import codec, envelope, topics
 
@@ -306,6 +306,8 @@ class Teller:
         done = {where: self._log.position(where) for where in self._log.assignment()}
         due = self._board.difference()
         waiting = []
+        if due:
+            crash_point("before-send")
         for notice, seconds in due:
             event = "NoticeIssued" if "units" in notice else "NoticeWithdrawn"
             sent = self._producer.send(
@@ -322,10 +324,12 @@ class Teller:
             waiting.append((sent, event, notice, seconds))
         for sent, event, notice, seconds in waiting:
             sent.get()
+            crash_point("some-sent")
             metrics.EVENTS.labels("notices", notice["kind"], event).inc()
             if seconds:
                 waited = max(0.0, time.time() - seconds)
                 metrics.RECORD_TO_NOTICE.labels(notice["unit"]).observe(waited)
+        crash_point("before-commit")
         if any(self._done.get(where) != offset for where, offset in done.items()):
             self._log.commit(
                 {where: OffsetAndMetadata(offset, "", -1) for where, offset in done.items()}
@@ -335,8 +339,8 @@ class Teller:
 
 def main() -> None:
     """Run one notices worker."""
-    logs.configure()
     chosen = settings()
+    logs.configure(chosen.log_level)
     kafka = clients.reachable(chosen)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

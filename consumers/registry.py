@@ -34,7 +34,7 @@ from crossregion.domain import judgement, records
 from crossregion.domain.dates import day_of
 from crossregion.domain.judgement import Judgement, Refused
 from crossregion.domain.records import DeadLettered
-from crossregion.runtime import RuntimeFault, run_process
+from crossregion.runtime import RuntimeFault, crash_point, run_process
 from crossregion.settings import settings
 from schemas import codec, topics
 from schemas.codec import Undecodable
@@ -217,6 +217,7 @@ class Batch:
                 database.query("settle_dead_letter"),
                 {"dead_letter_id": dead_letter_id, "outcome": outcome},
             )
+        crash_point("in-transaction")
 
     def _persons(self, held: Row) -> list[Row]:
         key = (held["kind"], held["unit"], held["record_id"], held["revision"], held["digest"])
@@ -311,7 +312,9 @@ class Registry:
             )
             kind = record.topic.partition(".")[0]
             metrics.EVENTS.labels("registry", kind, outcome).inc()
+        crash_point("before-transaction")
         self._database.transact(batch.write)
+        crash_point("before-commit")
         try:
             self._consumer.commit(
                 {
@@ -422,8 +425,8 @@ def rebuild(kafka: Kafka, dsn: str | None, purpose: str = "") -> None:
 
 def main() -> None:
     """Run one registry worker."""
-    logs.configure()
     chosen = settings()
+    logs.configure(chosen.log_level)
     kafka = clients.reachable(chosen)
     database.require_current(chosen.database)
     stop = threading.Event()

@@ -9,16 +9,20 @@ import traceback
 import structlog
 
 
-def configure() -> None:
-    """Set up structlog and the standard library's logging for one process."""
+def configure(least: str = "info") -> None:
+    """Set up structlog, from level `least` on, and the standard library's logging.
+
+    The libraries keep to warnings whatever is asked: below, some write keys and values.
+    """
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    level = logging.getLevelNamesMapping()[least.upper()]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
 

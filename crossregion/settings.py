@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +28,23 @@ class Settings(BaseSettings):
     )
     metrics_port: int = Field(default=0, description="Their port; 0 takes a free one.")
     worker: str = Field(default="1", description="Name of this worker among those of its kind.")
+    log_level: Literal["debug", "info", "warning"] = Field(
+        default="info",
+        description="The least level of our own log lines; the libraries' begin at warning always.",
+    )
+    patience: float = Field(
+        default=1.0,
+        gt=0,
+        le=10,
+        description="Factor of every time-out towards Kafka; tests shorten outages by it.",
+    )
+    crash_at: str | None = Field(
+        default=None, description="Tests only: the crash point that is honoured, or `any`."
+    )
+    crash_directory: Path | None = Field(
+        default=None,
+        description="Tests only: where a file of a crash point's name makes it strike once.",
+    )
 
 
 def settings() -> Settings:

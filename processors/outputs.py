@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.partitioner import murmur2
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
+from crossregion.runtime import crash_point
 from schemas import codec
 from schemas.topics import Topic
 
@@ -81,6 +82,7 @@ class Outputs:
 
         Raises: KafkaError where sending again cannot help, such as a missing permission.
         """
+        crash_point("before-send")
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(_temporary),
             wait=wait_random_exponential(multiplier=0.2, max=10),
@@ -88,6 +90,7 @@ class Outputs:
         ):
             with attempt:
                 await self._send_pending(producer)
+        crash_point("before-commit")
 
     async def _send_pending(self, producer: AIOKafkaProducer) -> None:
         where = list(self._pending)
@@ -113,6 +116,7 @@ class Outputs:
                 batch.append(timestamp=timestamp, key=key, value=value, headers=headers)
         acknowledged.append(await producer.send_batch(batch, topic, partition=partition))
         await asyncio.gather(*acknowledged)
+        crash_point("some-sent")
 
 
 def _temporary(error: BaseException) -> bool:

@@ -9,6 +9,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import ConsumerRecord
 
+from crossregion.runtime import crash_point
+
 FETCH_BYTES = 2 * 1024 * 1024
 POLL_MS = 200
 
@@ -65,6 +67,7 @@ async def read_again(
         consumer.assign(list(wanted))
         await consumer.seek_to_beginning()
         while wanted:
+            crash_point("rebuilding")
             for where, found in (await consumer.getmany(timeout_ms=POLL_MS)).items():
                 yield [record for record in found if record.offset < wanted[where]]
             for where in list(wanted):

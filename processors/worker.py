@@ -25,6 +25,9 @@ from crossregion.settings import settings  # noqa: E402
 
 EXIT_UNKNOWN_ERROR = 70
 IDLE_SECONDS = 5.0
+SESSION_SECONDS = 60.0
+LEAST_SESSION_SECONDS = 6.0
+"""The least that a broker takes by default."""
 FETCH_BYTES = 2 * 1024 * 1024
 GC_THRESHOLD = 50_000
 """A batch makes many objects that live as long as it does; counting them often finds nothing."""
@@ -48,6 +51,8 @@ def make_app(name: str, principal: str | None = None) -> faust.App:
     It logs in as the principal of its name, if no other is given.
     """
     connection = options(principal or name)
+    patience = settings().patience
+    session = max(LEAST_SESSION_SECONDS, SESSION_SECONDS * patience)
     app = faust.App(
         f"crossregion-{name}",
         broker=f"kafka://{connection['bootstrap_servers']}",
@@ -60,9 +65,9 @@ def make_app(name: str, principal: str | None = None) -> faust.App:
         datadir=tempfile.gettempdir(),
         processing_guarantee="at_least_once",
         broker_commit_interval=0.5,
-        broker_session_timeout=60,
-        broker_heartbeat_interval=3,
-        broker_request_timeout=90,
+        broker_session_timeout=session,
+        broker_heartbeat_interval=session / 20,
+        broker_request_timeout=session * 1.5,
         broker_max_poll_interval=3600,
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=f"{name}-{settings().worker}",
@@ -141,8 +146,8 @@ def end_process(error: BaseException) -> None:
 
 def run(app: faust.App) -> None:
     """Serve metrics and run the app until SIGTERM or SIGINT."""
-    logs.configure()
     chosen = settings()
+    logs.configure(chosen.log_level)
     port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
     log.info("Metrics", process=app.conf.id, port=port)
     worker = faust.Worker(app, quiet=True, loglevel=logging.WARNING, redirect_stdouts=False)

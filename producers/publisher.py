@@ -20,6 +20,8 @@ from crossregion import clients
 from crossregion.clients import Kafka
 from crossregion.domain import records
 from crossregion.domain.records import CaseRecorded, RescueRecorded
+from crossregion.runtime import crash_point
+from crossregion.settings import settings
 from producers.export import Refusal, read_export
 from producers.spool import KINDS, Event, Spool, SpoolError, Standing
 from producers.tables import ExportUnreadable
@@ -94,6 +96,7 @@ def connect(kafka: Kafka, unit: str) -> KafkaProducer:
 
     Raises: KafkaError when the broker does not answer.
     """
+    delivery_ms = int(DELIVERY_MS * settings().patience)
     return KafkaProducer(
         **kafka.options(clients.unit(unit)),
         client_id=clients.unit(unit),
@@ -101,9 +104,9 @@ def connect(kafka: Kafka, unit: str) -> KafkaProducer:
         enable_idempotence=True,
         allow_auto_create_topics=False,
         bootstrap_timeout_ms=CONNECT_MS,
-        max_block_ms=DELIVERY_MS // 2,
-        delivery_timeout_ms=DELIVERY_MS,
-        request_timeout_ms=DELIVERY_MS // 2,
+        max_block_ms=delivery_ms // 2,
+        delivery_timeout_ms=delivery_ms,
+        request_timeout_ms=delivery_ms // 2,
         linger_ms=5,
     )
 
@@ -130,7 +133,7 @@ def catch_up(spool: Spool, kafka: Kafka) -> None:
         allow_auto_create_topics=False,
         auto_offset_reset="none",
         bootstrap_timeout_ms=CONNECT_MS,
-        request_timeout_ms=DELIVERY_MS // 2,
+        request_timeout_ms=int(DELIVERY_MS * settings().patience) // 2,
     )
     try:
         known = spool.places()
@@ -201,6 +204,7 @@ def send_unsent(spool: Spool, producer: KafkaProducer) -> int:
     waiting: list[tuple[Event, Any]] = []
     failure: KafkaError | None = None
     acknowledged = []
+    crash_point("before-send")
     try:
         for event in spool.unsent(WINDOW):
             waiting.append((event, _send(producer, spool.unit, event)))
@@ -213,6 +217,7 @@ def send_unsent(spool: Spool, producer: KafkaProducer) -> int:
         except KafkaError as error:
             failure = error
     if acknowledged:
+        crash_point("acknowledged")
         spool.mark_sent(acknowledged)
     if failure is not None:
         raise failure

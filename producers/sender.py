@@ -106,8 +106,8 @@ class Sender:
 
 def main() -> None:
     """Run the sender of one directory of spools."""
-    logs.configure()
     chosen = settings()
+    logs.configure(chosen.log_level)
     parser = argparse.ArgumentParser(prog="sender", description=main.__doc__)
     parser.add_argument("--spools", type=Path, default=chosen.data / "spool")
     directory: Path = parser.parse_args().spools

@@ -19,7 +19,7 @@ from typing import Any, Self, cast
 
 from crossregion.domain import records
 from crossregion.domain.records import CaseRecorded, RescueRecorded
-from crossregion.runtime import RuntimeFault
+from crossregion.runtime import RuntimeFault, crash_point
 from producers.export import Exported
 from schemas import codec, topics
 from schemas.codec import InvalidRecord
@@ -202,6 +202,8 @@ class Spool:
                         unchanged += 1
                 except InvalidRecord:
                     refused.append(one)
+            crash_point("before-commit")
+        crash_point("after-commit")
         return Accepted(published, unchanged, tuple(refused))
 
     def _accept(self, one: Exported) -> bool:

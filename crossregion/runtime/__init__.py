@@ -7,6 +7,7 @@ from crossregion.faults import (
     WorkerGaveUp,
     run_process,
 )
+from crossregion.runtime.crash import crash_point
 from crossregion.runtime.directory import DataDirectory
 from crossregion.runtime.kafka import EmbeddedKafka
 from crossregion.runtime.postgres import EmbeddedPostgres
@@ -27,6 +28,7 @@ __all__ = [
     "Supervisor",
     "Worker",
     "WorkerGaveUp",
+    "crash_point",
     "run_process",
     "start_together",
 ]
