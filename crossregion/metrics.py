@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
@@ -40,6 +42,9 @@ CROWDED = Counter(
 PROPOSALS = Gauge("crossregion_proposals_open", "Proposals in force.", ("band",))
 
 
+log = structlog.get_logger()
+
+
 class Health:
     """A process is healthy while it has finished a step lately."""
 
@@ -62,6 +67,8 @@ class Health:
 def serve(health: Health, host: str = "127.0.0.1", port: int = 0) -> tuple[int, Callable[[], None]]:
     """Serve `/metrics` and `/health` from a daemon thread.
 
+    A port that something else has taken keeps no process from its work: another is used, and
+    whoever reads the metrics misses them.
     Returns: the port, and a function that stops it.
     """
 
@@ -86,6 +93,13 @@ def serve(health: Health, host: str = "127.0.0.1", port: int = 0) -> tuple[int, 
         def log_message(self, *_: object) -> None:
             """The access log would drown the log that matters."""
 
-    server = ThreadingHTTPServer((host, port), Handler)
+    try:
+        server = ThreadingHTTPServer((host, port), Handler)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        server = ThreadingHTTPServer((host, 0), Handler)
+        taken = f"{host}:{port}"
+        log.error("The port of the metrics is taken", taken=taken, instead=server.server_address[1])
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return int(server.server_address[1]), server.shutdown

@@ -51,7 +51,9 @@ def send(kafka: Kafka, records: Iterable[dict[str, Any]]) -> list[RecordMetadata
     """Send records, given as arguments of the producer's `send`; returns where they stand."""
 
     async def sending() -> list[RecordMetadata]:
-        producer = AIOKafkaProducer(**kafka.options(ADMIN), max_request_size=2_000_000)
+        producer = AIOKafkaProducer(
+            **kafka.options(ADMIN), max_request_size=2_000_000, enable_idempotence=True
+        )
         await producer.start()
         try:
             waiting = [await producer.send(**record) for record in records]

@@ -1,0 +1,190 @@
+"""What must hold after every fault, once the system has come to rest."""
+
+from __future__ import annotations
+
+import json
+import stat
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from crossregion.domain import records
+from schemas import codec, topics
+from tests.faults.generate import CANARY
+from tests.faults.oracle import Accepted, Expected, expected
+from tests.faults.rig import Rig
+from tests.live import read_all
+
+PERSONAL = (
+    *topics.CASES.names(),
+    *topics.RESCUES.names(),
+    topics.LINKAGE_RECORDS.name(),
+    topics.DEAD_LETTERS.name(),
+    topics.REPLAYS.name(),
+)
+"""The only topics that may hold a personal value."""
+SHOWN = 3
+INTAKE = (topics.CASES, topics.RESCUES)
+
+
+@dataclass
+class Verdict:
+    """What was found wrong; `lost` and `twice` count events and effects."""
+
+    events: int = 0
+    lost: int = 0
+    twice: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        return not (self.lost or self.twice or self.wrong)
+
+
+def check(rig: Rig) -> Verdict:
+    """Hold the whole system to the oracle, and search every byte that it has written."""
+    right = expected(rig.ledger, rig.erased)
+    verdict = Verdict(events=len(rig.ledger))
+    _check_registry(rig, right, verdict)
+    _check_notices(rig, right, verdict)
+    verdict.wrong += leaks(rig)
+    return verdict
+
+
+def _check_registry(rig: Rig, right: Expected, verdict: Verdict) -> None:
+    with rig.superuser() as connection:
+
+        def rows(table: str, columns: str, where: str = "true") -> list[tuple[Any, ...]]:
+            query = f"SELECT {columns} FROM registry.{table} WHERE {where}"  # noqa: S608
+            return connection.execute(query).fetchall()
+
+        revisions = rows(
+            "record_revision", "event_id, kind, unit, record_id, revision, digest, record"
+        )
+        stored = {row[0]: ((row[1], row[2], row[3]), (row[4], row[5])) for row in revisions}
+        verdict.lost += len(right.events.keys() - stored.keys())
+        verdict.twice += len(revisions) - len(stored)
+        _compare("revisions", right.events, stored, verdict)
+        altered = [row[0] for row in revisions if records.content_digest(row[6]) != row[5]]
+        if altered:
+            verdict.wrong.append(f"{len(altered)} records are not as they were sent")
+        held = rows("record", "kind, unit, record_id, revision, digest")
+        _compare("records", right.records, {row[:3]: row[3:] for row in held}, verdict)
+        persons = rows("person", "kind, unit, record_id, person_id, identity")
+        _compare("persons", right.persons, {(p[:3], p[3]): p[4] for p in persons}, verdict)
+        columns = "source, destination, source_unit, destination_unit, boundary, at_least, told"
+        flags = rows("flag", f"unit, case_id, revision, digest, {columns}")
+        said = {(("case", f[0], f[1]), (f[2], f[3])): f[4:] for f in flags}
+        wanted = {
+            key: tuple(flag[name] for name in columns.split(", "))
+            for key, flag in right.flags.items()
+        }
+        _compare("flags", wanted, said, verdict)
+        columns = (
+            "case_unit, case_id, victim_id, rescue_unit, rescue_id, kind, model, probability,"
+            " rank, band, evidence"
+        )
+        proposals = rows("proposal", f"proposal_id::text, {columns}", "open")
+        proposed = {
+            proposal_id: tuple(proposal[name] for name in columns.replace(" ", "").split(","))
+            for proposal_id, proposal in right.proposals.items()
+        }
+        _compare("proposals", proposed, {row[0]: row[1:] for row in proposals}, verdict)
+        letters = rows("dead_letter", 'topic, partition, "offset", reason')
+        of_units = {row[:3]: row[3] for row in letters if row[0].partition(".")[2]}
+        intake = {name for topic in INTAKE for name in topic.names()}
+        _compare(
+            "dead letters",
+            right.dead_letters,
+            {place: reason for place, reason in of_units.items() if place[0] in intake},
+            verdict,
+        )
+
+
+def _compare(
+    what: str, right: Mapping[Any, Any], found: Mapping[Any, Any], verdict: Verdict
+) -> None:
+    missing = sorted(map(str, right.keys() - found.keys()))
+    extra = sorted(map(str, found.keys() - right.keys()))
+    other = sorted(str(key) for key in right.keys() & found.keys() if right[key] != found[key])
+    for name, keys in (("missing", missing), ("too many", extra), ("different", other)):
+        if keys:
+            verdict.wrong.append(f"{what}: {len(keys)} {name}, as {'; '.join(keys[:SHOWN])}")
+
+
+def _check_notices(rig: Rig, right: Expected, verdict: Verdict) -> None:
+    """Issued and withdrawn in turn under one id; what holds is what the oracle says."""
+    last: dict[str, tuple[str, dict[str, Any]]] = {}
+    for record in read_all(rig.kafka, *topics.NOTICES.names()):
+        event, notice = codec.decode(record.value)
+        before = last.get(notice["notice_id"])
+        revision = before[1]["revision"] if before else 0
+        due = "NoticeIssued" if revision % 2 == 0 else "NoticeWithdrawn"
+        if (event, notice["revision"]) != (due, revision + 1):
+            verdict.twice += 1
+            verdict.wrong.append(f"notice {notice['notice_id']}: {event} {notice['revision']}")
+        last[notice["notice_id"]] = (event, notice)
+    in_force = {
+        notice_id: {**notice, "revision": 0}
+        for notice_id, (event, notice) in last.items()
+        if event == "NoticeIssued"
+    }
+    _compare("notices", right.notices, in_force, verdict)
+
+
+def leaks(rig: Rig) -> list[str]:
+    """Where a canary was found that should not be there, and files that others may read."""
+    found = [f"a canary in {name}" for name, page in _written(rig) if CANARY.search(page)]
+    for part in ("log", "spool", "kafka", "crash"):
+        for path in (rig.data / part).rglob("*"):
+            mode = _mode(path)
+            if part != "crash" and mode is not None and mode & 0o077:
+                found.append(f"{path.relative_to(rig.data)} has mode {mode:o}")
+    return found
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        kept = path.lstat().st_mode
+    except FileNotFoundError:
+        return None
+    return stat.S_IMODE(kept) if stat.S_ISREG(kept) else None
+
+
+def _written(rig: Rig) -> Iterator[tuple[str, bytes]]:
+    """Everything that must be free of personal values, piece by piece."""
+    for path in (*(rig.data / "log").iterdir(), rig.broker.log, rig.postgres.log):
+        yield path.name, path.read_bytes()
+    for directory in (rig.data / "kafka/log").iterdir():
+        if directory.is_dir() and directory.name.rpartition("-")[0] not in PERSONAL:
+            for path in directory.glob("*.log"):
+                yield f"{directory.name}/{path.name}", _read(path)
+    for name, port in rig.metrics_ports.items():
+        yield f"metrics of {name}", _page(port)
+    with rig.superuser() as connection:
+        listing = connection.execute(
+            'SELECT topic, partition, "offset", event_id, reason, detail FROM registry.dead_letter'
+        ).fetchall()
+        seen = connection.execute("SELECT event_id FROM registry.sighting").fetchall()
+    yield "dead letters' listing", json.dumps([*listing, *seen], ensure_ascii=False).encode()
+
+
+def _read(path: Path) -> bytes:
+    """Kafka removes files of its own accord."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _page(port: int) -> bytes:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            return bytes(answer.read())
+    except OSError:
+        return b""
+
+
+__all__ = ["Accepted", "Verdict", "check", "leaks"]

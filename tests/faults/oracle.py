@@ -1,0 +1,177 @@
+"""The oracle: from the accepted events alone, what the registry and the notices must say.
+
+One pure function, in any order of events the same. Nothing of `consumers/`, `processors/` or the
+linkage's index is used: pairs are found by comparing every victim with every rescued person.
+Shared with the product are the pure decisions of `crossregion.domain` about one event or one pair
+(judgement, boundary, who is told, the weight of a pair, the odds of a rescue's pairs, the text of
+one notice) and the codec; independent is everything that keeps, orders, joins, withdraws or
+forgets: which revision holds, which persons, pairs, proposals and notices follow from all events.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+
+from crossregion.domain import notices
+from crossregion.domain.judgement import Judgement, Refused, judge_event
+from crossregion.domain.linkage.decide import decide
+from crossregion.domain.linkage.known import Known
+from crossregion.domain.linkage.model import Whole, load
+from crossregion.domain.linkage.persons import Persons
+from crossregion.domain.linkage.weigh import THOUSANDTHS, Scale, total
+from crossregion.domain.records import Evidence, MatchProposed, NoticeIssued, PairWeighed
+from schemas import codec, topics
+from schemas.codec import Undecodable
+
+Place = tuple[str, int, int]
+Key = tuple[str, str, str]
+"""Kind, unit and id of a record."""
+Version = tuple[int, str]
+"""Revision and digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An event that its spool or the broker has taken; its place where the broker told it."""
+
+    topic: str
+    value: bytes | None
+    ce_id: bytes | None
+    place: Place | None = None
+
+
+@dataclass
+class Expected:
+    """What must be found once everything has come to rest."""
+
+    events: dict[str, tuple[Key, Version]] = field(default_factory=dict)
+    records: dict[Key, Version] = field(default_factory=dict)
+    persons: dict[tuple[Key, str], Any] = field(default_factory=dict)
+    flags: dict[tuple[Key, Version], dict[str, Any]] = field(default_factory=dict)
+    proposals: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notices: dict[str, NoticeIssued] = field(default_factory=dict)
+    dead_letters: dict[Place, str] = field(default_factory=dict)
+
+
+def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset()) -> Expected:
+    """What follows from these events, `erased` from the linkage by tombstones."""
+    found = Expected()
+    judged: dict[tuple[Key, Version], Judgement] = {}
+    for one in accepted:
+        verdict = verdict_of(one)
+        if isinstance(verdict, str):
+            assert one.place is not None, "a spool has taken what cannot be used"
+            found.dead_letters[one.place] = verdict
+            continue
+        key = (verdict.kind, verdict.unit, verdict.record_id)
+        version = (verdict.revision, verdict.digest)
+        judged[key, version] = verdict
+        found.events[verdict.event_id] = (key, version)
+        found.records[key] = max(found.records.get(key, version), version)
+        if verdict.flag is not None:
+            found.flags[key, version] = dict(verdict.flag)
+    holding = {key: judged[key, version] for key, version in found.records.items()}
+    found.persons = {
+        (key, person["person_id"]): person["identity"]
+        for key, one in holding.items()
+        for person in one.listed["persons"]
+    }
+    listed = {key: one for key, one in holding.items() if key not in erased}
+    proposed = _proposals(listed)
+    found.proposals = {p["proposal_id"]: {**p, "revision": 0} for p in proposed}
+    contents: dict[tuple[Key, int], int] = defaultdict(int)
+    for key, (revision, _) in judged:
+        contents[key, revision] += 1
+    cases = {record_id for kind, _, record_id in holding if kind == "case"}
+    for key, held in holding.items():
+        told = list(notices.of_flag(held.flag)) if held.flag is not None else []
+        told += notices.of_remarks(
+            held.remarked,
+            conflicting=contents[key, held.revision] > 1,
+            case_known=held.remarked["stated_case_id"] in cases,
+        )
+        found.notices.update((notice["notice_id"], notice) for notice in told)
+    for proposal in proposed:
+        found.notices.update((n["notice_id"], n) for n in notices.of_proposal(proposal))
+    return found
+
+
+def verdict_of(one: Accepted) -> Judgement | str:
+    try:
+        event, record = codec.decode(one.value)
+        ce_id = None if one.ce_id is None else one.ce_id.decode()
+        return judge_event(event, record, topics.unit_of_topic(one.topic), ce_id)
+    except (Undecodable, Refused) as refused:
+        return refused.reason
+
+
+def _proposals(holding: dict[Key, Judgement]) -> list[MatchProposed]:
+    """Each rescued person against every victim at once, no index between them."""
+    cases = [one for (kind, _, _), one in holding.items() if kind == "case"]
+    victims = [(case, known) for case in cases for known in _known(case)]
+    if not victims:
+        return []
+    rows = [known.row for _, known in victims]
+    many = np.ascontiguousarray(np.array(rows, dtype=np.int32).T)
+    found: list[MatchProposed] = []
+    for (kind, _, _), rescue in holding.items():
+        if kind == "rescue":
+            found += decide(list(_pairs_of(rescue, victims, many)), load())
+    return found
+
+
+def _pairs_of(
+    rescue: Judgement, victims: list[tuple[Judgement, Known]], many: Whole
+) -> Iterator[PairWeighed]:
+    (rescued,) = _known(rescue)
+    compared = PERSONS.compare(rescued.encoded, False, many)
+    bits, rarity = SCALE.parts(compared)
+    for number, weight in enumerate(total(bits, rarity).tolist()):
+        case, victim = victims[number]
+        stated = rescue.listed["stated_case_id"] == case.record_id
+        if stated or weight >= load().keep_bits * THOUSANDTHS:
+            evidence = SCALE.evidence(compared, bits, rarity, number)
+            yield _pair(case, victim, rescue, stated, weight / THOUSANDTHS, evidence)
+
+
+def _known(one: Judgement) -> tuple[Known, ...]:
+    """Remembered, because a run asks again after every fault; an event's id names its content."""
+    if one.event_id not in _remembered:
+        persons = one.listed["persons"]
+        _remembered[one.event_id] = tuple(PERSONS.known(person, one.listed) for person in persons)
+    return _remembered[one.event_id]
+
+
+PERSONS, SCALE = Persons(load()), Scale(load())
+_remembered: dict[str, tuple[Known, ...]] = {}
+
+
+def _pair(
+    case: Judgement,
+    victim: Known,
+    rescue: Judgement,
+    stated: bool,
+    weight: float,
+    evidence: list[Evidence],
+) -> PairWeighed:
+    return cast(
+        PairWeighed,
+        {
+            "model": load().name,
+            "case_id": case.record_id,
+            "victim_id": victim.person_id,
+            "rescue_id": rescue.record_id,
+            "case_unit": case.unit,
+            "rescue_unit": rescue.unit,
+            "case_revision": case.revision,
+            "rescue_revision": rescue.revision,
+            "weight": weight,
+            "stated": stated,
+            "evidence": evidence,
+        },
+    )

@@ -1,0 +1,249 @@
+"""The faults, as a table: the row of the matrix, a name, and what is done to the running rig.
+
+What must hold afterwards is the same for all (`checks`), so that a scenario only does the harm and
+puts it right again where nothing else would.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import psutil
+
+from crossregion.runtime.crash import KILLED, RAISE
+from tests.faults import contents, log_state, storage
+from tests.faults.generate import Made
+from tests.faults.rig import Rig, Scale
+
+PROCESSORS = ("intake", "linkage", "proposals")
+POINTS = {
+    **dict.fromkeys(PROCESSORS, ("before-send", "some-sent", "before-commit")),
+    "registry": ("before-transaction", "in-transaction", "before-commit"),
+    "notices": ("before-send", "some-sent", "before-commit"),
+}
+
+
+SMALL = Scale(events=12, times=1, outage=3.0)
+FULL = Scale(events=150, times=5, outage=30.0)
+"""An outage of 30 s stands for ten minutes, at 1:20; time-outs towards Kafka are a tenth."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One fault; `rows` are those of the matrix that it tries."""
+
+    rows: str
+    name: str
+    harm: Callable[[Rig, Scale], None]
+
+
+def load(rig: Rig, scale: Scale) -> None:
+    rig.accept(rig.generator.batch(scale.events))
+
+
+def one_units(rig: Rig, scale: Scale) -> list[Made]:
+    """New events of one unit, for its spool."""
+    made = rig.generator.plain(scale.events)
+    return [one for one in made if one.record["unit"] == made[0].record["unit"]]
+
+
+def crash(kind: str, *points: str) -> Callable[[Rig, Scale], None]:
+    """End the one worker of a kind at each of its crash points, under load."""
+
+    def harm(rig: Rig, scale: Scale) -> None:
+        for _ in range(scale.times):
+            for point in points:
+                rig.arm(kind, point)
+                rig.accept(rig.generator.plain(2))
+                load(rig, scale)
+                rig.struck(kind, point)
+
+    return harm
+
+
+def crash_each(rig: Rig, scale: Scale) -> None:
+    """Every worker at each of its crash points, all at a time; none may hold another up."""
+    for _ in range(scale.times):
+        for number in range(max(map(len, POINTS.values()))):
+            armed = [
+                (kind, points[number]) for kind, points in POINTS.items() if number < len(points)
+            ]
+            for kind, point in armed:
+                rig.arm(kind, point)
+            rig.accept(rig.generator.plain(4))
+            load(rig, scale)
+            for kind, point in armed:
+                rig.struck(kind, point)
+
+
+def spool_before_commit(rig: Rig, scale: Scale) -> None:
+    for _ in range(scale.times):
+        assert rig.accept_in_process(one_units(rig, scale), "before-commit") == KILLED
+
+
+def spool_after_commit(rig: Rig, scale: Scale) -> None:
+    """Nobody was told, but it is stored, and so it counts as accepted."""
+    for _ in range(scale.times):
+        made = one_units(rig, scale)
+        assert rig.accept_in_process(made, "after-commit") == KILLED
+        rig.note(made)
+    crash("sender", "before-send")(rig, scale)
+
+
+def broker_unreachable(rig: Rig, scale: Scale) -> None:
+    """Longer than a producer keeps trying; the units go on."""
+    for harm in (rig.to_broker.blackhole, rig.to_broker.refuse):
+        harm()
+        deadline = time.monotonic() + scale.outage * 2
+        while time.monotonic() < deadline:
+            rig.accept(rig.generator.plain(scale.events // 3))
+            rig.rest(scale.outage / 3)
+        rig.heal()
+        load(rig, scale)
+    rig.quiet()
+    assert rig.memory("sender") < 400e6
+
+
+def broker_cut(rig: Rig, scale: Scale) -> None:
+    """Connections cut in the middle of what passes, and slow ones."""
+    draw = random.Random(scale.events)
+    for _ in range(scale.times * 4):
+        rig.to_broker.cut_after(draw.randint(0, 20_000))
+        rig.accept(rig.generator.plain(scale.events))
+        rig.rest(0.5)
+    rig.to_broker.delay(0.05)
+    load(rig, scale)
+    rig.rest(1.0)
+
+
+def broker_frozen(rig: Rig, scale: Scale) -> None:
+    rig.accept(rig.generator.plain(scale.events))
+    rig.freeze_broker(scale.outage)
+    load(rig, scale)
+
+
+def broker_killed(rig: Rig, scale: Scale) -> None:
+    for _ in range(scale.times * 2 if scale.times > 1 else 1):
+        rig.accept(rig.generator.plain(scale.events))
+        rig.rest(0.3)
+        rig.kill_broker()
+        load(rig, scale)
+
+
+def raises(rig: Rig, scale: Scale) -> None:
+    """An error of no known kind in the middle of a batch: the process ends, nothing is skipped."""
+    for _ in range(scale.times):
+        for kind in PROCESSORS:
+            rig.arm(kind, "before-send", RAISE)
+        rig.accept(rig.generator.plain(2))
+        load(rig, scale)
+        for kind in PROCESSORS:
+            rig.struck(kind, "before-send")
+
+
+def processor_frozen(rig: Rig, scale: Scale) -> None:
+    """Longer than its session: another has its work, and it wakes with the old still to do."""
+    for kind in PROCESSORS:
+        name = rig.add(kind, 2)
+        rig.accept(rig.generator.plain(scale.events))
+        frozen = rig.pause(kind)
+        load(rig, scale)
+        rig.rest(8.0 if scale.times > 1 else 1.0)
+        load(rig, scale)
+        rig.resume(frozen)
+        rig.quiet()
+        rig.retire(name)
+
+
+def workers_in_rotation(rig: Rig, scale: Scale) -> None:
+    """Second and third workers of each kind come and are killed, all at full load."""
+    draw = random.Random(scale.events)
+    numbers = (2, 3) if scale.times > 1 else (2,)
+    names = [rig.add(kind, number) for number in numbers for kind in (*PROCESSORS, "registry")]
+    for _ in range(scale.times * 2):
+        load(rig, scale)
+        rig.rest(1.0)
+        for name in draw.sample(names, len(numbers) * 2):
+            rig.kill_extra(name)
+        rig.kill(draw.choice(PROCESSORS))
+        load(rig, scale)
+        rig.rest(2.0 if scale.times > 1 else 0.5)
+    rig.quiet()
+    for name in names:
+        rig.retire(name)
+
+
+def two_of_each(rig: Rig, scale: Scale) -> None:
+    """Two senders on the same spools, two notice workers, two registries, run by mistake."""
+    names = [rig.add(kind, 2) for kind in ("sender", "notices", "registry")]
+    rig.rest(2.0)
+    for _ in range(scale.times * 2):
+        load(rig, scale)
+        rig.rest(1.0)
+    rig.quiet()
+    for name in names:
+        rig.retire(name)
+
+
+def metrics_hung(rig: Rig, scale: Scale) -> None:
+    """Whoever reads the metrics hangs, on every process; a port is taken when one starts."""
+    with ExitStack() as open_ones:
+        for port in rig.metrics_ports.values():
+            for _ in range(20 * scale.times):
+                there = socket.create_connection(("127.0.0.1", port))
+                open_ones.enter_context(there)
+                there.sendall(b"GET /metr")
+        rig.kill("registry")
+        load(rig, scale)
+        rig.quiet()
+    taken = rig.metrics_ports["intake"]
+    before = rig.supervisor.pids()["intake"]
+    rig.supervisor.kill("intake")
+    while psutil.pid_exists(before) and psutil.Process(before).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    with socket.create_server(("127.0.0.1", taken)):
+        rig.rest(1.0)
+        load(rig, scale)
+        rig.quiet()
+    rig.kill("intake")
+
+
+SCENARIOS = (
+    Scenario("1", "unit's process killed before its spool commits", spool_before_commit),
+    Scenario("2", "unit's process killed after its spool has committed", spool_after_commit),
+    Scenario("3", "sender killed after the acknowledgement", crash("sender", "acknowledged")),
+    Scenario("5", "broker unreachable for longer than producers try", broker_unreachable),
+    Scenario("5", "connections to the broker cut and slow", broker_cut),
+    Scenario("6", "broker frozen", broker_frozen),
+    Scenario("7", "broker killed under load", broker_killed),
+    Scenario("9", "broker's disk full", storage.broker_disk_full),
+    Scenario("10, 25, 31", "each worker killed at each of its points", crash_each),
+    Scenario("11", "an unknown error in each processor", raises),
+    Scenario("12, 13, 14", "poison, unknown schemas, torn and over-long events", contents.poison),
+    Scenario("15", "events too large, lists that explode, 100,000 victims", contents.oversized),
+    Scenario("16", "the same event again and again", contents.again),
+    Scenario("17", "one id with two contents", contents.two_contents),
+    Scenario("18", "revisions and rescues in any order", contents.any_order),
+    Scenario("19", "clocks of 1970 and 2100", contents.clocks),
+    Scenario("20, 21", "everything read again, then into an empty registry", log_state.replay),
+    Scenario("22", "workers added and killed in rotation", workers_in_rotation),
+    Scenario("22", "processors frozen while others take over", processor_frozen),
+    Scenario("26", "backend killed at COMMIT", storage.killed_at_commit),
+    Scenario("27", "PostgreSQL stopped at once and started again", storage.postgres_away),
+    Scenario("27", "PostgreSQL unreachable, cut and slow", storage.postgres_cut),
+    Scenario("28", "serialisation failures and deadlocks", storage.serialisation),
+    Scenario("29", "PostgreSQL read-only", storage.read_only),
+    Scenario("29", "PostgreSQL's disk full", storage.disk_full),
+    Scenario("34", "another region's events on one's own topic", contents.another_region),
+    Scenario("37", "texts that do harm where they are not inert", contents.attacks),
+    Scenario("42", "whoever reads the metrics hangs", metrics_hung),
+    Scenario("43", "two of each by mistake", two_of_each),
+    Scenario("linkage", "killed while it rebuilds; says nothing before", log_state.rebuilding),
+    Scenario("linkage", "tombstones in the log", log_state.tombstones),
+    Scenario("linkage", "a log that was compacted", log_state.compacted),
+)

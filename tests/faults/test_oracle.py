@@ -1,0 +1,118 @@
+"""The generator, the oracle and the proxy, tried before anything is held to them."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+from collections import defaultdict
+
+import pytest
+
+from crossregion.domain.linkage.decide import decide
+from crossregion.domain.linkage.index import Index
+from crossregion.domain.linkage.model import load
+from crossregion.domain.records import PairWeighed
+from tests.faults.generate import CANARY, Generator, Made
+from tests.faults.oracle import Accepted, expected, verdict_of
+from tests.faults.proxy import Proxy
+
+
+def accepted(made: list[Made]) -> list[Accepted]:
+    return [
+        Accepted(one.topic, one.value, one.ce_id, (one.topic, 0, number))
+        for number, one in enumerate(made)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_made_is_refused_for_the_reason_it_was_made_for(seed: int) -> None:
+    made = Generator(seed).batch(200)
+    for one, event in zip(made, accepted(made), strict=True):
+        verdict = verdict_of(event)
+        assert (verdict if isinstance(verdict, str) else None) == one.refused
+        if one.event and one.refused is None:
+            assert CANARY.search(one.value or b"")
+
+
+def test_one_seed_makes_the_same_and_another_something_else() -> None:
+    first = [one.value for one in Generator(3).batch(100)]
+    assert first == [one.value for one in Generator(3).batch(100)]
+    assert first != [one.value for one in Generator(4).batch(100)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_index_finds_every_pair_that_comparing_all_with_all_finds(seed: int) -> None:
+    """The oracle's persons are such that the index may miss none; else the rig would be wrong."""
+    events = accepted(Generator(seed).batch(300))
+    index = Index(load())
+    pairs: dict[tuple[str, ...], PairWeighed] = {}
+    for event in events:
+        verdict = verdict_of(event)
+        if not isinstance(verdict, str):
+            for pair in index.put(verdict.listed):
+                names = ("rescue_unit", "rescue_id", "case_unit", "case_id", "victim_id")
+                pairs[tuple(str(pair[name]) for name in names)] = pair  # type: ignore[literal-required]
+    by_rescue: dict[tuple[str, ...], list[PairWeighed]] = defaultdict(list)
+    for key, pair in pairs.items():
+        by_rescue[key[:2]].append(pair)
+    proposed = {p["proposal_id"]: p for its in by_rescue.values() for p in decide(its, load())}
+    assert len(proposed) > 20
+    assert proposed == expected(events).proposals
+
+
+def test_the_order_of_events_makes_no_difference() -> None:
+    events = accepted(Generator(9).batch(200))
+    shuffled = random.Random(9).sample(events, len(events))
+    assert expected(shuffled) == expected(events)
+
+
+def test_a_proxy_passes_holds_cuts_and_resets() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_echo, args=[server], daemon=True).start()
+        port = server.getsockname()[1]
+        with Proxy(lambda: port) as proxy:
+            with _connected(proxy) as client:
+                client.sendall(b"one")
+                assert client.recv(9) == b"one"
+                proxy.blackhole()
+                client.sendall(b"two")
+                client.settimeout(0.2)
+                with pytest.raises(TimeoutError):
+                    client.recv(9)
+                client.settimeout(10)
+                proxy.heal()
+                assert client.recv(9) == b"two"
+                proxy.cut_after(5)
+                client.sendall(b"three")
+                with pytest.raises(ConnectionResetError):
+                    while client.recv(9):
+                        client.sendall(b"more")
+            proxy.refuse()
+            with _connected(proxy) as client, pytest.raises(OSError):
+                client.sendall(b"four")
+                if client.recv(9) == b"":
+                    raise ConnectionResetError
+
+
+def _connected(proxy: Proxy) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", proxy.port))
+    client.settimeout(10)
+    return client
+
+
+def _echo(server: socket.socket) -> None:
+    while True:
+        try:
+            client, _ = server.accept()
+        except OSError:
+            return
+        threading.Thread(target=_answer, args=[client], daemon=True).start()
+
+
+def _answer(client: socket.socket) -> None:
+    try:
+        while data := client.recv(1024):
+            client.sendall(data)
+    except OSError:
+        client.close()
