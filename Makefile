@@ -7,7 +7,7 @@ BENCH_VENV := .venv-bench
 LABELLED ?= ../shared/linkage/train
 PROMTOOL := .tools/promtool
 
-.PHONY: setup demo up test check bench bench-linkage docs lock clean
+.PHONY: setup demo up test faults check bench bench-linkage docs lock clean
 
 setup: $(STAMP)
 
@@ -26,6 +26,9 @@ up: setup
 
 test: setup $(PROMTOOL)
 	$(PY) -m pytest
+
+faults: setup
+	$(PY) -m tests.faults $(FAULTS)
 
 # promtool is taken out of Debian's package `prometheus`, which would start a server if installed.
 $(PROMTOOL):

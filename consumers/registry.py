@@ -36,7 +36,7 @@ from crossregion.domain.judgement import Judgement, Refused
 from crossregion.domain.records import DeadLettered
 from crossregion.runtime import RuntimeFault, crash_point, run_process
 from crossregion.settings import settings
-from schemas import codec, topics
+from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
 
 GROUP = "crossregion-registry"
@@ -96,6 +96,7 @@ class Batch:
                     "offset": offset,
                     "event_id": accepted[0].event_id if accepted else _event_id(value, headers),
                     "outcome": outcome,
+                    "accepted_on": _accepted_on(headers),
                 }
             )
             if accepted is not None:
@@ -244,6 +245,12 @@ def _accepted(
     except Exception as error:  # noqa: BLE001 (a defect of ours: intake sets the event aside)
         log.error("A decision raised", error=type(error).__name__, where=logs.where(error))
         return None
+
+
+def _accepted_on(headers: Mapping[str, bytes]) -> str | None:
+    """The day on which the unit says that it accepted the event."""
+    at = envelope.when(headers.get("ce_time"))
+    return None if at is None else records.day_of_acceptance(at)
 
 
 def _event_id(value: bytes | None, headers: Mapping[str, bytes]) -> str:

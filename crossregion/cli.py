@@ -24,7 +24,14 @@ from crossregion import demo as demonstration
 from crossregion.domain.linkage.files import BadLine
 from crossregion.domain.linkage.model import BadModel
 from crossregion.linking import explain, link, linkage_app
-from crossregion.operations import audit_app, dead_letters_app, doctor, registry_app, topics_app
+from crossregion.operations import (
+    audit_app,
+    dead_letters_app,
+    doctor,
+    reconcile,
+    registry_app,
+    topics_app,
+)
 from crossregion.runtime import RuntimeFault
 from crossregion.settings import settings
 from crossregion.stack import WORKERS, Stack
@@ -50,6 +57,7 @@ app.add_typer(linkage_app, name="linkage")
 app.command()(link)
 app.command()(explain)
 app.command()(doctor)
+app.command()(reconcile)
 console = Console(soft_wrap=True, markup=False)
 
 DataOption = Annotated[

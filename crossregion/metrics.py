@@ -39,6 +39,14 @@ SPOOL_DEPTH = Gauge("crossregion_spool_depth", "Events accepted and not yet sent
 CROWDED = Counter(
     "crossregion_crowded_comparisons", "Persons that had more than 5,000 candidates to weigh."
 )
+SPOOL_OVERDUE = Gauge(
+    "crossregion_spool_overdue", "Events accepted over 5 minutes ago and not yet sent.", ("unit",)
+)
+DISCREPANCIES = Gauge(
+    "crossregion_discrepancies",
+    "What `crossregion reconcile` has found to disagree, by the question asked; must read 0.",
+    ("check",),
+)
 PROPOSALS = Gauge("crossregion_proposals_open", "Proposals in force.", ("band",))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,8 @@ import typer
 from rich.console import Console
 
 from consumers import audit, database, dead_letters, registry
-from crossregion import clients
+from consumers import reconcile as reconciling
+from crossregion import clients, metrics
 from crossregion.runtime import RuntimeFault, postgres, topics
 from crossregion.runtime import kafka as embedded_kafka
 from crossregion.runtime.directory import write_private
@@ -169,6 +171,96 @@ def doctor() -> None:
             console.print(str(fault), markup=False, highlight=False)
     if wrong:
         raise typer.Exit(1)
+
+
+def reconcile(
+    every: Annotated[
+        float | None,
+        typer.Option(help="Ask again after so many seconds, for ever, and serve the metrics."),
+    ] = None,
+    standing: Annotated[
+        float, typer.Option(help="Seconds after which a group that has work must have moved.")
+    ] = 10.0,
+) -> None:
+    """Count on both sides what must agree, and name each discrepancy by ids, units and days.
+
+    Events unsent for 5 minutes in this machine's spools; each unit's own account of its days;
+    flags and proposals against those made anew from cases and rescues; proposals without notice;
+    events marked as seen without a row; groups that stand still with work to do. Exit status 1 if
+    anything disagrees.
+    """
+    where = kafka_and_database()
+    if every is None:
+        if _reconciled(where, standing):
+            raise typer.Exit(1)
+        return
+    chosen = settings()
+    health = metrics.Health(patience=every + standing + 600.0)
+    port, stop = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
+    console.print(f"Metrics: http://{chosen.metrics_host}:{port}/metrics")
+    try:
+        while True:
+            _reconciled(where, standing)
+            health.beat()
+            time.sleep(every)
+    finally:
+        stop()
+
+
+def _reconciled(where: Addresses, standing: float) -> int:
+    """Ask everything once; returns how many discrepancies there are."""
+    total = 0
+    for name, found in discrepancies(where, settings().data / "spool", standing).items():
+        metrics.DISCREPANCIES.labels(name).set(len(found))
+        total += len(found)
+        console.print(f"{name}: {len(found)} discrepancies", highlight=False)
+        for one in found:
+            console.print(f"    {one}", markup=False, highlight=False)
+    return total
+
+
+def discrepancies(where: Addresses, spools: Path, standing: float) -> dict[str, list[str]]:
+    """What disagrees, by the question asked: now, and still after `standing` seconds.
+
+    What is only on its way at the moment is no discrepancy.
+    """
+    groups = {flow.group: flow.topics for flow in FLOWS}
+    before = reconciling.committed(where.kafka, groups)
+    at_first = _asked(where, spools)
+    time.sleep(standing)
+    again = _asked(where, spools) if any(at_first.values()) else at_first
+    both = {
+        name: [line for line in lines if line in again[name]] for name, lines in at_first.items()
+    }
+    now = reconciling.committed(where.kafka, groups)
+    still = [
+        line
+        for group, (done, _) in now.items()
+        for line in reconciling.standing(*before[group], done, group)
+    ]
+    return {**both, "standing": still}
+
+
+def _asked(where: Addresses, spools: Path) -> dict[str, list[str]]:
+    with database.connect(where.database) as connection:
+        return {
+            "unsent": list(_unsent(spools)),
+            "days": list(reconciling.days(where.kafka, connection)),
+            "flags": list(reconciling.flags(connection)),
+            "proposals": list(reconciling.proposals(connection)),
+            "untold": list(reconciling.told(where.kafka, connection)),
+            "marks": list(reconciling.marks(connection)),
+        }
+
+
+def _unsent(directory: Path) -> Iterator[str]:
+    for unit in contracts.UNITS:
+        path = directory / f"{unit}.sqlite"
+        if path.exists():
+            with Spool(path, unit) as spool:
+                overdue = spool.overdue()
+            if overdue:
+                yield f"unit {unit} has {overdue} events unsent for over 5 minutes"
 
 
 def _python() -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
@@ -181,10 +182,10 @@ def _standing(
             raise KafkaTimeoutError("the unit's own topics cannot be read to their end")
         for found in polled.values():
             for record in found:
-                yield from _decoded(record.value, unit)
+                yield from _decoded(record.value, dict(record.headers).get("ce_time"), unit)
 
 
-def _decoded(value: bytes | None, unit: str) -> Iterator[Standing]:
+def _decoded(value: bytes | None, ce_time: bytes | None, unit: str) -> Iterator[Standing]:
     """What this unit can have published; anything else is for intake to set aside."""
     try:
         event, record = codec.decode(value)
@@ -193,7 +194,9 @@ def _decoded(value: bytes | None, unit: str) -> Iterator[Standing]:
     if event in KINDS and record["unit"] == unit:
         kind = KINDS[event]
         digest = records.content_digest(cast(CaseRecorded | RescueRecorded, record))
-        yield Standing(kind, record[f"{kind}_id"], record["revision"], digest)
+        at = envelope.when(ce_time)
+        seconds = 0 if at is None else int(at.timestamp())
+        yield Standing(kind, record[f"{kind}_id"], record["revision"], digest, seconds)
 
 
 def send_unsent(spool: Spool, producer: KafkaProducer) -> int:
@@ -229,8 +232,33 @@ def _send(producer: KafkaProducer, unit: str, event: Event) -> Any:
         event.topic,
         key=event.record_id.encode(),
         value=event.value,
-        headers=envelope.headers(event.event_id, event.event, unit, event.record_id),
+        headers=envelope.headers(
+            event.event_id, event.event, unit, event.record_id, event.accepted_at
+        ),
     )
+
+
+def tell_days(spool: Spool, producer: KafkaProducer, today: date) -> int:
+    """Tell the province what this unit has accepted on each day that is over.
+
+    Raises: KafkaError when the broker did not acknowledge it; it is told another time.
+    """
+    days = spool.days_to_tell(today)
+    futures = []
+    for day in days:
+        cause = f"{day['day']}\n{day['revision']}"
+        futures.append(
+            producer.send(
+                topics.DAYS.name(spool.unit),
+                key=day["day"].encode(),
+                value=codec.encode("DayClosed", day),
+                headers=envelope.caused(cause, "DayClosed", spool.unit, day["day"]),
+            )
+        )
+    for future in futures:
+        future.get(timeout=2 * DELIVERY_MS / 1000)
+    spool.mark_told(days)
+    return len(days)
 
 
 def publish(files: Sequence[Path], spool: Spool, kafka: Kafka | None) -> Report:

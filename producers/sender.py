@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import signal
 import threading
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import structlog
@@ -16,6 +17,7 @@ from kafka.errors import KafkaError
 
 from crossregion import clients, logs, metrics
 from crossregion.clients import Kafka
+from crossregion.domain import records
 from crossregion.runtime import run_process
 from crossregion.settings import settings
 from producers import publisher
@@ -37,6 +39,7 @@ class Sender:
         self._spools: dict[str, Spool] = {}
         self._producers: dict[str, KafkaProducer] = {}
         self._last = ""
+        self._accounted: dict[str, date] = {}
 
     def run(self, stop: threading.Event, health: metrics.Health) -> None:
         """Send until told to stop; while Kafka is away, try again ever more slowly."""
@@ -81,16 +84,30 @@ class Sender:
         spool = self._spools[unit]
         waiting = spool.waiting()
         metrics.SPOOL_DEPTH.labels(unit).set(waiting)
+        metrics.SPOOL_OVERDUE.labels(unit).set(spool.overdue())
         if not waiting:
+            self._tell_days(unit, spool)
             return 0, 0
-        if unit not in self._producers:
-            publisher.catch_up(spool, self._kafka)
-            self._producers[unit] = publisher.connect(self._kafka, unit)
+        self._connect(unit, spool)
         sent = publisher.send_unsent(spool, self._producers[unit])
         metrics.EVENTS.labels("sender", "record", "sent").inc(sent)
         waiting = spool.waiting()
         metrics.SPOOL_DEPTH.labels(unit).set(waiting)
         return sent, waiting
+
+    def _connect(self, unit: str, spool: Spool) -> KafkaProducer:
+        if unit not in self._producers:
+            publisher.catch_up(spool, self._kafka)
+            self._producers[unit] = publisher.connect(self._kafka, unit)
+        return self._producers[unit]
+
+    def _tell_days(self, unit: str, spool: Spool) -> None:
+        """Once a day, and once after a start."""
+        today = date.fromisoformat(records.day_of_acceptance(datetime.now(UTC)))
+        if self._accounted.get(unit) != today:
+            if spool.days_to_tell(today):
+                publisher.tell_days(spool, self._connect(unit, spool), today)
+            self._accounted[unit] = today
 
     def _forget(self, unit: str) -> None:
         """Begin anew with a unit: what may have been sent is then read from its topics."""

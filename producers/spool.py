@@ -9,25 +9,30 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
 from crossregion.domain import records
-from crossregion.domain.records import CaseRecorded, RescueRecorded
+from crossregion.domain.records import CaseRecorded, DayClosed, RescueRecorded
 from crossregion.runtime import RuntimeFault, crash_point
 from producers.export import Exported
 from schemas import codec, topics
 from schemas.codec import InvalidRecord
 
-VERSION = 1
+VERSION = 2
 APPLICATION = 0x58526567
 KINDS = {"CaseRecorded": "case", "RescueRecorded": "rescue"}
 BUSY_SECONDS = 60.0
+OVERDUE_SECONDS = 300.0
+"""What has waited for longer is told: nothing but an outage holds an event up."""
 
 _SCHEMA = """
 CREATE TABLE about (unit TEXT NOT NULL) STRICT;
@@ -41,6 +46,7 @@ CREATE TABLE event (
     value BLOB,
     checksum INTEGER,
     sent INTEGER NOT NULL,
+    accepted_at INTEGER NOT NULL DEFAULT 0,
     UNIQUE (kind, record_id, revision, digest)
 ) STRICT;
 CREATE INDEX unsent ON event (sequence) WHERE NOT sent;
@@ -49,6 +55,22 @@ CREATE TABLE place (
     partition INTEGER NOT NULL,
     next INTEGER NOT NULL,
     PRIMARY KEY (topic, partition)
+) STRICT;
+CREATE TABLE day (
+    day TEXT PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    digest TEXT NOT NULL
+) STRICT;
+"""
+_FROM_1 = """
+ALTER TABLE event ADD COLUMN accepted_at INTEGER NOT NULL DEFAULT 0;
+UPDATE event SET accepted_at = unixepoch() WHERE NOT sent;
+CREATE TABLE day (
+    day TEXT PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    digest TEXT NOT NULL
 ) STRICT;
 """
 
@@ -87,6 +109,7 @@ class Event:
     record_id: str
     event_id: str
     value: bytes
+    accepted_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +129,8 @@ class Standing:
     record_id: str
     revision: int
     digest: str
+    accepted_at: int = 0
+    """Seconds of the epoch, 0 if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +179,13 @@ class Spool:
                 raise SpoolTooNew(
                     f"{self.path} was written by a newer version: install that version."
                 )
-            if version == 0:
-                for statement in filter(str.strip, _SCHEMA.split(";")):
+            if version < VERSION:
+                for statement in filter(str.strip, (_FROM_1 if version else _SCHEMA).split(";")):
                     self._database.execute(statement)
+                self._database.execute(f"PRAGMA user_version = {VERSION}")
+            if version == 0:
                 self._database.execute("INSERT INTO about VALUES (?)", [self.unit])
                 self._database.execute(f"PRAGMA application_id = {APPLICATION}")
-                self._database.execute(f"PRAGMA user_version = {VERSION}")
         (owner,) = self._database.execute("SELECT unit FROM about").fetchone()
         if owner != self.unit:
             raise SpoolForeign(
@@ -237,12 +263,17 @@ class Spool:
         value: bytes | None,
         *,
         counted: bool = False,
+        accepted_at: int | None = None,
     ) -> bool:
         checksum = None if value is None else _checksum(kind, record_id, revision, digest, value)
         cursor = self._database.execute(
-            "INSERT INTO event (kind, record_id, revision, digest, counted, value, checksum, sent)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            [kind, record_id, revision, digest, counted, value, checksum, value is None],
+            "INSERT INTO event"
+            " (kind, record_id, revision, digest, counted, value, checksum, sent, accepted_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            [
+                *(kind, record_id, revision, digest, counted, value, checksum, value is None),
+                int(time.time()) if accepted_at is None else accepted_at,
+            ],
         )
         return cursor.rowcount > 0
 
@@ -264,8 +295,8 @@ class Spool:
             ).fetchall()
             changed = set()
             for one in standing:
-                key = [one.kind, one.record_id, one.revision, one.digest]
-                if self._insert(one.kind, one.record_id, one.revision, one.digest, None):
+                key = (one.kind, one.record_id, one.revision, one.digest)
+                if self._insert(*key, None, accepted_at=one.accepted_at):
                     changed.add((one.kind, one.record_id))
                 else:
                     self._database.execute(
@@ -293,8 +324,8 @@ class Spool:
         Raises: SpoolDamaged when one is not what was accepted.
         """
         rows = self._rows(
-            "SELECT sequence, kind, record_id, revision, digest, value, checksum FROM event"
-            " WHERE NOT sent ORDER BY sequence LIMIT ?",
+            "SELECT sequence, kind, record_id, revision, digest, value, checksum, accepted_at"
+            " FROM event WHERE NOT sent ORDER BY sequence LIMIT ?",
             [limit],
         )
         if any(_checksum(*row[1:6]) != row[6] for row in rows):
@@ -311,8 +342,9 @@ class Spool:
                 record_id,
                 records.event_id(self.unit, record_id, revision, digest),
                 value,
+                datetime.fromtimestamp(accepted_at, UTC),
             )
-            for sequence, kind, record_id, revision, digest, value, _ in rows
+            for sequence, kind, record_id, revision, digest, value, _, accepted_at in rows
         ]
 
     def mark_sent(self, sequences: Iterable[int]) -> None:
@@ -327,6 +359,54 @@ class Spool:
         """How many events the broker has not acknowledged."""
         ((count,),) = self._rows("SELECT count(*) FROM event WHERE NOT sent")
         return int(count)
+
+    def overdue(self, seconds: float = OVERDUE_SECONDS) -> int:
+        """How many events have waited for so long."""
+        ((count,),) = self._rows(
+            "SELECT count(*) FROM event WHERE NOT sent AND accepted_at < ?",
+            [time.time() - seconds],
+        )
+        return int(count)
+
+    def days_to_tell(self, today: date) -> list[DayClosed]:
+        """The accounts of days before `today` that are new, or other than they were told.
+
+        None of a day of which something is still to be sent.
+        """
+        ids: dict[str, list[str]] = defaultdict(list)
+        waiting = set()
+        rows = self._rows(
+            "SELECT record_id, revision, digest, accepted_at, sent FROM event WHERE accepted_at > 0"
+        )
+        for record_id, revision, digest, accepted_at, sent in rows:
+            day = records.day_of_acceptance(datetime.fromtimestamp(accepted_at, UTC))
+            ids[day].append(records.event_id(self.unit, record_id, revision, digest))
+            if not sent:
+                waiting.add(day)
+        told = {day: rest for day, *rest in self._rows("SELECT * FROM day")}
+        found: list[DayClosed] = []
+        for day in sorted(ids.keys() - waiting):
+            revision, *before = told.get(day, [0, None, None])
+            count, digest = len(ids[day]), records.digest_of_ids(ids[day])
+            if day < today.isoformat() and [count, digest] != before:
+                found.append(
+                    {
+                        "unit": self.unit,
+                        "day": day,
+                        "revision": revision + 1,
+                        "count": count,
+                        "digest": digest,
+                    }
+                )
+        return found
+
+    def mark_told(self, days: Iterable[DayClosed]) -> None:
+        """Note that the broker has acknowledged these accounts."""
+        with self._transaction():
+            self._database.executemany(
+                "INSERT OR REPLACE INTO day VALUES (:day, :revision, :count, :digest)",
+                [dict(day) for day in days],
+            )
 
     def counts(self, kind: str) -> Counts:
         """Counts of one kind, ``case`` or ``rescue``."""

@@ -20,9 +20,23 @@ class Cause:
         return [*_own(str(event_id), event), *self._shared]
 
 
-def headers(event_id: str, event: str, unit: str, record_id: str) -> list[tuple[str, bytes]]:
-    """The headers of one event. Clock and trace stand here, so that content never varies."""
-    return [*_own(event_id, event), *_shared(unit, record_id)]
+def headers(
+    event_id: str, event: str, unit: str, record_id: str, at: datetime | None = None
+) -> list[tuple[str, bytes]]:
+    """The headers of one event. Clock and trace stand here, so that content never varies.
+
+    `at` is when it happened, now if None.
+    """
+    return [*_own(event_id, event), *_shared(unit, record_id, at)]
+
+
+def when(ce_time: bytes | None) -> datetime | None:
+    """When an event says it happened; None if it says nothing that can be read."""
+    try:
+        at = datetime.fromisoformat((ce_time or b"").decode("ascii", "replace"))
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
 
 
 def caused(cause: str, event: str, unit: str, record_id: str) -> list[tuple[str, bytes]]:
@@ -34,12 +48,12 @@ def _own(event_id: str, event: str) -> list[tuple[str, bytes]]:
     return [("ce_id", event_id.encode()), ("ce_type", f"crossregion.{event}".encode())]
 
 
-def _shared(unit: str, record_id: str) -> list[tuple[str, bytes]]:
+def _shared(unit: str, record_id: str, at: datetime | None = None) -> list[tuple[str, bytes]]:
     drawn = secrets.token_hex(24)
     return [
         ("ce_specversion", b"1.0"),
         ("ce_source", f"/units/{unit}".encode()),
-        ("ce_time", datetime.now(UTC).isoformat().encode()),
+        ("ce_time", (at or datetime.now(UTC)).isoformat().encode()),
         ("ce_subject", record_id.encode()),
         ("content-type", b"application/avro"),
         ("traceparent", f"00-{drawn[:32]}-{drawn[32:]}-01".encode()),

@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, TypedDict
+from zoneinfo import ZoneInfo
 
+SHANGHAI = ZoneInfo("Asia/Shanghai")
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "crossregion")
 
 
@@ -191,6 +194,14 @@ class NoticeWithdrawn(TypedDict):
     cause: str
 
 
+class DayClosed(TypedDict):
+    unit: str
+    day: str
+    revision: int
+    count: int
+    digest: str
+
+
 class DeadLettered(TypedDict):
     dead_letter_id: str
     topic: str
@@ -249,6 +260,16 @@ def digest_of(text: str) -> str:
 def event_id(unit: str, record_id: str, revision: int, digest: str) -> str:
     """UUIDv5 of what caused the event: the same row always makes the same id."""
     return str(uuid.uuid5(NAMESPACE, f"{unit}\n{record_id}\n{revision}\n{digest}"))
+
+
+def day_of_acceptance(at: datetime) -> str:
+    """The day in Asia/Shanghai, by which a unit accounts for its events."""
+    return at.astimezone(SHANGHAI).date().isoformat()
+
+
+def digest_of_ids(event_ids: Iterable[str]) -> str:
+    """Hexadecimal SHA-256 of the sorted ids of events, one a line."""
+    return hashlib.sha256("\n".join(sorted(event_ids)).encode()).hexdigest()
 
 
 def dead_letter_id(topic: str, partition: int, offset: int) -> str:

@@ -72,6 +72,7 @@ def _load(file_name: str) -> Topic:
 
 CASES = _load("cases")
 RESCUES = _load("rescues")
+DAYS = _load("days")
 BOUNDARY_FLAGS = _load("boundary-flags")
 RECORD_REMARKS = _load("record-remarks")
 LINKAGE_RECORDS = _load("linkage-records")
@@ -85,6 +86,7 @@ AUDIT_HEADS = _load("audit-heads")
 TOPICS = (
     CASES,
     RESCUES,
+    DAYS,
     BOUNDARY_FLAGS,
     RECORD_REMARKS,
     LINKAGE_RECORDS,

@@ -34,6 +34,7 @@ COMMANDS = [
     "linkage evaluate",
     "run",
     "doctor",
+    "reconcile",
     "topics apply",
     "registry migrate",
     "registry roles",

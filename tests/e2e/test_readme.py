@@ -66,7 +66,11 @@ def test_up_and_every_command_beside_it(tmp_path: Path) -> None:
 
 
 def test_every_make_target_is_run_by_a_test() -> None:
-    targets = {line for line in BLOCKS if line.startswith("make ")} - {"make up", "make bench"}
+    targets = {line for line in BLOCKS if line.startswith("make ")} - {
+        "make up",
+        "make bench",
+        "make faults",
+    }
     assert targets == RUN_ELSEWHERE.keys()
     for target, file in RUN_ELSEWHERE.items():
         assert target.removeprefix("make ") in (ROOT / file).read_text("utf-8")
@@ -78,6 +82,14 @@ def test_make_bench_runs_the_benchmarks_whose_parts_are_tested() -> None:
     ).stdout
     assert "-m benchmarks" in printed
     assert (ROOT / "tests/unit/test_benchmarks.py").is_file()
+
+
+def test_make_faults_runs_the_faults_that_are_tested_small() -> None:
+    printed = subprocess.run(
+        ["make", "-n", "faults"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert "-m tests.faults" in printed
+    assert (ROOT / "tests/faults/test_faults.py").is_file()
 
 
 def test_every_command_the_readme_names_exists() -> None:

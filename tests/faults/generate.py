@@ -98,6 +98,20 @@ class Generator:
         """New cases and rescues only, each accepted by a spool."""
         return [self._new_case() if n % 2 else self._new_rescue() for n in range(size)]
 
+    def matching(self, size: int) -> list[Made]:
+        """So many new cases, each with the rescue of its first victim, stated to be it."""
+        made = []
+        for _ in range(size):
+            case = self._new_case()
+            rescue = self._new_rescue().record
+            self._records.pop()
+            self._made.pop()
+            identity = self._alike(case.record["victims"][0]["identity"])
+            rescue["person"]["identity"] = identity
+            rescue["stated_case_id"] = case.record["case_id"]
+            made += [case, self._keep("RescueRecorded", rescue)]
+        return made
+
     def _some(self) -> list[Made]:
         makers: tuple[tuple[int, Callable[[], list[Made]]], ...] = (
             (30, lambda: [self._new_case()]),

@@ -7,6 +7,7 @@ from contextlib import closing
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from consumers import registry
+from crossregion.clients import ADMIN
 from crossregion.stack import STOP_ORDER, Lags
 from schemas import codec, topics
 from tests.faults.generate import past_spool
@@ -30,7 +31,7 @@ def replay(rig: Rig, scale: Scale) -> None:
     told = _ends(rig, *topics.NOTICES.names())
     for empty in (False, True)[-scale.times :]:
         _stop_all(rig)
-        with closing(KafkaAdminClient(bootstrap_servers=rig.kafka)) as admin:
+        with closing(KafkaAdminClient(**rig.kafka.options(ADMIN))) as admin:
             for kind in ("linkage", "proposals", "intake"):
                 rig.forget(f"{kind}-1")
                 admin.delete_groups([GROUPS[kind]])
@@ -133,7 +134,7 @@ def compacted(rig: Rig, scale: Scale) -> None:
 
 def _configure(rig: Rig, values: dict[str, str]) -> None:
     changes = {name: value for name, value in values.items() if value}
-    with closing(KafkaAdminClient(bootstrap_servers=rig.kafka)) as admin:
+    with closing(KafkaAdminClient(**rig.kafka.options(ADMIN))) as admin:
         admin.alter_configs(
             [ConfigResource(ConfigResourceType.TOPIC, name, changes) for name in (LISTED, SAID[0])]
         )

@@ -21,6 +21,7 @@ import psycopg
 from kafka.admin import KafkaAdminClient, MemberToRemove
 from kafka.errors import KafkaError
 
+from crossregion.clients import ADMIN
 from crossregion.runtime import Death, Worker, WorkerGaveUp
 from crossregion.runtime.crash import ANY
 from crossregion.runtime.postgres import SUPERUSER
@@ -227,7 +228,7 @@ class Rig(Stack):
         group = GROUPS.get(name.partition("-")[0])
         if group is not None:
             with (
-                contextlib.closing(KafkaAdminClient(bootstrap_servers=self.kafka)) as admin,
+                contextlib.closing(KafkaAdminClient(**self.kafka.options(ADMIN))) as admin,
                 contextlib.suppress(KafkaError),
             ):
                 admin.remove_group_members(group, [MemberToRemove(group_instance_id=name)])

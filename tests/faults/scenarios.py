@@ -75,7 +75,7 @@ def crash_each(rig: Rig, scale: Scale) -> None:
             ]
             for kind, point in armed:
                 rig.arm(kind, point)
-            rig.accept(rig.generator.plain(4))
+            rig.accept(rig.generator.matching(2))
             load(rig, scale)
             for kind, point in armed:
                 rig.struck(kind, point)
@@ -140,7 +140,7 @@ def raises(rig: Rig, scale: Scale) -> None:
     for _ in range(scale.times):
         for kind in PROCESSORS:
             rig.arm(kind, "before-send", RAISE)
-        rig.accept(rig.generator.plain(2))
+        rig.accept(rig.generator.matching(1))
         load(rig, scale)
         for kind in PROCESSORS:
             rig.struck(kind, "before-send")

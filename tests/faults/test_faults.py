@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.faults.checks import check
+from tests.faults.conftest import SEED
 from tests.faults.nemesis import Nemesis
 from tests.faults.rig import Rig
 from tests.faults.scenarios import SCENARIOS, SMALL, Scenario
 
-SEED = 1
 NEMESIS_SECONDS = 60.0
-
-
-@pytest.fixture(scope="module")
-def rig(service_data: Path) -> Iterator[Rig]:
-    with Rig(service_data / "faults", SEED) as rig:
-        yield rig
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: f"{one.rows}: {one.name}")

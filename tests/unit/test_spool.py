@@ -7,6 +7,8 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -331,3 +333,43 @@ def test_killed_in_the_middle_of_a_file_it_holds_what_it_said_and_no_more(
     with Spool(path, UNIT) as opened:
         assert opened.counts("case") == Counts(5, 0)
         assert publisher.accept([file], opened).kinds["case"].published == 45
+
+
+def test_a_spool_of_the_first_version_is_brought_up_to_date(path: Path, export: Export) -> None:
+    with Spool(path, UNIT) as opened:
+        opened.accept_all(export(case(), case(案件编号="C2")))
+        opened.mark_sent([opened.unsent(1)[0].sequence])
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("ALTER TABLE event DROP COLUMN accepted_at")
+        database.execute("DROP TABLE day")
+        database.execute("PRAGMA user_version = 1")
+    with Spool(path, UNIT) as opened:
+        assert opened.counts("case") == Counts(2, 1)
+        assert opened.overdue() == 0
+        (waiting,) = opened.unsent(2)
+        tomorrow = waiting.accepted_at.date() + timedelta(days=2)
+        opened.mark_sent([waiting.sequence])
+        (day,) = opened.days_to_tell(tomorrow)
+    assert day["count"] == 1
+
+
+def test_a_day_is_told_once_it_is_over_and_sent_and_again_only_if_it_changes(
+    path: Path, export: Export
+) -> None:
+    with Spool(path, UNIT) as opened:
+        opened.accept_all(export(case()))
+        today = date.fromisoformat(records.day_of_acceptance(datetime.now(UTC)))
+        tomorrow = today + timedelta(days=1)
+        assert opened.days_to_tell(tomorrow) == []
+        (event,) = opened.unsent(2)
+        opened.mark_sent([event.sequence])
+        assert opened.days_to_tell(today) == []
+        (day,) = opened.days_to_tell(tomorrow)
+        assert (day["count"], day["revision"]) == (1, 1)
+        assert day["digest"] == records.digest_of_ids([event.event_id])
+        opened.mark_told([day])
+        assert opened.days_to_tell(tomorrow) == []
+        late = Standing("case", "C9", 1, "d" * 64, int(event.accepted_at.timestamp()))
+        opened.catch_up([late], {})
+        (again,) = opened.days_to_tell(tomorrow)
+        assert (again["count"], again["revision"]) == (2, 2)

@@ -1,0 +1,193 @@
+"""Reconcilers: what must agree is counted on both sides, and each difference is named.
+
+Each asks one question, reads only, and answers with the discrepancies it has found; a metric per
+question must read 0. They name ids, units and days, never a value of a record.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.admin import KafkaAdminClient
+from kafka.errors import RetriableError
+
+from consumers import database
+from consumers.database import Connection
+from crossregion.clients import OPERATOR, Kafka
+from crossregion.domain import judgement, notices, records
+from crossregion.domain.judgement import Judgement
+from crossregion.domain.linkage.decide import decide
+from crossregion.domain.linkage.index import Index
+from crossregion.domain.linkage.model import load
+from crossregion.domain.records import BoundaryFlagged, MatchProposed
+from schemas import codec, topics
+from schemas.codec import Undecodable
+
+EVENTS = {"case": "CaseRecorded", "rescue": "RescueRecorded"}
+TELLER = "notices"
+"""The principal that may read what every unit is told."""
+Offsets = Mapping[TopicPartition, int]
+
+
+def days(kafka: Kafka, connection: Connection) -> Iterator[str]:
+    """A unit's own count and digest of the events of a day, against what the registry has seen."""
+    seen: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for unit, day, event_id in connection.execute(database.query("seen_on_days")):
+        seen[unit, day].append(event_id)
+    closed: dict[tuple[str, str], dict[str, Any]] = {}
+    for event, day in _records(kafka, OPERATOR, topics.DAYS.names()):
+        key = (day["unit"], day["day"])
+        if event == "DayClosed" and closed.get(key, day)["revision"] <= day["revision"]:
+            closed[key] = day
+    for (unit, day), said in sorted(closed.items()):
+        ids = seen[unit, day]
+        if said["count"] != len(ids):
+            yield f"unit {unit} accepted {said['count']} events on {day}, {len(ids)} were seen"
+        elif said["digest"] != records.digest_of_ids(ids):
+            yield f"unit {unit} accepted other events on {day} than were seen"
+
+
+def flags(connection: Connection) -> Iterator[str]:
+    """Flags in the registry against those that its case revisions call for."""
+    wanted = {}
+    for judged in _judged(connection, "every_revision"):
+        if judged.flag is not None:
+            wanted[_flag_key(judged.flag)] = judged.flag
+    held = {}
+    for (row,) in connection.execute(database.query("every_flag")):
+        held[_flag_key(row)] = row
+    for key in sorted(wanted.keys() | held.keys()):
+        if key not in held:
+            yield f"the flag of {_named(key)} is missing"
+        elif key not in wanted:
+            yield f"there is a flag of {_named(key)}, and no such revision"
+        elif held[key] != wanted[key]:
+            yield f"the flag of {_named(key)} is not what its case says"
+
+
+def _flag_key(flag: BoundaryFlagged) -> tuple[str, str, int, str]:
+    return flag["unit"], flag["case_id"], flag["revision"], flag["digest"]
+
+
+def _named(key: tuple[str, str, int, str]) -> str:
+    return f"case {key[1]} of unit {key[0]}, revision {key[2]}"
+
+
+def proposals(connection: Connection) -> Iterator[str]:
+    """Open proposals in the registry against those that its cases and rescues call for."""
+    model = load()
+    index = Index(model)
+    rescues = []
+    for judged in _judged(connection, "holding_revisions"):
+        if judged.kind == "case":
+            index.restore(judged.listed)
+        else:
+            rescues.append(judged.listed)
+    wanted: dict[str, MatchProposed] = {
+        one["proposal_id"]: one for rescue in rescues for one in decide(index.put(rescue), model)
+    }
+    held = {row["proposal_id"]: row for row in _open_proposals(connection)}
+    for proposal_id in sorted(wanted.keys() | held.keys()):
+        if proposal_id not in held:
+            yield f"proposal {proposal_id} is missing"
+        elif proposal_id not in wanted:
+            yield f"proposal {proposal_id} is open, and nothing calls for it"
+        elif {**wanted[proposal_id], "revision": 0} != {**held[proposal_id], "revision": 0}:
+            yield f"proposal {proposal_id} is not what its records say"
+
+
+def told(kafka: Kafka, connection: Connection) -> Iterator[str]:
+    """Open proposals that are worth telling and have no notice in force."""
+    last: dict[str, str] = {}
+    revisions: dict[str, int] = {}
+    for event, said in _records(kafka, TELLER, topics.NOTICES.names()):
+        notice_id = said["notice_id"]
+        if event in topics.NOTICES.schemas and revisions.get(notice_id, 0) < said["revision"]:
+            last[notice_id], revisions[notice_id] = event, said["revision"]
+    for proposal in _open_proposals(connection):
+        for notice in notices.of_proposal(proposal):
+            if last.get(notice["notice_id"]) != "NoticeIssued":
+                yield f"proposal {proposal['proposal_id']} has no notice to {notice['unit']}"
+
+
+def marks(connection: Connection) -> Iterator[str]:
+    """Events that are marked as seen and accepted, without the row that should have come of it."""
+    for topic, partition, offset in connection.execute(database.query("marks_without_row")):
+        yield f"{topic}, partition {partition}, offset {offset} is marked as seen and has no row"
+
+
+def standing(before: Offsets, ends: Offsets, now: Offsets, group: str) -> Iterator[str]:
+    """Partitions in which a group had something to do, and has committed nothing since."""
+    for place, end in sorted(ends.items()):
+        done = now[place]
+        if before[place] < end and done <= before[place]:
+            yield (
+                f"{group} stands at {done} of {end} in {place.topic}, partition {place.partition}"
+            )
+
+
+def committed(
+    kafka: Kafka, groups: Mapping[str, Iterable[str]]
+) -> dict[str, tuple[Offsets, Offsets]]:
+    """What each group has committed of its topics' partitions, 0 if nothing, and their ends."""
+    admin = KafkaAdminClient(**kafka.options(OPERATOR))
+    consumer = KafkaConsumer(**kafka.options(OPERATOR), enable_auto_commit=False)
+    try:
+        found: dict[str, tuple[Offsets, Offsets]] = {}
+        for group, names in groups.items():
+            places = [
+                TopicPartition(name, partition)
+                for name in names
+                for partition in consumer.partitions_for_topic(name) or ()
+            ]
+            try:
+                known = admin.list_group_offsets(group)[group]
+            except RetriableError:
+                known = {}
+            done = {place: max(0, known[place].offset) if place in known else 0 for place in places}
+            found[group] = (done, consumer.end_offsets(places))
+        return found
+    finally:
+        consumer.close()
+        admin.close()
+
+
+def _judged(connection: Connection, query: str) -> Iterator[Judgement]:
+    with connection.cursor("reconcile") as cursor:
+        for kind, unit, record in cursor.execute(database.query(query)):
+            yield judgement.judge_event(EVENTS[kind], record, unit, None)
+
+
+def _open_proposals(connection: Connection) -> list[MatchProposed]:
+    rows = connection.execute(database.query("every_open_proposal")).fetchall()
+    return [cast(MatchProposed, row) for (row,) in rows]
+
+
+def _records(
+    kafka: Kafka, principal: str, names: Iterable[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every event of some topics, up to their present ends."""
+    consumer = KafkaConsumer(
+        **kafka.options(principal), enable_auto_commit=False, allow_auto_create_topics=False
+    )
+    try:
+        places = [
+            TopicPartition(name, partition)
+            for name in names
+            for partition in consumer.partitions_for_topic(name) or ()
+        ]
+        consumer.assign(places)
+        consumer.seek_to_beginning()
+        ends = consumer.end_offsets(places)
+        while any(consumer.position(place) < end for place, end in ends.items()):
+            for found in consumer.poll(timeout_ms=200).values():
+                for record in found:
+                    try:
+                        yield codec.decode(record.value)
+                    except Undecodable:
+                        continue
+    finally:
+        consumer.close()
