@@ -19,7 +19,8 @@ POINTS = {
     "registry": ("before-transaction", "in-transaction", "before-commit"),
     "notices": ("before-send", "some-sent", "before-commit"),
 }
-LONGEST_PAUSE = 4.0
+LONGEST_PAUSE = 8.0
+"""Longer than a session, so that another may have a frozen worker's work when it wakes."""
 
 
 @dataclass

@@ -148,15 +148,20 @@ class Rig(Stack):
             for one, where in zip(made, sent, strict=True)
         ]
 
-    def accept_in_process(self, made: Sequence[Made], crash_at: str) -> int:
-        """Give events of one unit to its spool in a process that ends there; its exit status."""
+    def accept_in_process(
+        self, made: Sequence[Made], crash_at: str = "", most_bytes: int | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Give events of one unit to its spool in a process that ends there or finds no room."""
         unit = made[0].record["unit"]
         directory = self.data / "crash" / "accepting"
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / crash_at).touch()
+        if crash_at:
+            (directory / crash_at).touch()
+        spool = str(self.spools / f"{unit}.sqlite")
+        limit = [] if most_bytes is None else [str(most_bytes)]
         lines = [json.dumps({"event": one.event, "record": one.record}) for one in made]
         done = subprocess.run(
-            [sys.executable, "-m", "tests.faults.accepting", self.spools / f"{unit}.sqlite", unit],
+            [sys.executable, "-m", "tests.faults.accepting", spool, unit, *limit],
             input="\n".join(lines),
             env={
                 **os.environ,
@@ -169,7 +174,7 @@ class Rig(Stack):
             check=False,
         )
         assert done.stdout == "", "it told of a receipt"
-        return done.returncode
+        return done
 
     # Faults
 

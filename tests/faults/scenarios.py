@@ -17,7 +17,7 @@ import psutil
 
 from crossregion.runtime.crash import KILLED, RAISE
 from tests.faults import contents, log_state, storage
-from tests.faults.generate import Made
+from tests.faults.generate import UNITS, Made
 from tests.faults.rig import Rig, Scale
 
 PROCESSORS = ("intake", "linkage", "proposals")
@@ -83,16 +83,27 @@ def crash_each(rig: Rig, scale: Scale) -> None:
 
 def spool_before_commit(rig: Rig, scale: Scale) -> None:
     for _ in range(scale.times):
-        assert rig.accept_in_process(one_units(rig, scale), "before-commit") == KILLED
+        assert rig.accept_in_process(one_units(rig, scale), "before-commit").returncode == KILLED
 
 
 def spool_after_commit(rig: Rig, scale: Scale) -> None:
     """Nobody was told, but it is stored, and so it counts as accepted."""
     for _ in range(scale.times):
         made = one_units(rig, scale)
-        assert rig.accept_in_process(made, "after-commit") == KILLED
+        assert rig.accept_in_process(made, "after-commit").returncode == KILLED
         rig.note(made)
     crash("sender", "before-send")(rig, scale)
+
+
+def spool_disk_full(rig: Rig, scale: Scale) -> None:
+    """Nothing of what did not fit is stored, and whoever sent it is told; then there is room."""
+    for _ in range(scale.times):
+        (unit, *_), made = UNITS, rig.generator.plain(400)
+        made = [one for one in made if one.record["unit"] == unit]
+        refused = rig.accept_in_process(made, most_bytes=16_384)
+        assert refused.returncode == 1
+        assert "disk" in refused.stderr
+        rig.accept(made)
 
 
 def broker_unreachable(rig: Rig, scale: Scale) -> None:
@@ -217,6 +228,7 @@ SCENARIOS = (
     Scenario("1", "unit's process killed before its spool commits", spool_before_commit),
     Scenario("2", "unit's process killed after its spool has committed", spool_after_commit),
     Scenario("3", "sender killed after the acknowledgement", crash("sender", "acknowledged")),
+    Scenario("4", "unit's disk full", spool_disk_full),
     Scenario("5", "broker unreachable for longer than producers try", broker_unreachable),
     Scenario("5", "connections to the broker cut and slow", broker_cut),
     Scenario("6", "broker frozen", broker_frozen),
