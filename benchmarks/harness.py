@@ -152,7 +152,7 @@ def measured(process: psutil.Process, done: Callable[[], int], total: int) -> Sp
     while True:
         if process.status() == psutil.STATUS_ZOMBIE:
             raise Stuck("The measured process has ended by itself.")
-        count, now, cpu = done(), time.monotonic(), _cpu(process)
+        count, now, cpu = done(), time.monotonic(), cpu_seconds(process)
         if count > 0 and first is None:
             first = count, now, cpu
         if count >= total and first is not None:
@@ -164,7 +164,7 @@ def measured(process: psutil.Process, done: Callable[[], int], total: int) -> Sp
         time.sleep(STEP_SECONDS)
 
 
-def _cpu(process: psutil.Process) -> float:
+def cpu_seconds(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
 

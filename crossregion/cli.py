@@ -31,6 +31,7 @@ from crossregion.operations import (
     reconcile,
     registry_app,
     topics_app,
+    users_app,
 )
 from crossregion.runtime import RuntimeFault
 from crossregion.settings import settings
@@ -50,6 +51,7 @@ app = typer.Typer(
     help="Matches cases of trafficked women and children across the regions of a province.",
 )
 app.add_typer(topics_app, name="topics")
+app.add_typer(users_app, name="users")
 app.add_typer(registry_app, name="registry")
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(audit_app, name="audit")

@@ -8,41 +8,20 @@ from __future__ import annotations
 
 import socket
 import ssl
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kafka.net import manager
-from kafka.net.transport import KafkaSSLTransport
-
+from crossregion import kafka_python
 from crossregion.faults import ServiceUnavailable
 from crossregion.settings import Settings
 
 CONNECT_SECONDS = 5.0
-HANDSHAKE_SECONDS = 5.0
 AUTHORITY = "ca.pem"
 ADMIN, OPERATOR = "admin", "operator"
 MECHANISM = "SCRAM-SHA-512"
 
-
-class _Transport(KafkaSSLTransport):  # type: ignore[misc, unused-ignore]
-    """kafka-python 3.0.12 waits for ever for the TLS handshake of a broker that hangs."""
-
-    async def handshake(self) -> None:
-        deadline = time.monotonic() + HANDSHAKE_SECONDS
-        while True:
-            try:
-                self._sock.do_handshake()
-            except ssl.SSLWantReadError:
-                await self._net.wait_read(self._sock, deadline)
-            except ssl.SSLWantWriteError:
-                await self._net.wait_write(self._sock, deadline)
-            else:
-                return
-
-
-manager.KafkaSSLTransport = _Transport
+kafka_python.mend()
 
 
 def unit(code: str) -> str:
@@ -103,6 +82,8 @@ class Kafka:
     def explain(self, error: Exception, principal: str) -> str:
         """Why Kafka cannot be used, and what to do, where it can be found out."""
         name = type(error).__name__
+        if isinstance(error, ServiceUnavailable):
+            return str(error)
         if "Authentication" in name:
             return (
                 f"Kafka at {self.address} refuses {principal}: put its present password into "
@@ -138,6 +119,13 @@ class Kafka:
         except ssl.SSLError:
             return f"What listens at {host}:{port} does not speak TLS: check CROSSREGION_KAFKA."
         return ""
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the cluster is to blame; if not, it does not let this principal in."""
+    name = type(error).__name__
+    refused = "Authentication" in name or "Authorization" in name
+    return not refused and not isinstance(error, ServiceUnavailable)
 
 
 def kafka(chosen: Settings) -> Kafka:

@@ -14,15 +14,17 @@ from rich.console import Console
 from consumers import audit, database, dead_letters, registry
 from consumers import reconcile as reconciling
 from crossregion import clients, metrics
-from crossregion.runtime import RuntimeFault, postgres, topics
+from crossregion.clients import Kafka
+from crossregion.runtime import RuntimeFault, grants, postgres, topics, users
 from crossregion.runtime import kafka as embedded_kafka
 from crossregion.runtime.directory import write_private
 from crossregion.settings import settings
-from crossregion.stack import FLOWS, Addresses, Lags, addresses
+from crossregion.stack import FLOWS, Addresses, Lags, addresses, kafka_address
 from producers.spool import Spool, SpoolError
 from schemas import topics as contracts
 
 topics_app = typer.Typer(no_args_is_help=True, help="Kafka topics.")
+users_app = typer.Typer(no_args_is_help=True, help="Who has a password for Kafka.")
 registry_app = typer.Typer(no_args_is_help=True, help="The provincial registry in PostgreSQL.")
 dead_letters_app = typer.Typer(
     no_args_is_help=True, help="Events that cannot be used, kept until someone decides."
@@ -61,6 +63,61 @@ def topics_apply(
     """
     created = topics.apply(clients.kafka(settings()), replication)
     console.print(f"{len(created)} topics created.")
+
+
+@users_app.command("set")
+def users_set(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Units' codes, or principals.")
+    ] = None,
+) -> None:
+    """Give units and processes a new password each, in their files of CROSSREGION_KAFKA_SECRETS.
+
+    Without a name: all that have no password file yet. Hand the file over with ca.pem; sessions
+    under an old password end within Kafka's `connections.max.reauth.ms`.
+    """
+    kafka = _kafka_of_admin()
+    chosen = [_principal(name) for name in names or ()] or users.missing(kafka.secrets)
+    with topics.administering(kafka) as admin:
+        for principal in chosen:
+            users.renew(admin, kafka, principal)
+            console.print(f"{principal}: new password in {kafka.secrets / principal}")
+    console.print(f"{len(chosen)} passwords set.")
+
+
+@users_app.command("remove")
+def users_remove(
+    name: Annotated[str, typer.Argument(help="A unit's code, or a principal.")],
+) -> None:
+    """Take a unit's or a process's password and grants away, until `users set` names it again.
+
+    What it has published stays. Its sender is refused, and keeps its events in the spool.
+    """
+    kafka, principal = _kafka_of_admin(), _principal(name)
+    if principal == clients.ADMIN:
+        raise RuntimeFault("The admin cannot be removed: nobody could let anyone in again.")
+    with topics.administering(kafka) as admin:
+        users.remove(admin, kafka.secrets, principal)
+    console.print(f"{principal} is removed.")
+
+
+def _kafka_of_admin() -> Kafka:
+    found = kafka_address(settings())
+    if found is None:
+        raise RuntimeFault(
+            "Set CROSSREGION_KAFKA and CROSSREGION_KAFKA_SECRETS, or run `crossregion up` with the "
+            "same CROSSREGION_DATA."
+        )
+    return found
+
+
+def _principal(name: str) -> str:
+    principal = clients.unit(name)
+    if principal not in grants.principals():
+        principal = name
+    if principal not in grants.principals():
+        raise RuntimeFault(f"{name} is no unit and no principal: {', '.join(grants.principals())}.")
+    return principal
 
 
 @registry_app.command("migrate")

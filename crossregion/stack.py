@@ -112,21 +112,26 @@ def addresses(chosen: Settings) -> Addresses | None:
 
     A database that the settings name is the same for every command: its role must fit.
     """
-    found: dict[str, str] = {}
-    file = chosen.data / ADDRESSES
-    if file.exists() and DataDirectory(chosen.data, "Crossregion").in_use:
-        found = json.loads(file.read_text())
-    if chosen.kafka:
-        kafka = clients.kafka(chosen)
-    elif "kafka" in found:
-        kafka = Kafka(found["kafka"], Path(found["kafka_secrets"]))
-    else:
-        return None
+    kafka, found = kafka_address(chosen), _running(chosen)
     if chosen.database:
         found |= dict.fromkeys(DATABASES, chosen.database)
-    if not found.keys() >= set(DATABASES):
+    if kafka is None or not found.keys() >= set(DATABASES):
         return None
     return Addresses(kafka, **{name: found[name] for name in DATABASES})
+
+
+def kafka_address(chosen: Settings) -> Kafka | None:
+    """The same for Kafka alone."""
+    if chosen.kafka:
+        return clients.kafka(chosen)
+    running = _running(chosen)
+    return Kafka(running["kafka"], Path(running["kafka_secrets"])) if running else None
+
+
+def _running(chosen: Settings) -> dict[str, str]:
+    file = chosen.data / ADDRESSES
+    runs = file.exists() and DataDirectory(chosen.data, "Crossregion").in_use
+    return json.loads(file.read_text()) if runs else {}
 
 
 class Stack:

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import mode.loop
@@ -45,6 +45,16 @@ def options(principal: str) -> dict[str, Any]:
     return clients.reachable(settings()).options(principal)
 
 
+def credentials(connection: Mapping[str, Any]) -> faust.SASLCredentials:
+    """The same in Faust's words."""
+    return faust.SASLCredentials(
+        username=connection["sasl_plain_username"],
+        password=connection["sasl_plain_password"],
+        ssl_context=connection["ssl_context"],
+        mechanism=connection["sasl_mechanism"],
+    )
+
+
 def make_app(name: str, principal: str | None = None) -> faust.App:
     """A Faust app without tables, web server, leader topic or topic creation.
 
@@ -56,12 +66,7 @@ def make_app(name: str, principal: str | None = None) -> faust.App:
     app = faust.App(
         f"crossregion-{name}",
         broker=f"kafka://{connection['bootstrap_servers']}",
-        broker_credentials=faust.SASLCredentials(
-            username=connection["sasl_plain_username"],
-            password=connection["sasl_plain_password"],
-            ssl_context=connection["ssl_context"],
-            mechanism=connection["sasl_mechanism"],
-        ),
+        broker_credentials=credentials(connection),
         datadir=tempfile.gettempdir(),
         processing_guarantee="at_least_once",
         broker_commit_interval=0.5,

@@ -21,6 +21,7 @@ from crossregion import clients
 from crossregion.clients import Kafka
 from crossregion.domain import records
 from crossregion.domain.records import CaseRecorded, RescueRecorded
+from crossregion.faults import ServiceUnavailable
 from crossregion.runtime import crash_point
 from crossregion.settings import settings
 from producers.export import Refusal, read_export
@@ -36,6 +37,9 @@ CONNECT_MS = 5_000
 CLOSE_SECONDS = 5.0
 STUCK_SECONDS = 10.0
 """Without a record for so long while reading, the broker is away."""
+
+NOT_REACHED = (KafkaError, ServiceUnavailable)
+"""Kafka is away, or does not let this unit in, or its password is not there."""
 
 log = structlog.get_logger()
 
@@ -269,7 +273,7 @@ def publish(files: Sequence[Path], spool: Spool, kafka: Kafka | None) -> Report:
     if kafka is not None:
         try:
             catch_up(spool, kafka)
-        except KafkaError as error:
+        except NOT_REACHED as error:
             say_that_kafka_is_away(kafka, spool.unit, error)
     return accept(files, spool)
 
@@ -288,11 +292,11 @@ def send_all(spool: Spool, kafka: Kafka | None) -> int:
                     pass
             finally:
                 abandon(producer)
-        except KafkaError as error:
+        except NOT_REACHED as error:
             say_that_kafka_is_away(kafka, spool.unit, error)
     return spool.waiting()
 
 
-def say_that_kafka_is_away(kafka: Kafka, unit: str, error: KafkaError) -> None:
+def say_that_kafka_is_away(kafka: Kafka, unit: str, error: Exception) -> None:
     """Why a unit's events wait, and what to do about it."""
     log.warning("Kafka is away", unit=unit, reason=kafka.explain(error, clients.unit(unit)))

@@ -8,12 +8,12 @@ from __future__ import annotations
 import argparse
 import signal
 import threading
+import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import structlog
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
 
 from crossregion import clients, logs, metrics
 from crossregion.clients import Kafka
@@ -26,6 +26,7 @@ from schemas import topics
 
 SCAN_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
+REFUSED_SECONDS = 10.0
 
 log = structlog.get_logger()
 
@@ -40,6 +41,7 @@ class Sender:
         self._producers: dict[str, KafkaProducer] = {}
         self._last = ""
         self._accounted: dict[str, date] = {}
+        self._refused_until: dict[str, float] = {}
 
     def run(self, stop: threading.Event, health: metrics.Health) -> None:
         """Send until told to stop; while Kafka is away, try again ever more slowly."""
@@ -56,21 +58,27 @@ class Sender:
     def step(self) -> tuple[int, bool]:
         """Send one window of each spool; returns how many went, and whether any are left.
 
-        A spool that cannot be used delays no other. A broker that does not answer ends the step,
-        and the next one begins with the next unit.
+        A spool that cannot be used delays no other, nor does a unit that Kafka refuses, which is
+        left alone for a while. A broker that does not answer ends the step, and the next one
+        begins with the next unit.
         """
         sent, left = 0, False
         units = {path.stem: path for path in self._directory.glob("*.sqlite")}
         for unit in sorted(units.keys() & set(topics.UNITS), key=lambda u: (u <= self._last, u)):
+            if time.monotonic() < self._refused_until.get(unit, 0.0):
+                continue
             try:
                 went, waiting = self._send(unit, units[unit])
             except SpoolError as error:
                 log.error("A spool cannot be used", unit=unit, error=str(error))
                 self._forget(unit)
                 left = True
-            except KafkaError as error:
+            except publisher.NOT_REACHED as error:
                 publisher.say_that_kafka_is_away(self._kafka, unit, error)
                 self._forget(unit)
+                if not clients.is_away(error):
+                    self._refused_until[unit] = time.monotonic() + REFUSED_SECONDS
+                    continue
                 self._last = unit
                 return sent, True
             else:

@@ -28,8 +28,8 @@ def apply(kafka: Kafka, replication: int = 1) -> list[str]:
     with administering(kafka) as admin:
         created = _create(admin, replication)
         here = [name for name in grants.principals() if (kafka.secrets / name).exists()]
-        users.put(admin, kafka.secrets, here)
-        users.grant_all(admin)
+        users.put(admin, kafka, here)
+        users.grant_all(admin, kafka.secrets)
     return created
 
 

@@ -7,8 +7,10 @@ directory; a unit or a process is given its own file, and Kafka keeps only salte
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from kafka.admin import (
     ACL,
@@ -23,67 +25,105 @@ from kafka.admin import (
     UserScramCredentialDeletion,
     UserScramCredentialUpsertion,
 )
-from kafka.errors import NoError
+from kafka.errors import NoError, SaslAuthenticationFailedError
 
 from crossregion import clients
+from crossregion.clients import Kafka
 from crossregion.faults import ServiceUnavailable
 from crossregion.runtime import grants
 from crossregion.runtime.directory import write_private
 from crossregion.runtime.grants import Grant
 
-ANYONE, ANYWHERE = "User:", "*"
+USER, ANYWHERE = "User:", "*"
+REMOVED = ".removed"
+KNOWN_SECONDS = 10.0
+POLL_SECONDS = 0.05
 
 
-def make_password(directory: Path, principal: str) -> str:
-    """A new random password in the principal's file."""
-    made = secrets.token_urlsafe(32)
-    write_private(directory / principal, made)
-    return made
+def removed(directory: Path) -> frozenset[str]:
+    """The principals that were removed, which a mark in the secrets directory remembers."""
+    return frozenset(file.name.removesuffix(REMOVED) for file in directory.glob(f"*{REMOVED}"))
 
 
-def make_missing(directory: Path) -> list[str]:
-    """Give each principal that has no password file one; returns their names."""
+def missing(directory: Path) -> list[str]:
+    """The principals without a password file, but for those that were removed."""
+    gone = removed(directory)
+    return [
+        name for name in grants.principals() if name not in gone and not (directory / name).exists()
+    ]
+
+
+def make_missing(directory: Path) -> None:
+    """A random password for each principal that has no file yet; Kafka is not told."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    missing = [name for name in grants.principals() if not (directory / name).exists()]
-    for name in missing:
-        make_password(directory, name)
-    return missing
+    for name in missing(directory):
+        write_private(directory / name, secrets.token_urlsafe(32))
 
 
-def put(admin: KafkaAdminClient, directory: Path, names: Iterable[str]) -> None:
+def renew(admin: KafkaAdminClient, kafka: Kafka, name: str) -> None:
+    """Give a principal a new password, and its grants if it has none.
+
+    Should this be cut short, the password stands in the file `<name>.new-password`.
+    Raises: ServiceUnavailable.
+    """
+    directory = kafka.secrets
+    made = directory / f"{name}.new-password"
+    write_private(made, secrets.token_urlsafe(32))
+    _put(admin, {name: clients.password(made)})
+    made.replace(directory / name)
+    (directory / (name + REMOVED)).unlink(missing_ok=True)
+    allow(admin, {grant for grant in grants.wanted() if grant.principal == name} - granted(admin))
+    _wait_until_let_in(kafka, name)
+
+
+def put(admin: KafkaAdminClient, kafka: Kafka, names: Sequence[str]) -> None:
     """Have Kafka know the password in the file of each of these principals.
 
     Raises: ServiceUnavailable.
     """
-    _alter(
-        admin,
-        [
-            UserScramCredentialUpsertion(
-                name, clients.MECHANISM, clients.password(directory / name)
-            )
-            for name in names
-        ],
-    )
+    known = admin.describe_user_scram_credentials()
+    _put(admin, {name: clients.password(kafka.secrets / name) for name in names})
+    for name in [name for name in names if name not in known][:1]:
+        _wait_until_let_in(kafka, name)
 
 
-def remove(admin: KafkaAdminClient, name: str) -> None:
-    """Take a user's password and grants away; its sessions end when they authenticate again.
+def _wait_until_let_in(kafka: Kafka, name: str) -> None:
+    """The broker hears of a password some moments after it has answered that it is stored."""
+    deadline = time.monotonic() + KNOWN_SECONDS
+    while True:
+        try:
+            KafkaAdminClient(**kafka.options(name)).close()
+        except SaslAuthenticationFailedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_SECONDS)
+        else:
+            return
 
+
+def remove(admin: KafkaAdminClient, directory: Path, name: str) -> None:
+    """Take a user's grants and password away, for good.
+
+    It may do nothing from now on, and its sessions end when they have to authenticate again.
     Raises: ServiceUnavailable.
     """
-    if name in admin.describe_user_scram_credentials([name]) and _has_password(admin, name):
-        _alter(admin, [UserScramCredentialDeletion(name, clients.MECHANISM)])
+    (directory / (name + REMOVED)).touch(mode=0o600)
+    (directory / name).unlink(missing_ok=True)
     withdraw(admin, {grant for grant in granted(admin) if grant.principal == name})
+    known = admin.describe_user_scram_credentials([name])
+    if known[name]["credential_infos"]:
+        _alter(admin, [UserScramCredentialDeletion(name, clients.MECHANISM)])
 
 
-def _has_password(admin: KafkaAdminClient, name: str) -> bool:
-    return bool(admin.describe_user_scram_credentials([name])[name]["credential_infos"])
+def _put(admin: KafkaAdminClient, passwords: Mapping[str, str]) -> None:
+    changes = [
+        UserScramCredentialUpsertion(name, clients.MECHANISM, password)
+        for name, password in passwords.items()
+    ]
+    _alter(admin, changes)
 
 
-def _alter(
-    admin: KafkaAdminClient,
-    changes: list[UserScramCredentialDeletion | UserScramCredentialUpsertion],
-) -> None:
+def _alter(admin: KafkaAdminClient, changes: list[Any]) -> None:
     answers = admin.alter_user_scram_credentials(changes) if changes else {}
     refused = {name: message for name, message in answers.items() if message is not None}
     for name, message in refused.items():
@@ -104,7 +144,7 @@ def granted(admin: KafkaAdminClient) -> frozenset[Grant]:
         raise ServiceUnavailable(f"Kafka does not tell what it allows ({error.__name__}).")
     return frozenset(
         Grant(
-            acl.principal.removeprefix(ANYONE),
+            acl.principal.removeprefix(USER),
             acl.operation.name,
             acl.resource_pattern.resource_type.name,
             acl.resource_pattern.resource_name,
@@ -115,13 +155,13 @@ def granted(admin: KafkaAdminClient) -> frozenset[Grant]:
     )
 
 
-def grant_all(admin: KafkaAdminClient) -> tuple[int, int]:
-    """Allow what is wanted and nothing more to our principals; returns how many were changed.
+def grant_all(admin: KafkaAdminClient, directory: Path) -> None:
+    """Allow to our principals what is wanted and nothing more, to removed ones nothing.
 
     Grants of principals that are not the project's stay as they are. Raises: ServiceUnavailable.
     """
-    ours = set(grants.principals())
-    wanted = grants.wanted()
+    ours, gone = set(grants.principals()), removed(directory)
+    wanted = {grant for grant in grants.wanted() if grant.principal not in gone}
     now = {
         grant
         for grant in granted(admin)
@@ -129,7 +169,6 @@ def grant_all(admin: KafkaAdminClient) -> tuple[int, int]:
     }
     allow(admin, wanted - now)
     withdraw(admin, now - wanted)
-    return len(wanted - now), len(now - wanted)
 
 
 def allow(admin: KafkaAdminClient, new: Iterable[Grant]) -> None:
@@ -157,7 +196,7 @@ def withdraw(admin: KafkaAdminClient, old: Iterable[Grant]) -> None:
 def _acl(grant: Grant) -> ACL:
     pattern = ACLResourcePatternType.PREFIXED if grant.prefixed else ACLResourcePatternType.LITERAL
     return ACL(
-        ANYONE + grant.principal,
+        USER + grant.principal,
         ANYWHERE,
         ACLOperation[grant.operation],
         ACLPermissionType.ALLOW,

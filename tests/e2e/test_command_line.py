@@ -43,6 +43,8 @@ COMMANDS = [
     "dead-letters show",
     "dead-letters replay",
     "dead-letters discard",
+    "users set",
+    "users remove",
     "audit verify",
 ]
 

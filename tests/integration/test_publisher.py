@@ -17,7 +17,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError
 
-from crossregion import clients
+from crossregion import clients, kafka_python
 from crossregion.clients import ADMIN, Kafka
 from crossregion.domain import records
 from producers import publisher
@@ -180,7 +180,7 @@ def test_a_broker_that_is_away_delays_and_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(publisher, "CONNECT_MS", 500)
-    monkeypatch.setattr(clients, "HANDSHAKE_SECONDS", 0.5)
+    monkeypatch.setattr(kafka_python, "HANDSHAKE_SECONDS", 0.5)
     monkeypatch.setattr(clients, "CONNECT_SECONDS", 0.5)
     address = Kafka(request.getfixturevalue(away), kafka.secrets)
     file = exports.write(tmp_path / "a.csv", case(修订号=""), case(案件编号="A"))

@@ -17,7 +17,7 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from crossregion import clients, metrics
+from crossregion import clients, kafka_python, metrics
 from crossregion.clients import ADMIN, Kafka
 from crossregion.runtime import EmbeddedKafka
 from crossregion.runtime import topics as runtime_topics
@@ -192,7 +192,7 @@ def test_a_broker_that_hangs_holds_nobody_for_ever(
 ) -> None:
     monkeypatch.setattr(publisher, "DELIVERY_MS", 2_000)
     monkeypatch.setattr(publisher, "CONNECT_MS", 1_000)
-    monkeypatch.setattr(clients, "HANDSHAKE_SECONDS", 1.0)
+    monkeypatch.setattr(kafka_python, "HANDSHAKE_SECONDS", 1.0)
     monkeypatch.setattr(clients, "CONNECT_SECONDS", 1.0)
     directory.mkdir()
     broker.wait_ready()

@@ -1,0 +1,431 @@
+"""Who gets in at Kafka, and what each may do there: tried on the broker, row by row."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from kafka import KafkaConsumer
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    RetriableError,
+    SaslAuthenticationFailedError,
+    TopicAuthorizationFailedError,
+)
+from kafka.protocol.admin import (
+    CreateTopicsRequest,
+    DeleteTopicsRequest,
+    IncrementalAlterConfigsRequest,
+)
+from kafka.protocol.consumer import FetchRequest
+from kafka.protocol.producer import ProduceRequest
+
+from crossregion.clients import ADMIN, Kafka
+from crossregion.faults import ServiceUnavailable
+from crossregion.runtime import EmbeddedKafka, grants, topics, users
+from crossregion.runtime.certificates import Authority
+from crossregion.runtime.directory import write_private
+from producers import publisher
+from producers.spool import Spool
+from schemas import topics as contracts
+from tests import exports
+
+UNITS = (*contracts.UNITS, *contracts.PARTNERS)
+REFUSED = TopicAuthorizationFailedError.errno
+OWN = "unit-{unit}"
+EXPECTED = {
+    "cases.{unit}": ({OWN}, {OWN, "intake", "registry"}),
+    "rescues.{unit}": ({OWN}, {OWN, "intake", "registry"}),
+    "notices.{unit}": ({"notices"}, {OWN, "notices"}),
+    "boundary-flags": ({"intake"}, {"registry", "notices"}),
+    "record-remarks": ({"intake"}, {"notices"}),
+    "linkage-records": ({"intake"}, {"linkage"}),
+    "pair-weights": ({"linkage"}, {"proposals"}),
+    "match-proposals": ({"proposals"}, {"registry", "notices", "proposals"}),
+    "dead-letters": ({"intake"}, {"registry", "operator"}),
+    "audit-heads": ({"registry"}, {"operator"}),
+    "replays": ({"operator"}, {"intake", "registry"}),
+}
+"""Who may write, and who may read. Nobody else may, but the admin, who may do everything."""
+UNTOUCHED = ("create", "delete", "alter")
+
+
+@dataclass(frozen=True, order=True)
+class Row:
+    """One operation on one topic by one principal, and whether it is allowed."""
+
+    topic: str
+    principal: str
+    operation: str
+    allowed: bool
+
+
+def rows() -> set[Row]:
+    """The table above, spelt out for every topic, principal and operation."""
+    found = set()
+    for pattern, (writers, readers) in EXPECTED.items():
+        for unit in UNITS if "{unit}" in pattern else ("",):
+            if pattern.startswith(("cases", "rescues")) and unit in contracts.PARTNERS:
+                continue
+            may = {
+                "write": {one.format(unit=unit) for one in writers},
+                "read": {one.format(unit=unit) for one in readers},
+            }
+            may["describe"] = may["write"] | may["read"] | {"operator"}
+            for principal in grants.principals():
+                for operation in ("write", "read", "describe", *UNTOUCHED):
+                    allowed = principal == ADMIN or principal in may.get(operation, ())
+                    topic = pattern.format(unit=unit)
+                    found.add(Row(topic, principal, operation, allowed))
+    return found
+
+
+class Tried:
+    """What one principal is answered, by one connection, for all topics at once.
+
+    Where an operation is allowed it changes nothing: what is written is no batch, what is created
+    is only validated, and so is what is altered. Nobody but the admin deletes, who is not asked.
+    """
+
+    def __init__(self, kafka: Kafka, principal: str, names: list[str]) -> None:
+        self._principal, self._names = principal, names
+        self._admin = KafkaAdminClient(**kafka.options(principal))
+
+    def rows(self) -> Iterator[Row]:
+        try:
+            for operation, refused in (
+                ("describe", self._undescribed()),
+                ("read", self._unread()),
+                ("write", self._unwritten()),
+                ("create", self._uncreated()),
+                ("delete", set() if self._principal == ADMIN else self._undeleted()),
+                ("alter", self._unaltered()),
+            ):
+                for name in self._names:
+                    yield Row(name, self._principal, operation, name not in refused)
+        finally:
+            self._admin.close()
+
+    def _ask(self, request: Any) -> Any:
+        return self._admin._manager.run(self._admin._manager.send, request)
+
+    def _undescribed(self) -> set[str]:
+        described = self._admin.describe_topics(self._names)
+        return {topic["name"] for topic in described if topic["error_code"] == REFUSED}
+
+    def _unread(self) -> set[str]:
+        topic, partition = FetchRequest.FetchTopic, FetchRequest.FetchTopic.FetchPartition
+        asked = [
+            topic(
+                topic=name,
+                partitions=[
+                    partition(
+                        partition=0, fetch_offset=0, partition_max_bytes=1, log_start_offset=-1
+                    )
+                ],
+            )
+            for name in self._names
+        ]
+        answer = self._ask(
+            FetchRequest(
+                max_wait_ms=0,
+                min_bytes=0,
+                session_epoch=-1,
+                topics=asked,
+                forgotten_topics_data=[],
+                max_version=12,
+            )
+        )
+        return {one.topic for one in answer.responses if one.partitions[0].error_code == REFUSED}
+
+    def _unwritten(self) -> set[str]:
+        topic = ProduceRequest.TopicProduceData
+        asked = [
+            topic(name=name, partition_data=[topic.PartitionProduceData(index=0, records=b"")])
+            for name in self._names
+        ]
+        answer = self._ask(
+            ProduceRequest(
+                transactional_id=None, acks=-1, timeout_ms=5000, topic_data=asked, max_version=12
+            )
+        )
+        return {
+            one.name for one in answer.responses if one.partition_responses[0].error_code == REFUSED
+        }
+
+    def _uncreated(self) -> set[str]:
+        topic = CreateTopicsRequest.CreatableTopic
+        asked = [
+            topic(name=name, num_partitions=1, replication_factor=1, assignments=[], configs=[])
+            for name in self._names
+        ]
+        answer = self._ask(CreateTopicsRequest(topics=asked, timeout_ms=5000, validate_only=True))
+        return {one.name for one in answer.topics if one.error_code == REFUSED}
+
+    def _undeleted(self) -> set[str]:
+        asked = [DeleteTopicsRequest.DeleteTopicState(name=name) for name in self._names]
+        answer = self._ask(DeleteTopicsRequest(topics=asked, timeout_ms=5000))
+        return {one.name for one in answer.responses if one.error_code == REFUSED}
+
+    def _unaltered(self) -> set[str]:
+        resource = IncrementalAlterConfigsRequest.AlterConfigsResource
+        config = resource.AlterableConfig(name="retention.ms", config_operation=0, value="-1")
+        asked = [
+            resource(resource_type=2, resource_name=name, configs=[config]) for name in self._names
+        ]
+        answer = self._ask(IncrementalAlterConfigsRequest(resources=asked, validate_only=True))
+        return {one.resource_name for one in answer.responses if one.error_code == REFUSED}
+
+
+def test_every_topic_for_every_principal_by_every_operation(kafka: Kafka) -> None:
+    names = sorted(name for topic in contracts.TOPICS for name in topic.names())
+    expected = rows()
+    found = {
+        row for principal in grants.principals() for row in Tried(kafka, principal, names).rows()
+    }
+    assert len(expected) == len(names) * len(grants.principals()) * 6
+    assert sorted(found - expected) == []
+    assert sorted(expected - found) == []
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def answers(ask: Callable[[], object]) -> bool:
+    """Whether the broker has what it needs for this, which it makes at the first time."""
+    try:
+        ask()
+    except RetriableError:
+        return False
+    return True
+
+
+@contextmanager
+def admin_of(kafka: Kafka, principal: str) -> Iterator[KafkaAdminClient]:
+    admin = KafkaAdminClient(**kafka.options(principal))
+    try:
+        yield admin
+    finally:
+        admin.close()
+
+
+def test_groups_are_their_owners_and_the_operators(kafka: Kafka) -> None:
+    groups = {
+        **{principal: f"{principal}-any" for principal in grants.units()},
+        **{process: f"crossregion-{process}-any" for process in grants.PROCESSES},
+    }
+    with admin_of(kafka, ADMIN) as admin:
+        wait_until(lambda: answers(lambda: admin.list_group_offsets("any")))
+    for principal in groups:
+        with admin_of(kafka, principal) as admin:
+            for owner, group in groups.items():
+                if principal == owner or (principal == "operator" and owner in grants.PROCESSES):
+                    admin.list_group_offsets(group)
+                else:
+                    with pytest.raises(GroupAuthorizationFailedError):
+                        admin.list_group_offsets(group)
+    names = sorted(groups.values())
+    assert not [a for a in names for b in names if a != b and b.startswith(a.removesuffix("-any"))]
+
+
+@pytest.mark.parametrize("principal", ["unit-220200", "intake", "operator"])
+def test_the_cluster_is_the_admins(kafka: Kafka, principal: str) -> None:
+    attempts: list[Callable[[KafkaAdminClient], object]] = [
+        lambda admin: users.granted(admin),
+        lambda admin: admin.describe_user_scram_credentials([ADMIN]),
+        lambda admin: users.put(admin, kafka, [principal]),
+        lambda admin: users.allow(admin, [grants.Grant(principal, "ALL", "TOPIC", "cases.220300")]),
+    ]
+    with admin_of(kafka, principal) as admin:
+        for attempt in attempts:
+            with pytest.raises((ClusterAuthorizationFailedError, ServiceUnavailable)):
+                attempt(admin)
+    with (
+        pytest.raises(ServiceUnavailable, match=f"{principal} is not allowed"),
+        topics.administering(kafka, principal) as admin,
+    ):
+        admin.create_topics([NewTopic("cases.220200.more", 1, 1)])
+
+
+def test_grants_beyond_the_contracts_are_taken_away_and_others_left(kafka: Kafka) -> None:
+    extra = grants.Grant("unit-220200", "READ", "TOPIC", "dead-letters")
+    foreign = grants.Grant("somebody-else", "READ", "TOPIC", "their-topic")
+    with topics.administering(kafka) as admin:
+        users.allow(admin, [extra, foreign])
+        assert extra in users.granted(admin)
+    topics.apply(kafka)
+    with topics.administering(kafka) as admin:
+        granted = users.granted(admin)
+        users.withdraw(admin, [foreign])
+    assert extra not in granted
+    assert {foreign, *grants.wanted()} <= granted
+
+
+def test_every_role_of_the_contracts_has_a_password(kafka: Kafka) -> None:
+    roles = {role for topic in contracts.TOPICS for role in (*topic.written_by, *topic.read_by)}
+    assert roles - {grants.UNIT} <= set(grants.PROCESSES)
+    with topics.administering(kafka) as admin:
+        known = admin.describe_user_scram_credentials()
+    assert set(known) == {*grants.principals(), "broker"}
+
+
+def copied(kafka: Kafka, directory: Path, *principals: str) -> Kafka:
+    """The same cluster with a secrets directory of the test's own."""
+    directory.mkdir(exist_ok=True)
+    for name in ("ca.pem", *principals):
+        write_private(directory / name, (kafka.secrets / name).read_bytes())
+    return Kafka(kafka.address, directory)
+
+
+UNIT = "220200"
+PRINCIPAL = f"unit-{UNIT}"
+
+
+def test_what_is_missing_or_open_to_others_is_said(kafka: Kafka, tmp_path: Path) -> None:
+    own = copied(kafka, tmp_path / "own", PRINCIPAL)
+    assert own.options(PRINCIPAL)["sasl_plain_username"] == PRINCIPAL
+    (own.secrets / PRINCIPAL).chmod(0o640)
+    with pytest.raises(ServiceUnavailable, match="chmod 600"):
+        own.options(PRINCIPAL)
+    with pytest.raises(ServiceUnavailable, match=r"unit-220300.*CROSSREGION_KAFKA_SECRETS"):
+        own.options("unit-220300")
+    write_private(own.secrets / PRINCIPAL, "\n")
+    with pytest.raises(ServiceUnavailable, match="is empty"):
+        own.options(PRINCIPAL)
+    with pytest.raises(ServiceUnavailable, match=r"ca\.pem.*CROSSREGION_KAFKA_SECRETS"):
+        Kafka(kafka.address, tmp_path).options(PRINCIPAL)
+    secret = kafka.options(PRINCIPAL)["sasl_plain_password"]
+    assert secret not in repr(kafka) + str(kafka.environment())
+
+
+@contextmanager
+def server_with(certificate: bytes, directory: Path) -> Iterator[str]:
+    """The address of a TLS server with a certificate of the test's own."""
+    file = directory / "server.pem"
+    file.write_bytes(certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    taken, _ = listener.accept()
+                except OSError:
+                    return
+                with taken:
+                    try:
+                        context.wrap_socket(taken, server_side=True).close()
+                    except OSError:
+                        continue
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def kept(kafka: Kafka, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the unit is told when it publishes there; its events must be kept."""
+    path = tmp_path / "spool" / f"{UNIT}.sqlite"
+    with Spool(path, UNIT) as spool:
+        before = spool.waiting()
+        file = exports.write(tmp_path / "cases.csv", exports.case(案件编号=f"C{before}"))
+        assert publisher.publish([file], spool, kafka).kinds["case"].published == 1
+        assert publisher.send_all(spool, kafka) == before + 1
+    said = capsys.readouterr()
+    return said.out + said.err
+
+
+@pytest.mark.parametrize("fault", ["wrong CA", "wrong host", "expired"])
+def test_a_certificate_that_is_not_right_is_said_and_the_events_are_kept(
+    fault: str,
+    kafka: Kafka,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(publisher, "CONNECT_MS", 500)
+    own = copied(kafka, tmp_path / "own", PRINCIPAL)
+    authority = Authority(tmp_path / "ca.pem", tmp_path / "ca.key")
+    if fault != "wrong CA":
+        write_private(own.secrets / "ca.pem", (tmp_path / "ca.pem").read_bytes())
+    hosts = ["kafka.example"] if fault == "wrong host" else ["127.0.0.1"]
+    lifetime = timedelta(seconds=-1) if fault == "expired" else None
+    with server_with(authority.issue("broker", hosts, lifetime), tmp_path) as address:
+        said = kept(Kafka(address, own.secrets), tmp_path, capsys)
+    reason = {
+        "wrong CA": "unable to get local issuer certificate|self-signed|signature failure",
+        "wrong host": "IP address mismatch",
+        "expired": "certificate has expired",
+    }[fault]
+    assert re.search(f"is not trusted .*({reason})", said), said
+
+
+def test_a_wrong_password_is_said_and_the_events_are_kept(
+    kafka: Kafka, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = copied(kafka, tmp_path / "own", PRINCIPAL)
+    write_private(own.secrets / PRINCIPAL, "another")
+    assert f"refuses {PRINCIPAL}: put its present password into" in kept(own, tmp_path, capsys)
+    (own.secrets / PRINCIPAL).unlink()
+    assert f"The password of {PRINCIPAL} cannot be read" in kept(own, tmp_path, capsys)
+    with pytest.raises(SaslAuthenticationFailedError):
+        write_private(own.secrets / PRINCIPAL, "another")
+        KafkaAdminClient(**own.options(PRINCIPAL))
+
+
+def test_no_listener_talks_without_tls_or_to_the_nameless(kafka: Kafka, tmp_path: Path) -> None:
+    options = kafka.options(ADMIN)
+    for changes in (
+        {"security_protocol": "PLAINTEXT"},
+        {"security_protocol": "SASL_PLAINTEXT"},
+        {"security_protocol": "SSL"},
+        {"sasl_mechanism": "PLAIN"},
+    ):
+        with pytest.raises(KafkaError):
+            KafkaConsumer(**{**options, **changes}, bootstrap_timeout_ms=1_500)
+
+
+def test_the_brokers_own_door_asks_for_its_certificate(tmp_path: Path) -> None:
+    with EmbeddedKafka(tmp_path / "kafka") as broker:
+        ports = json.loads((tmp_path / "kafka/ports.json").read_text())
+        context = ssl.create_default_context(cafile=str(broker.secrets / "ca.pem"))
+        with socket.create_connection(("127.0.0.1", ports["controller"]), 5) as plain:
+            stream = context.wrap_socket(plain, server_hostname="127.0.0.1")
+            with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
+                stream.send(b"x")
+                stream.recv(1)
+        assert broker.pid is not None
+        process = psutil.Process(broker.pid)
+        bound = {c.laddr for c in process.net_connections() if c.status == psutil.CONN_LISTEN}
+        assert {(one.ip.removeprefix("::ffff:"), one.port) for one in bound} == {
+            ("127.0.0.1", port) for port in ports.values()
+        }
+        secrets = {file.name: file.read_text() for file in broker.secrets.iterdir()}
+        secrets["broker"] = (tmp_path / "kafka/broker.password").read_text()
+        shown = " ".join([*process.cmdline(), *process.environ().values()])
+        shown += broker.log.read_text()
+        assert not [name for name, secret in secrets.items() if secret in shown]
+        private = [file for file in (tmp_path / "kafka").rglob("*") if file.is_file()]
+        assert not [file for file in private if stat.S_IMODE(file.stat().st_mode) & 0o077]
+        assert not list((tmp_path / "kafka").glob("format.*"))
