@@ -348,7 +348,8 @@ def main() -> None:
     health = metrics.Health()
     port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
     log.info("Metrics", process="notices", port=port)
-    Teller(kafka, chosen.worker).run(stop, health)
+    with clients.explained(kafka, PRINCIPAL):
+        Teller(kafka, chosen.worker).run(stop, health)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ from crossregion.settings import settings
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
 
+PRINCIPAL = "registry"
 GROUP = "crossregion-registry"
 INTAKE = frozenset({*topics.CASES.names(), *topics.RESCUES.names()})
 TOPICS = (
@@ -277,7 +278,7 @@ class Registry:
         self._database = Database(dsn)
         self._heads = audit.HeadWriter(kafka, self._database)
         self._consumer = KafkaConsumer(
-            **kafka.options("registry"),
+            **kafka.options(PRINCIPAL),
             group_id=GROUP,
             group_instance_id=f"registry-{worker}",
             client_id=f"registry-{worker}",
@@ -442,7 +443,8 @@ def main() -> None:
     health = metrics.Health()
     port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
     log.info("Metrics", process="registry", port=port)
-    Registry(kafka, chosen.database, chosen.worker).run(stop, health)
+    with clients.explained(kafka, PRINCIPAL):
+        Registry(kafka, chosen.database, chosen.worker).run(stop, health)
 
 
 if __name__ == "__main__":

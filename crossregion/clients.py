@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from kafka.errors import AuthorizationError, SaslAuthenticationFailedError
 
 from crossregion import kafka_python
 from crossregion.faults import ServiceUnavailable
@@ -119,6 +123,15 @@ class Kafka:
         except ssl.SSLError:
             return f"What listens at {host}:{port} does not speak TLS: check CROSSREGION_KAFKA."
         return ""
+
+
+@contextmanager
+def explained(found: Kafka, principal: str) -> Iterator[None]:
+    """Have Kafka's refusal of a principal end the process with one clear line."""
+    try:
+        yield
+    except (SaslAuthenticationFailedError, AuthorizationError) as error:
+        raise ServiceUnavailable(found.explain(error, principal)) from None
 
 
 def is_away(error: Exception) -> bool:

@@ -18,9 +18,11 @@ mode.loop.use("uvloop")
 import faust  # noqa: E402 (the event loop is chosen before Faust is imported)
 import structlog  # noqa: E402
 from aiokafka import AIOKafkaProducer  # noqa: E402
+from aiokafka.conn import AIOKafkaConnection  # noqa: E402
+from aiokafka.errors import SaslAuthenticationFailed  # noqa: E402
 
 from crossregion import clients, logs, metrics  # noqa: E402
-from crossregion.runtime import RuntimeFault  # noqa: E402
+from crossregion.runtime import RuntimeFault, ServiceUnavailable  # noqa: E402
 from crossregion.settings import settings  # noqa: E402
 
 EXIT_UNKNOWN_ERROR = 70
@@ -35,6 +37,21 @@ GC_THRESHOLD = 50_000
 log = structlog.get_logger()
 health = metrics.Health()
 _busy: set[str] = set()
+
+
+_connect = AIOKafkaConnection.connect
+
+
+async def connect(connection: AIOKafkaConnection) -> Any:
+    """Connect; aiokafka itself would go on with a password that was changed, for ever."""
+    try:
+        return await _connect(connection)
+    except SaslAuthenticationFailed as error:
+        found = clients.kafka(settings())
+        end_process(ServiceUnavailable(found.explain(error, connection._sasl_plain_username)))
+
+
+AIOKafkaConnection.connect = connect
 
 
 def options(principal: str) -> dict[str, Any]:

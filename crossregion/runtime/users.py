@@ -81,9 +81,9 @@ def put(admin: KafkaAdminClient, kafka: Kafka, names: Sequence[str]) -> None:
 
     Raises: ServiceUnavailable.
     """
-    known = admin.describe_user_scram_credentials()
+    known = admin.describe_user_scram_credentials(list(names)) if names else {}
     _put(admin, {name: clients.password(kafka.secrets / name) for name in names})
-    for name in [name for name in names if name not in known][:1]:
+    for name in [name for name in names if not known[name]["credential_infos"]][:1]:
         _wait_until_let_in(kafka, name)
 
 

@@ -253,7 +253,7 @@ def test_the_cluster_is_the_admins(kafka: Kafka, principal: str) -> None:
     attempts: list[Callable[[KafkaAdminClient], object]] = [
         lambda admin: users.granted(admin),
         lambda admin: admin.describe_user_scram_credentials([ADMIN]),
-        lambda admin: users.put(admin, kafka, [principal]),
+        lambda admin: users._put(admin, {principal: "chosen"}),
         lambda admin: users.allow(admin, [grants.Grant(principal, "ALL", "TOPIC", "cases.220300")]),
     ]
     with admin_of(kafka, principal) as admin:
