@@ -9,6 +9,7 @@ from typing import Any
 from kafka.errors import SaslAuthenticationFailedError
 from kafka.net import manager
 from kafka.net.transport import KafkaSSLTransport
+from kafka.producer.sender import Sender
 
 HANDSHAKE_SECONDS = 5.0
 
@@ -52,7 +53,22 @@ async def connect(self: Any, node: Any, conn: Any, **options: Any) -> None:
             self._auth_failures[node.node_id] = error
 
 
+_run_once = Sender.run_once
+
+
+def run_once(self: Any) -> None:
+    """One turn of a producer's thread, which ends when its password is wrong.
+
+    kafka-python raises and logs that again and again, without a pause and ever longer.
+    """
+    try:
+        _run_once(self)
+    except SaslAuthenticationFailedError:
+        self.force_close()
+
+
 def mend() -> None:
     """Have every client of this process use these."""
     manager.KafkaSSLTransport = Transport
     manager.KafkaConnectionManager._connect = connect
+    Sender.run_once = run_once

@@ -147,7 +147,7 @@ def test_a_removed_units_session_ends_and_its_events_wait_for_its_return(
         patiently(lambda: not waiting(spools, "220300"))
         kept = waiting(spools, "220200")
         said = capsys.readouterr()
-        assert "unit-220200" in said.out + said.err
+        assert "refuses unit-220200" in said.out + said.err
         topics.apply(kafka)
         time.sleep(1.0)
         assert waiting(spools, "220200") == kept
