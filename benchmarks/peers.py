@@ -18,7 +18,6 @@ from crossregion import clients
 from crossregion.clients import ADMIN, Kafka
 from crossregion.settings import settings
 from processors.intake import BATCH_EVENTS, BATCH_SECONDS, INTAKE_TOPICS
-from processors.outputs import partition_of
 from schemas import topics
 
 PARTITIONS = topics.LINKAGE_RECORDS.partitions
@@ -32,7 +31,7 @@ def bare_topics(peer: str) -> tuple[str, str, str]:
 def places(peer: str, topic: str, key: bytes) -> list[tuple[str, int]]:
     """Topic and partition of each record that intake would make of this one."""
     flags, remarks, listed = bare_topics(peer)
-    own = partition_of(key.decode(), topics.LINKAGE_RECORDS)
+    own = topics.partition_of(key.decode(), topics.LINKAGE_RECORDS)
     if topic.startswith("cases"):
         return [(flags, own), (remarks, own), (listed, own)]
     return [(remarks, own), *((listed, partition) for partition in range(PARTITIONS))]

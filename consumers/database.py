@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import pwd
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -28,6 +29,7 @@ from crossregion.runtime import RuntimeFault
 
 Result = TypeVar("Result")
 Connection = psycopg.Connection[tuple[Any, ...]]
+Row = dict[str, Any]
 TEMPORARY = re.compile(r"40001|40P01|08...|57P0[123]|53...|25006")
 """SQLSTATEs that pass: serialisation, deadlock, connection, shutdown, resources, read-only."""
 MIGRATION_LOCK = 0x63726F73
@@ -196,6 +198,25 @@ def _migrate(connection: Connection) -> list[int]:
             connection.execute(migrations()[number])
             connection.execute("INSERT INTO public.crossregion_migration VALUES (%s)", [number])
         return missing
+
+
+def put(connection: Connection, name: str, given: Sequence[Row]) -> list[tuple[Any, ...]]:
+    """Run a statement over rows, given as JSON; returns what it returns."""
+    if not given:
+        return []
+    text = json.dumps(given, ensure_ascii=False)
+    cursor = connection.execute(query(name), {"rows": text})
+    return cursor.fetchall() if cursor.description else []
+
+
+def rows(
+    connection: Connection, name: str, values: Mapping[str, Any] | None = None
+) -> Iterator[Row]:
+    """What a statement finds, each row by its columns' names."""
+    cursor = connection.execute(query(name), values)
+    names = [column.name for column in cursor.description or ()]
+    for found in cursor:
+        yield dict(zip(names, found, strict=True))
 
 
 def append_audit(connection: Connection, action: str, subject: str, purpose: str) -> None:

@@ -1,6 +1,6 @@
 """Notices: tells each unit what concerns it, and withdraws what no longer holds.
 
-    record-remarks, boundary-flags, match-proposals, notices.*  ->  notices.<unit>
+    record-remarks, boundary-flags, match-proposals, decisions, notices.*  ->  notices.<unit>
 
 The log is the state: everything is read from the beginning, the sent notices too, and only the
 difference is sent, once the inputs have settled. One worker tells at a time: the one that Kafka
@@ -29,9 +29,12 @@ from kafka.errors import KafkaError
 from consumers import follow
 from crossregion import alarm, clients, logs, metrics
 from crossregion.clients import Kafka
-from crossregion.domain import notices
+from crossregion.domain import decisions, flags, notices
+from crossregion.domain.decisions import CONFIRMED, Standing
+from crossregion.domain.flags import Route
 from crossregion.domain.records import (
     BoundaryFlagged,
+    MatchDecided,
     MatchProposed,
     NoticeIssued,
     NoticeWithdrawn,
@@ -47,6 +50,7 @@ INPUTS = (
     topics.RECORD_REMARKS.name(),
     topics.BOUNDARY_FLAGS.name(),
     topics.MATCH_PROPOSALS.name(),
+    topics.DECISIONS.name(),
 )
 TOLD = topics.NOTICES.names()
 EVENTS = frozenset(
@@ -54,6 +58,7 @@ EVENTS = frozenset(
         *topics.RECORD_REMARKS.schemas,
         *topics.BOUNDARY_FLAGS.schemas,
         *topics.MATCH_PROPOSALS.schemas,
+        *topics.DECISIONS.schemas,
         *topics.NOTICES.schemas,
     }
 )
@@ -79,6 +84,8 @@ class Noticeboard:
         self._remarked: dict[Source, RecordRemarked] = {}
         self._cases: set[str] = set()
         self._stating: dict[str, set[Source]] = defaultdict(set)
+        self._standings: dict[str, Standing] = {}
+        self._paired: dict[Source, set[str]] = defaultdict(set)
         self._wanted: dict[Source, dict[str, NoticeIssued]] = {}
         self._in_force: dict[str, NoticeIssued] = {}
         self._sent: dict[str, tuple[int, NoticeIssued | None]] = {}
@@ -101,6 +108,8 @@ class Noticeboard:
                     if event == "MatchProposed":
                         told = notices.of_proposal(cast(MatchProposed, record))
                     self._want(source, told, seconds)
+            case "MatchDecided":
+                self._take_decision(cast(MatchDecided, record), seconds)
             case "NoticeIssued" | "NoticeWithdrawn":
                 self._sent_before(event, record)
 
@@ -111,6 +120,8 @@ class Noticeboard:
             self._remarked[source] = remarked
             if remarked["stated_case_id"] is not None:
                 self._stating[remarked["stated_case_id"]].add(source)
+            for proposal_id in self._paired.get(source, ()):
+                self._want_decided(proposal_id, seconds)
         self._want_remarks(source, seconds)
         if remarked["kind"] == "case" and remarked["record_id"] not in self._cases:
             self._cases.add(remarked["record_id"])
@@ -125,6 +136,25 @@ class Noticeboard:
             case_known=newest["stated_case_id"] in self._cases,
         )
         self._want(source, told, seconds)
+
+    def _take_decision(self, decision: MatchDecided, seconds: float) -> None:
+        proposal_id = decision["proposal_id"]
+        known = self._standings.get(proposal_id, Standing())
+        self._standings[proposal_id], _ = decisions.step(known, decision)
+        for source in _records_of(decision):
+            self._paired[source].add(proposal_id)
+        self._want_decided(proposal_id, seconds)
+
+    def _want_decided(self, proposal_id: str, seconds: float) -> None:
+        decision = self._standings[proposal_id].effective
+        told: Iterable[NoticeIssued] = ()
+        if decision is not None and decision["verdict"] == CONFIRMED:
+            case, rescue = map(self._remarked.get, _records_of(decision))
+            said = None
+            if case and rescue:
+                said = flags.confirmed(_route(case), flags.found_at(rescue["legs"]))
+            told = notices.of_confirmation(decision, said)
+        self._want(("decision", proposal_id), told, seconds)
 
     def _newer(self, source: Source, version: Version) -> bool:
         if self._versions.get(source, (0, "")) >= version:
@@ -178,6 +208,25 @@ class Noticeboard:
                 found.append((withdrawn, seconds))
         self._due.clear()
         return found
+
+
+def _records_of(decision: MatchDecided) -> tuple[Source, Source]:
+    """The case and the rescue of a decision, as `_remarked` names them."""
+    return (
+        ("remarks", "case", decision["case_unit"], decision["case_id"]),
+        ("remarks", "rescue", decision["rescue_unit"], decision["rescue_id"]),
+    )
+
+
+def _route(case: RecordRemarked) -> Route:
+    return Route(
+        case["record_id"],
+        case["unit"],
+        case["revision"],
+        case["digest"],
+        case["legs"],
+        case["happened_on"],
+    )
 
 
 class _Post(ConsumerRebalanceListener):  # type: ignore[misc, unused-ignore]
@@ -259,6 +308,9 @@ class Teller:
             for record in records:
                 try:
                     event, content = codec.decode(record.value, EVENTS)
+                    if event == "MatchDecided":
+                        expected = topics.partition_of(content["rescue_id"], topics.DECISIONS)
+                        decisions.check(cast(MatchDecided, content), record.partition, expected)
                     self._board.take(event, content, record.timestamp / 1000)
                 except Exception as error:  # noqa: BLE001 (this record's fault: an alarm)
                     alarm.unusable(record.topic, record.partition, record.offset, error)

@@ -1,6 +1,7 @@
 """The registry: what has been reported, found, flagged and proposed, in PostgreSQL.
 
-    cases.*, rescues.*, replays, boundary-flags, match-proposals, dead-letters  ->  registry
+    cases.*, rescues.*, replays, boundary-flags, match-proposals, decisions, dead-letters
+                                                                             ->  registry
 
 A batch's rows and the marks that its events have been seen are one transaction; the offsets are
 committed after it. Everything is keyed so that a second time changes nothing.
@@ -9,7 +10,6 @@ committed after it. Everything is keyed so that a second time changes nothing.
 from __future__ import annotations
 
 import hashlib
-import json
 import signal
 import threading
 import time
@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
@@ -26,14 +26,14 @@ from kafka.admin import KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CommitFailedError, RebalanceInProgressError
 
-from consumers import audit, database, follow
+from consumers import audit, database, follow, links
 from consumers.database import Connection, Database
 from crossregion import alarm, clients, logs, metrics
 from crossregion.clients import Kafka
-from crossregion.domain import judgement, records
+from crossregion.domain import decisions, judgement, records
 from crossregion.domain.dates import day_of
 from crossregion.domain.judgement import Judgement, Refused
-from crossregion.domain.records import DeadLettered
+from crossregion.domain.records import DeadLettered, MatchDecided
 from crossregion.runtime import RuntimeFault, crash_point, run_process
 from crossregion.settings import settings
 from schemas import codec, envelope, topics
@@ -47,6 +47,7 @@ TOPICS = (
     topics.REPLAYS.name(),
     topics.BOUNDARY_FLAGS.name(),
     topics.MATCH_PROPOSALS.name(),
+    topics.DECISIONS.name(),
     topics.DEAD_LETTERS.name(),
 )
 BATCH_RECORDS = 2_000
@@ -55,7 +56,12 @@ SESSION_MS = 10_000
 DISCARDED, REPLAYED = "discarded", "replayed"
 OURS = {
     topic.name(): topic.schemas
-    for topic in (topics.BOUNDARY_FLAGS, topics.MATCH_PROPOSALS, topics.DEAD_LETTERS)
+    for topic in (
+        topics.BOUNDARY_FLAGS,
+        topics.MATCH_PROPOSALS,
+        topics.DECISIONS,
+        topics.DEAD_LETTERS,
+    )
 }
 KINDS = {"cases": "case", "rescues": "rescue"}
 
@@ -74,6 +80,7 @@ class Batch:
     persons: dict[tuple[str, str, str, int, str], list[Row]] = field(default_factory=dict)
     flags: list[Row] = field(default_factory=list)
     proposals: dict[str, Row] = field(default_factory=dict)
+    decisions: dict[str, Row] = field(default_factory=dict)
     dead_letters: list[Row] = field(default_factory=list)
     settled: dict[str, str] = field(default_factory=dict)
 
@@ -107,19 +114,31 @@ class Batch:
             return self._take_replay(value, received_on)
         try:
             event, record = codec.decode(value, OURS[topic])
-        except Undecodable as error:
+            if event == "MatchDecided":
+                decisions.check(cast(MatchDecided, record), partition, _partition_of(record))
+        except (Undecodable, Refused) as error:
             return self._set_aside(topic, partition, offset, value, error)
         match event:
             case "BoundaryFlagged":
                 self.flags.append(record)
             case "MatchProposed" | "MatchWithdrawn":
                 self._add_proposal(event, record)
+            case "MatchDecided":
+                row = {**record, "partition": partition, "offset": offset}
+                known = self.decisions.setdefault(record["decision_id"], row)
+                if offset < known["offset"]:
+                    self.decisions[record["decision_id"]] = row
             case "DeadLettered":
                 self._add_dead_letter(record, value or b"")
         return "stored"
 
     def _set_aside(
-        self, topic: str, partition: int, offset: int, value: bytes | None, error: Undecodable
+        self,
+        topic: str,
+        partition: int,
+        offset: int,
+        value: bytes | None,
+        error: Undecodable | Refused,
     ) -> str:
         """List what stands on a topic of our own and cannot be used; intake never sees it."""
         letter: DeadLettered = {
@@ -204,14 +223,18 @@ class Batch:
 
     def write(self, connection: Connection) -> None:
         """Store everything; a row that is there already, or is outdated, changes nothing."""
-        _put(connection, "add_sightings", self.sightings)
-        _put(connection, "add_revisions", self.revisions)
-        changed = _put(connection, "hold", list(self.held.values()))
+        database.put(connection, "add_sightings", self.sightings)
+        database.put(connection, "add_revisions", self.revisions)
+        changed = database.put(connection, "hold", list(self.held.values()))
         now = [self.held[kind, unit, record_id] for kind, unit, record_id in changed]
-        _put(connection, "remove_persons", now)
-        _put(connection, "add_persons", [row for held in now for row in self._persons(held)])
-        _put(connection, "add_flags", self.flags)
-        _put(connection, "put_proposals", list(self.proposals.values()))
+        database.put(connection, "remove_persons", now)
+        database.put(
+            connection, "add_persons", [row for held in now for row in self._persons(held)]
+        )
+        database.put(connection, "add_flags", self.flags)
+        database.put(connection, "put_proposals", list(self.proposals.values()))
+        if now or self.decisions:
+            links.write(connection, list(self.decisions.values()), now)
         for letter in self.dead_letters:
             connection.execute(database.query("put_dead_letter"), letter)
         for dead_letter_id, outcome in self.settled.items():
@@ -263,12 +286,8 @@ def _event_id(value: bytes | None, headers: Mapping[str, bytes]) -> str:
         return hashlib.sha256(value or b"").hexdigest()
 
 
-def _put(connection: Connection, name: str, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
-    if not rows:
-        return []
-    text = json.dumps(rows, ensure_ascii=False)
-    cursor = connection.execute(database.query(name), {"rows": text})
-    return cursor.fetchall() if cursor.description else []
+def _partition_of(decision: Row) -> int:
+    return topics.partition_of(decision["rescue_id"], topics.DECISIONS)
 
 
 class Registry:
@@ -350,13 +369,6 @@ class Registry:
             metrics.PROPOSALS.labels(band).set(count)
 
 
-def _rows(connection: Connection, name: str) -> Iterator[Row]:
-    cursor = connection.execute(database.query(name))
-    names = [column.name for column in cursor.description or ()]
-    for row in cursor:
-        yield dict(zip(names, row, strict=True))
-
-
 def _by_unit_and_kind(rows: Iterable[tuple[str, int]]) -> dict[tuple[str, str], int]:
     counts: dict[tuple[str, str], int] = defaultdict(int)
     for topic, count in rows:
@@ -384,17 +396,17 @@ def dead_letters(connection: Connection) -> dict[tuple[str, str], int]:
 
 def flags(connection: Connection) -> Iterator[Row]:
     """One row for each accepted revision of a case."""
-    return _rows(connection, "flags")
+    return database.rows(connection, "flags")
 
 
 def open_proposals(connection: Connection) -> Iterator[Row]:
     """Proposals in force: stated ones first, then by probability."""
-    return _rows(connection, "open_proposals")
+    return database.rows(connection, "open_proposals")
 
 
 def dead_letter_rows(connection: Connection) -> Iterator[Row]:
     """Dead letters without their bytes, which may hold names."""
-    return _rows(connection, "dead_letters")
+    return database.rows(connection, "dead_letters")
 
 
 def dead_letter_event(connection: Connection, dead_letter_id: str) -> bytes | None:

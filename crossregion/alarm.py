@@ -9,6 +9,7 @@ from __future__ import annotations
 import structlog
 
 from crossregion import logs, metrics
+from crossregion.domain.judgement import Refused
 from schemas.codec import Undecodable
 
 log = structlog.get_logger()
@@ -16,7 +17,7 @@ log = structlog.get_logger()
 
 def unusable(topic: str, partition: int, offset: int, error: Exception) -> str:
     """Tell of one such record; returns the reason, ``defect`` where our own decision raised."""
-    reason = error.reason if isinstance(error, Undecodable) else "defect"
+    reason = error.reason if isinstance(error, (Undecodable, Refused)) else "defect"
     metrics.DEAD_LETTERS.labels(reason).inc()
     log.error(
         "A record cannot be used",

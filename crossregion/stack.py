@@ -74,7 +74,7 @@ INTAKE_TOPICS = (*contracts.CASES.names(), *contracts.RESCUES.names())
 FLOWS = (
     Flow("crossregion-intake", (*INTAKE_TOPICS, contracts.REPLAYS.name())),
     Flow("crossregion-linkage", (contracts.LINKAGE_RECORDS.name(),)),
-    Flow("crossregion-proposals", (contracts.PAIR_WEIGHTS.name(),)),
+    Flow("crossregion-proposals", (contracts.PAIR_WEIGHTS.name(), contracts.DECISIONS.name())),
     Flow(
         "crossregion-registry",
         (
@@ -82,6 +82,7 @@ FLOWS = (
             contracts.REPLAYS.name(),
             contracts.BOUNDARY_FLAGS.name(),
             contracts.MATCH_PROPOSALS.name(),
+            contracts.DECISIONS.name(),
             contracts.DEAD_LETTERS.name(),
         ),
     ),
@@ -91,6 +92,7 @@ FLOWS = (
             contracts.RECORD_REMARKS.name(),
             contracts.BOUNDARY_FLAGS.name(),
             contracts.MATCH_PROPOSALS.name(),
+            contracts.DECISIONS.name(),
         ),
     ),
 )

@@ -20,7 +20,7 @@ from crossregion.domain.dates import day_of
 from crossregion.domain.judgement import Judgement, Refused
 from crossregion.domain.records import DeadLettered
 from crossregion.runtime import run_process
-from processors.outputs import Outputs, partition_of
+from processors.outputs import Outputs
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
 
@@ -83,7 +83,7 @@ def take(incoming: Incoming, outputs: Outputs) -> str:
 
 
 def _accept(judged: Judgement, outputs: Outputs) -> None:
-    partition = partition_of(judged.record_id, topics.LINKAGE_RECORDS)
+    partition = topics.partition_of(judged.record_id, topics.LINKAGE_RECORDS)
     cause = envelope.Cause(judged.event_id, judged.unit, judged.record_id)
     if judged.flag is not None:
         outputs.add(

@@ -22,7 +22,7 @@ from crossregion.domain.linkage.model import Model, load
 from crossregion.domain.records import PairWeighed, PersonsListed
 from crossregion.runtime import RuntimeFault, run_process
 from processors import rebuild
-from processors.outputs import Outputs, partition_of
+from processors.outputs import Outputs
 from schemas import codec, envelope, topics
 
 BATCH_EVENTS = 500
@@ -122,7 +122,7 @@ def say(pairs: Iterable[PairWeighed], outputs: Outputs) -> None:
         cause = f"{key}\n{pair['case_revision']}\n{pair['rescue_revision']}"
         outputs.add(
             topic.name(),
-            partition_of(pair["rescue_id"], topic),
+            topics.partition_of(pair["rescue_id"], topic),
             key,
             "PairWeighed",
             pair,

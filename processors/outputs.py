@@ -11,22 +11,15 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
-from aiokafka.partitioner import murmur2
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
 from crossregion.runtime import crash_point
 from schemas import codec
-from schemas.topics import Topic
 
 Headers = Sequence[tuple[str, bytes]]
 _Record = tuple[bytes | None, bytes | None, Headers]
 
 log = structlog.get_logger()
-
-
-def partition_of(key: str, topic: Topic) -> int:
-    """The partition Kafka's default partitioner gives a key."""
-    return int((murmur2(key.encode()) & 0x7FFFFFFF) % topic.partitions)
 
 
 class Outputs:

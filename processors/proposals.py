@@ -1,9 +1,9 @@
 """Proposals: a rescue's candidates weighed against each other, proposed or withdrawn.
 
-    pair-weights  ->  match-proposals
+    pair-weights, decisions  ->  match-proposals
 
-What holds is known from pair-weights, what was said from match-proposals; the difference is
-emitted. A rescue's pairs and its proposals have the same partition.
+What holds is known from pair-weights and decisions, what was said from match-proposals; the
+difference is emitted. A rescue's pairs, decisions and proposals have the same partition.
 """
 
 from __future__ import annotations
@@ -17,18 +17,27 @@ from typing import Any, cast
 import structlog
 
 from crossregion import alarm, metrics
+from crossregion.domain import decisions, records
+from crossregion.domain.decisions import CONFIRMED, DISMISSED, Standing
+from crossregion.domain.judgement import Refused
 from crossregion.domain.linkage.decide import decide
 from crossregion.domain.linkage.model import Model, load
-from crossregion.domain.records import MatchProposed, MatchWithdrawn, PairWeighed
+from crossregion.domain.records import (
+    MatchDecided,
+    MatchProposed,
+    MatchWithdrawn,
+    PairWeighed,
+)
 from crossregion.runtime import run_process
 from processors import rebuild
-from processors.outputs import Outputs, partition_of
+from processors.outputs import Outputs
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
 
 BATCH_EVENTS = 20_000
 SETTLING_SECONDS = 0.5
 SLICE_RESCUES = 50
+DECIDED, SAID = topics.DECISIONS.name(), topics.MATCH_PROPOSALS.name()
 
 Rescue = tuple[str, str]
 """Unit and id."""
@@ -53,6 +62,7 @@ class Rescues:
         self._model = model
         self._pairs: dict[Rescue, dict[Victim, PairWeighed]] = defaultdict(dict)
         self._said: dict[Rescue, dict[str, Said]] = defaultdict(dict)
+        self._standings: dict[Rescue, dict[str, Standing]] = defaultdict(dict)
         self._partitions: frozenset[int] = frozenset()
         self._unsettled: dict[Rescue, None] = {}
         self._lock = asyncio.Lock()
@@ -60,42 +70,47 @@ class Rescues:
     async def rebuild(
         self, connection: rebuild.Connection, group: str, partitions: Iterable[int]
     ) -> Outputs:
-        """Throw everything away and read both logs to their ends.
+        """Throw everything away and read the logs to their ends.
 
-        Returns: the difference between the two, still to be sent; none while pairs are not done
-        yet, for those come again, and the difference with them once they have settled.
+        Returns: the difference between what holds and what was said, still to be sent; none while
+        pairs are not done yet, for those come again, and the difference once they have settled.
         """
         async with self._lock:
             self._pairs.clear()
             self._said.clear()
+            self._standings.clear()
             self._partitions = frozenset(partitions)
-            pairs, said = topics.PAIR_WEIGHTS.name(), topics.MATCH_PROPOSALS.name()
+            pairs = topics.PAIR_WEIGHTS.name()
             done = await rebuild.committed(connection, group, pairs, self._partitions)
             until = await rebuild.ends(connection, pairs, self._partitions)
             async for found in rebuild.read_again(connection, pairs, until):
                 for record in found:
                     self._weighed(record)
-            ends = await rebuild.ends(connection, said, self._partitions)
-            async for found in rebuild.read_again(connection, said, ends):
-                for record in found:
-                    self._heard(record)
+            for name, take in ((DECIDED, self._decided), (SAID, self._heard)):
+                ends = await rebuild.ends(connection, name, self._partitions)
+                async for found in rebuild.read_again(connection, name, ends):
+                    for record in found:
+                        take(record)
             log.info("Rescues rebuilt", partitions=sorted(self._partitions), n=len(self._pairs))
             outputs = Outputs()
-            self._unsettled = dict.fromkeys(self._pairs)
+            self._unsettled = dict.fromkeys((*self._pairs, *self._standings))
             if all(done[partition] >= end for partition, end in until.items()):
                 await self._difference(outputs)
             return outputs
 
     async def handle(self, events: Sequence[Any], outputs: Outputs) -> None:
-        """Take in pairs and add what changes for the rescues they touch."""
+        """Take in pairs and decisions, and add what changes for the rescues they touch."""
         async with self._lock:
             for event in events:
                 message = event.message
-                if message.partition in self._partitions:
-                    rescue = self._weighed(message)
-                    if rescue is not None:
-                        self._unsettled[rescue] = None
-            metrics.EVENTS.labels("proposals", "PairWeighed", "weighed").inc(len(events))
+                if message.partition not in self._partitions:
+                    continue
+                decided = message.topic == DECIDED
+                rescue = self._decided(message) if decided else self._weighed(message)
+                if rescue is not None:
+                    self._unsettled[rescue] = None
+                kind = ("MatchDecided", "decided") if decided else ("PairWeighed", "weighed")
+                metrics.EVENTS.labels("proposals", *kind).inc()
             await self._difference(outputs)
 
     def _weighed(self, record: Any) -> Rescue | None:
@@ -117,6 +132,21 @@ class Rescues:
             self._pairs[rescue][victim] = pair
         return rescue
 
+    def _decided(self, record: Any) -> Rescue | None:
+        """Take in a decision; returns its rescue, None for a record that is no decision."""
+        try:
+            _, found = codec.decode(record.value, topics.DECISIONS.schemas)
+            decision = cast(MatchDecided, found)
+            expected = topics.partition_of(decision["rescue_id"], topics.DECISIONS)
+            decisions.check(decision, record.partition, expected)
+        except (Undecodable, Refused) as error:
+            alarm.unusable(record.topic, record.partition, record.offset, error)
+            return None
+        rescue = (decision["rescue_unit"], decision["rescue_id"])
+        known = self._standings[rescue].get(decision["proposal_id"], Standing())
+        self._standings[rescue][decision["proposal_id"]], _ = decisions.step(known, decision)
+        return rescue
+
     def _heard(self, record: Any) -> None:
         try:
             event, found = codec.decode(record.value, topics.MATCH_PROPOSALS.schemas)
@@ -134,10 +164,9 @@ class Rescues:
         for number, rescue in enumerate(rescues):
             if number % SLICE_RESCUES == 0:
                 await asyncio.sleep(0)
-            pairs = [p for p in self._pairs[rescue].values() if p["weight"] is not None]
             said = self._said[rescue]
-            holding: set[str] = set()
-            for proposed in decide(pairs, self._model):
+            holding = self._confirmed(rescue)
+            for proposed in self._proposed(rescue):
                 holding.add(proposed["proposal_id"])
                 known = said.get(proposed["proposal_id"])
                 revision = known.revision if known else 0
@@ -146,6 +175,32 @@ class Rescues:
             for proposal_id, known in list(said.items()):
                 if known.proposed is not None and proposal_id not in holding:
                     self._withdraw(known.proposed, outputs)
+
+    def _confirmed(self, rescue: Rescue) -> set[str]:
+        standings = self._standings.get(rescue, {})
+        return {one for one, standing in standings.items() if standing.verdict == CONFIRMED}
+
+    def _proposed(self, rescue: Rescue) -> list[MatchProposed]:
+        """What holds of a rescue; a dismissed pair is no candidate until it has become stronger."""
+        pairs = [pair for pair in self._pairs[rescue].values() if pair["weight"] is not None]
+        standings = self._standings.get(rescue)
+        if not standings:
+            return decide(pairs, self._model)
+        offered, new = [], {}
+        for pair in pairs:
+            persons = (pair["case_unit"], pair["victim_id"], pair["rescue_unit"], pair["rescue_id"])
+            one = records.proposal_id(*persons)
+            decided = standings.get(one, Standing()).effective
+            if decided is not None and decided["verdict"] == DISMISSED:
+                found = decisions.new_evidence(decided, pair)
+                if found is None:
+                    continue
+                new[one] = found
+            offered.append(pair)
+        return [
+            {**proposed, "new_evidence": new.get(proposed["proposal_id"], [])}
+            for proposed in decide(offered, self._model)
+        ]
 
     def _say(self, proposed: MatchProposed, outputs: Outputs) -> None:
         rescue = (proposed["rescue_unit"], proposed["rescue_id"])
@@ -173,7 +228,7 @@ def _add(event: str, record: MatchProposed | MatchWithdrawn, outputs: Outputs) -
     cause = f"{proposal_id}\n{record['revision']}"
     outputs.add(
         topic.name(),
-        partition_of(record["rescue_id"], topic),
+        topics.partition_of(record["rescue_id"], topic),
         proposal_id,
         event,
         record,
@@ -188,7 +243,7 @@ def main() -> None:
 
     app = worker.make_app("proposals")
     name = topics.PAIR_WEIGHTS.name()
-    weighed = app.topic(name, key_serializer="raw", value_serializer="raw")
+    incoming = app.topic(name, DECIDED, key_serializer="raw", value_serializer="raw")
     state = Rescues(load())
 
     async def on_assigned(_: Any, assigned: Iterable[Any], **__: Any) -> None:
@@ -207,7 +262,7 @@ def main() -> None:
         await state.handle(events, outputs)
         await outputs.send(worker.producer_of(app))
 
-    @app.agent(weighed, concurrency=1)  # type: ignore[untyped-decorator, unused-ignore]
+    @app.agent(incoming, concurrency=1)  # type: ignore[untyped-decorator, unused-ignore]
     async def proposals(stream: Any) -> None:
         await worker.each_batch("proposals", stream, handle, BATCH_EVENTS, SETTLING_SECONDS)
 

@@ -46,8 +46,88 @@ SET
     probability = excluded.probability,
     rank = excluded.rank,
     band = excluded.band,
-    evidence = excluded.evidence
+    evidence = excluded.evidence,
+    new_evidence = excluded.new_evidence
 WHERE held.revision < excluded.revision;
+
+-- name: lock_links
+-- Held to the end of the transaction: links and records change each other's flags.
+SELECT pg_advisory_xact_lock(hashtext('registry.link'));
+
+-- name: add_decisions
+INSERT INTO registry.decision AS held
+SELECT * FROM jsonb_populate_recordset(NULL::registry.decision, %(rows)s::jsonb)
+ON CONFLICT (decision_id) DO UPDATE
+SET "offset" = excluded."offset", decided_at = excluded.decided_at
+WHERE held."offset" > excluded."offset";
+
+-- name: decisions_of_proposals
+SELECT
+    decision_id::text AS decision_id, proposal_id::text AS proposal_id, previous, revision, proposal_revision, verdict,
+    case_unit, case_id, victim_id, rescue_unit, rescue_id
+FROM registry.decision
+WHERE proposal_id = ANY(%(proposals)s::uuid[])
+ORDER BY partition, "offset";
+
+-- name: settle_decisions
+UPDATE registry.decision
+SET refused = settled.refused, in_force = settled.in_force, last = settled.last
+FROM jsonb_populate_recordset(NULL::registry.decision, %(rows)s::jsonb) AS settled
+WHERE decision.decision_id = settled.decision_id;
+
+-- name: remove_links
+DELETE FROM registry.link WHERE proposal_id = ANY(%(proposals)s::uuid[]);
+
+-- name: add_links
+INSERT INTO registry.link
+SELECT * FROM jsonb_populate_recordset(NULL::registry.link, %(rows)s::jsonb);
+
+-- name: links_of_records
+WITH changed AS (
+    SELECT kind, unit, record_id
+    FROM jsonb_populate_recordset(NULL::registry.record, %(rows)s::jsonb)
+)
+SELECT link.proposal_id::text
+FROM changed
+JOIN registry.link
+    ON ('case', link.case_unit, link.case_id) = (changed.kind, changed.unit, changed.record_id)
+UNION
+SELECT link.proposal_id::text
+FROM changed
+JOIN registry.link
+    ON ('rescue', link.rescue_unit, link.rescue_id)
+    = (changed.kind, changed.unit, changed.record_id);
+
+-- name: linked_places
+-- Both records of each link, as far as they have come in.
+SELECT
+    link.proposal_id::text AS proposal_id, link.case_unit AS unit, link.case_id,
+    held.revision, held.digest, case_revision.lost_on, case_revision.legs,
+    link.rescue_unit, link.rescue_id, rescue.revision AS rescue_revision, rescue_revision.found_at
+FROM registry.link
+JOIN registry.record AS held
+    ON (held.kind, held.unit, held.record_id) = ('case', link.case_unit, link.case_id)
+JOIN registry.record_revision AS case_revision
+    ON (
+        case_revision.kind, case_revision.unit, case_revision.record_id, case_revision.revision,
+        case_revision.digest
+    ) = (held.kind, held.unit, held.record_id, held.revision, held.digest)
+JOIN registry.record AS rescue
+    ON (rescue.kind, rescue.unit, rescue.record_id)
+    = ('rescue', link.rescue_unit, link.rescue_id)
+JOIN registry.record_revision AS rescue_revision
+    ON (
+        rescue_revision.kind, rescue_revision.unit, rescue_revision.record_id,
+        rescue_revision.revision, rescue_revision.digest
+    ) = (rescue.kind, rescue.unit, rescue.record_id, rescue.revision, rescue.digest)
+WHERE link.proposal_id = ANY(%(proposals)s::uuid[]);
+
+-- name: remove_confirmed_flags
+DELETE FROM registry.confirmed_flag WHERE proposal_id = ANY(%(proposals)s::uuid[]);
+
+-- name: add_confirmed_flags
+INSERT INTO registry.confirmed_flag
+SELECT * FROM jsonb_populate_recordset(NULL::registry.confirmed_flag, %(rows)s::jsonb);
 
 -- name: put_dead_letter
 INSERT INTO registry.dead_letter
@@ -105,10 +185,44 @@ ORDER BY unit, case_id, revision, digest DESC;
 -- name: open_proposals
 SELECT
     proposal_id::text AS proposal_id, revision, case_unit, case_id, victim_id, rescue_unit,
-    rescue_id, kind, model, probability, rank, band, evidence
+    rescue_id, kind, model, probability, rank, band, evidence, new_evidence
 FROM registry.proposal
 WHERE open
 ORDER BY kind = 'stated' DESC, probability DESC, proposal_id;
+
+-- name: decided_proposals
+-- Every proposal that stands open or has been decided, with the verdict in force.
+SELECT
+    proposal.proposal_id::text AS proposal_id, proposal.open, proposal.case_unit,
+    proposal.case_id, proposal.victim_id, proposal.rescue_unit, proposal.rescue_id,
+    proposal.kind, proposal.probability, proposal.rank, proposal.band, decision.verdict
+FROM registry.proposal
+LEFT JOIN registry.decision ON decision.proposal_id = proposal.proposal_id AND decision.in_force
+WHERE proposal.open OR decision.verdict IS NOT NULL
+ORDER BY proposal.kind = 'stated' DESC, proposal.probability DESC, proposal.proposal_id;
+
+-- name: proposal
+SELECT
+    proposal_id::text AS proposal_id, revision, open, case_unit, case_id, victim_id, rescue_unit,
+    rescue_id, kind, model, probability, rank, band, evidence, new_evidence
+FROM registry.proposal
+WHERE proposal_id = %(proposal_id)s;
+
+-- name: rivals
+-- The other open proposals of the same rescued person.
+SELECT other.proposal_id::text AS proposal_id, other.case_id, other.victim_id, other.probability
+FROM registry.proposal AS one
+JOIN registry.proposal AS other USING (rescue_unit, rescue_id)
+WHERE one.proposal_id = %(proposal_id)s AND other.proposal_id <> one.proposal_id AND other.open;
+
+-- name: decisions
+-- All on one proposal, in their order.
+SELECT
+    decision_id::text AS decision_id, previous, revision, proposal_revision, verdict, role, unit,
+    reason, note, decided_at, refused, in_force, last
+FROM registry.decision
+WHERE proposal_id = %(proposal_id)s
+ORDER BY partition, "offset";
 
 -- name: dead_letters
 SELECT
@@ -132,9 +246,18 @@ SELECT md5(coalesce(string_agg(line, E'\n' ORDER BY line), '')) FROM (
     UNION ALL SELECT
         'proposal ' || row(
             case_unit, case_id, victim_id, rescue_unit, rescue_id, kind, model, probability,
-            rank, band, evidence
+            rank, band, evidence, new_evidence
         )::text
     FROM registry.proposal WHERE open
+    UNION ALL SELECT 'link ' || t::text FROM registry.link AS t
+    UNION ALL SELECT 'confirmed flag ' || t::text FROM registry.confirmed_flag AS t
+    UNION ALL SELECT
+        'decision ' || row(
+            decision_id, proposal_id, case_unit, case_id, victim_id, rescue_unit, rescue_id,
+            proposal_revision, previous, revision, verdict, role, unit, reason, note, kind,
+            evidence, decided_at, refused, in_force, last
+        )::text
+    FROM registry.decision
 ) AS lines;
 
 -- name: missing_roles

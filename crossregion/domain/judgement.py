@@ -12,12 +12,13 @@ from datetime import date, datetime
 from typing import Any, cast
 
 from crossregion.domain import identity_number, records
-from crossregion.domain.boundary import boundary
 from crossregion.domain.dates import day, year
+from crossregion.domain.flags import flag_of, found_leg
 from crossregion.domain.records import (
     BoundaryFlagged,
     CaseRecorded,
     Identity,
+    Leg,
     ListedPerson,
     PersonsListed,
     RecordRemarked,
@@ -25,7 +26,6 @@ from crossregion.domain.records import (
     RescueRecorded,
 )
 from crossregion.domain.regions import code_list, regions
-from crossregion.domain.routing import told
 
 MAX_VICTIMS = 200
 MAX_LEGS = 50
@@ -107,36 +107,10 @@ def _case(
     digest, event_id = _identified(case, case["case_id"], topic_unit, ce_id)
     lost_on = day(case["lost_on"])
     remarks = list(_case_remarks(case, lost_on, received_on))
-    found = boundary(case["legs"], lost_on)
-    source_unit, destination_unit = (
-        regions().unit_of(code) if code else None for code in (found.source, found.destination)
-    )
-    flag: BoundaryFlagged = {
-        "case_id": case["case_id"],
-        "unit": case["unit"],
-        "revision": case["revision"],
-        "digest": digest,
-        "source": found.source,
-        "destination": found.destination,
-        "source_unit": source_unit,
-        "destination_unit": destination_unit,
-        "boundary": found.boundary,
-        "at_least": found.at_least,
-        "told": list(
-            told(
-                source_unit,
-                destination_unit,
-                found.boundary,
-                found.at_least,
-                case["unit"],
-                abroad=any(regions().is_abroad(leg["code"]) for leg in case["legs"]),
-            )
-        ),
-    }
     persons: list[ListedPerson] = [
         {"person_id": victim["victim_id"], "identity": victim["identity"]} for victim in victims
     ]
-    places = [leg["code"] for leg in case["legs"] if leg["code"]]
+    flag = flag_of(case["case_id"], case["unit"], case["revision"], digest, case["legs"], lost_on)
     return _judgement(
         "case",
         case["case_id"],
@@ -146,7 +120,7 @@ def _case(
         event_id,
         remarks,
         case["lost_on"] if lost_on else None,
-        places,
+        case["legs"],
         None,
         persons,
         flag,
@@ -168,7 +142,7 @@ def _rescue(
         event_id,
         list(_rescue_remarks(rescue, found_on, received_on)),
         rescue["found_on"] if found_on else None,
-        [rescue["found_at"]] if rescue["found_at"] else [],
+        [found_leg(rescue["found_at"])],
         rescue["stated_case_id"],
         [{"person_id": rescue["rescue_id"], "identity": identity}],
         None,
@@ -184,7 +158,7 @@ def _judgement(
     event_id: str,
     remarks: list[Remark],
     happened_on: str | None,
-    places: list[str],
+    legs: list[Leg],
     stated_case_id: str | None,
     persons: list[ListedPerson],
     flag: BoundaryFlagged | None,
@@ -204,6 +178,8 @@ def _judgement(
             "digest": digest,
             "stated_case_id": stated_case_id,
             "remarks": remarks,
+            "happened_on": happened_on,
+            "legs": legs,
         },
         {
             "kind": kind,
@@ -212,7 +188,7 @@ def _judgement(
             "revision": revision,
             "digest": digest,
             "happened_on": happened_on,
-            "places": places,
+            "places": [leg["code"] for leg in legs if leg["code"]],
             "stated_case_id": stated_case_id,
             "persons": persons,
         },
@@ -232,7 +208,7 @@ def _identified(
         raise Refused("over-limit", "revision")
     content = records.canonical_content(record)
     if len(content) > MAX_TEXT or content.count(",") >= MAX_LIST or NUL_IN_JSON in content:
-        _check_texts(record, "")
+        check_texts(record, "")
     digest = records.digest_of(content)
     event_id = records.event_id(record["unit"], record_id, record["revision"], digest)
     if ce_id is not None and ce_id != event_id:
@@ -240,7 +216,7 @@ def _identified(
     return digest, event_id
 
 
-def _check_texts(value: object, path: str) -> None:
+def check_texts(value: object, path: str) -> None:
     """Raises: Refused for the first text or list that cannot be kept."""
     if isinstance(value, str):
         if len(value) > MAX_TEXT:
@@ -250,12 +226,12 @@ def _check_texts(value: object, path: str) -> None:
     elif isinstance(value, dict):
         for name, inner in value.items():
             if inner:
-                _check_texts(inner, f"{path}.{name}" if path else name)
+                check_texts(inner, f"{path}.{name}" if path else name)
     elif isinstance(value, list):
         if len(value) > MAX_LIST and path != "victims":
             raise Refused("over-limit", path)
         for number, inner in enumerate(value, 1):
-            _check_texts(inner, f"{path}[{number}]")
+            check_texts(inner, f"{path}[{number}]")
 
 
 def _case_remarks(

@@ -9,9 +9,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 
+from crossregion.domain.flags import Confirmed
 from crossregion.domain.records import (
     NAMESPACE,
     BoundaryFlagged,
+    MatchDecided,
     MatchProposed,
     NoticeIssued,
     RecordRemarked,
@@ -22,15 +24,19 @@ from crossregion.domain.regions import OFFICE
 WORTH_TELLING = 0.5
 CONFLICT: Remark = {"field": "revision", "code": "conflicting-contents"}
 UNKNOWN_CASE: Remark = {"field": "stated_case_id", "code": "unknown-case"}
+CONTRADICTED: Remark = {"field": "legs", "code": "contradicts-confirmed"}
 
 
-def of_flag(flag: BoundaryFlagged) -> Iterator[NoticeIssued]:
-    """One notice to each unit that the flag concerns, but to the unit that reported it."""
+def of_flag(flag: BoundaryFlagged, basis: str = "") -> Iterator[NoticeIssued]:
+    """One notice to each unit that the flag concerns, but to the unit that reported it.
+
+    `basis` is the proposal by whose confirmation the flag stands, nothing for a reported one.
+    """
     concerned = {flag["unit"], flag["source_unit"], flag["destination_unit"]}
     units = sorted(unit for unit in concerned if unit)
     boundary = flag["boundary"] if flag["boundary"] != "unknown" else flag["at_least"]
     for unit in flag["told"]:
-        yield _notice("flag", unit, flag["unit"], flag["case_id"], boundary, units, [])
+        yield _notice("flag", unit, flag["unit"], flag["case_id"], boundary, units, [], basis)
 
 
 def of_proposal(proposal: MatchProposed) -> Iterator[NoticeIssued]:
@@ -39,6 +45,25 @@ def of_proposal(proposal: MatchProposed) -> Iterator[NoticeIssued]:
         units = sorted({proposal["case_unit"], proposal["rescue_unit"]})
         cause = proposal["proposal_id"]
         yield _notice("proposal", OFFICE, OFFICE, cause, None, units, [])
+
+
+def of_confirmation(decision: MatchDecided, said: Confirmed | None) -> Iterator[NoticeIssued]:
+    """A confirmed pair: each of the two units is told of its own record and of the other unit.
+
+    And whom the destination concerns that follows from it, or the office that the case's unit
+    states another; nothing of that while one of the records has not been read yet.
+    """
+    units = sorted({decision["case_unit"], decision["rescue_unit"]})
+    proposal = decision["proposal_id"]
+    for unit, cause in (
+        (decision["case_unit"], decision["case_id"]),
+        (decision["rescue_unit"], decision["rescue_id"]),
+    ):
+        yield _notice("confirmed", unit, OFFICE, cause, None, units, [], proposal)
+    if said is not None and said.flag is not None:
+        yield from of_flag(said.flag, proposal)
+    if said is not None and said.contradicts:
+        yield _notice("remarks", OFFICE, OFFICE, proposal, None, units, [CONTRADICTED], "proposal")
 
 
 def of_remarks(
@@ -68,9 +93,9 @@ def _notice(
     boundary: str | None,
     units: Sequence[str],
     remarks: Sequence[Remark],
-    record_kind: str = "",
+    about: str = "",
 ) -> NoticeIssued:
-    told = [kind, to, by, record_kind, cause, boundary or "", ",".join(units)]
+    told = [kind, to, by, about, cause, boundary or "", ",".join(units)]
     told += [f"{remark['field']}={remark['code']}" for remark in remarks]
     return {
         "notice_id": str(uuid.uuid5(NAMESPACE, "\n".join(["notice", *told]))),

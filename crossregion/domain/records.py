@@ -105,6 +105,8 @@ class RecordRemarked(TypedDict):
     digest: str
     stated_case_id: str | None
     remarks: list[Remark]
+    happened_on: str | None
+    legs: list[Leg]
 
 
 class ListedPerson(TypedDict):
@@ -158,6 +160,7 @@ class MatchProposed(TypedDict):
     rank: int
     band: str
     evidence: list[Evidence]
+    new_evidence: list[Evidence]
 
 
 class AuditHeadRecorded(TypedDict):
@@ -173,6 +176,27 @@ class MatchWithdrawn(TypedDict):
     rescue_id: str
     case_unit: str
     rescue_unit: str
+
+
+class MatchDecided(TypedDict):
+    decision_id: str
+    proposal_id: str
+    case_id: str
+    victim_id: str
+    rescue_id: str
+    case_unit: str
+    rescue_unit: str
+    proposal_revision: int
+    previous: int
+    revision: int
+    verdict: str
+    role: str
+    unit: str
+    reason: str
+    note: str | None
+    kind: str
+    evidence: list[Evidence]
+    decided_at: str | None
 
 
 class NoticeIssued(TypedDict):
@@ -281,3 +305,9 @@ def proposal_id(case_unit: str, victim_id: str, rescue_unit: str, rescue_id: str
     """UUIDv5 of the two persons; ids are a unit's own, so the units belong to them."""
     parts = ("proposal", case_unit, victim_id, rescue_unit, rescue_id)
     return str(uuid.uuid5(NAMESPACE, "\n".join(parts)))
+
+
+def decision_id(decision: MatchDecided) -> str:
+    """UUIDv5 of what is decided, on what and by whom; the time is no part of it."""
+    content = {k: v for k, v in decision.items() if k not in ("decision_id", "decided_at")}
+    return str(uuid.uuid5(NAMESPACE, f"decision\n{canonical(content)}"))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from aiokafka.partitioner import murmur2
+
 UNITS = (
     "220000",
     "220100",
@@ -78,6 +80,7 @@ RECORD_REMARKS = _load("record-remarks")
 LINKAGE_RECORDS = _load("linkage-records")
 PAIR_WEIGHTS = _load("pair-weights")
 MATCH_PROPOSALS = _load("match-proposals")
+DECISIONS = _load("decisions")
 NOTICES = _load("notices")
 DEAD_LETTERS = _load("dead-letters")
 REPLAYS = _load("replays")
@@ -92,11 +95,17 @@ TOPICS = (
     LINKAGE_RECORDS,
     PAIR_WEIGHTS,
     MATCH_PROPOSALS,
+    DECISIONS,
     NOTICES,
     DEAD_LETTERS,
     REPLAYS,
     AUDIT_HEADS,
 )
+
+
+def partition_of(key: str, topic: Topic) -> int:
+    """The partition Kafka's default partitioner gives a key."""
+    return int((murmur2(key.encode()) & 0x7FFFFFFF) % topic.partitions)
 
 
 def unit_of_topic(topic: str) -> str:

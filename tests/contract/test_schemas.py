@@ -21,8 +21,9 @@ EVENTS = sorted(schemas.versions())
 
 
 def example(event: str) -> dict[str, Any]:
-    """The example; Avro's JSON writes bytes as ISO-8859-1 text."""
-    file = resources.files("schemas") / "examples" / event / "1" / "example.json"
+    """The newest example; Avro's JSON writes bytes as ISO-8859-1 text."""
+    newest = str(max(schemas.versions()[event]))
+    file = resources.files("schemas") / "examples" / event / newest / "example.json"
     record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     if event == "DeadLettered":
         for field in ("key", "value"):

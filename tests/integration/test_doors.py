@@ -45,11 +45,14 @@ RIGHTS: dict[str, dict[str, str]] = {
         OPERATOR: "select",
     },
     "registry.sighting": {OWNER: OWNS, WORKER: "insert", OFFICE: "select"},
-    "registry.record_revision": {OWNER: OWNS, WORKER: "insert", OFFICE: "select"},
+    "registry.record_revision": {OWNER: OWNS, WORKER: "select insert", OFFICE: "select"},
     "registry.record": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
     "registry.person": {OWNER: OWNS, WORKER: "select insert delete", OFFICE: "select"},
     "registry.flag": {OWNER: OWNS, WORKER: "insert", OFFICE: "select"},
     "registry.proposal": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
+    "registry.decision": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
+    "registry.link": {OWNER: OWNS, WORKER: "select insert delete", OFFICE: "select"},
+    "registry.confirmed_flag": {OWNER: OWNS, WORKER: "select insert delete", OFFICE: "select"},
     "registry.dead_letter": {
         OWNER: OWNS,
         WORKER: "select insert update",
@@ -233,7 +236,7 @@ def test_a_role_finds_the_rows_it_may_read(enter: Enter) -> None:
 
     assert set(counts(OWNER).values()) == {0}
     office = counts(OFFICE)
-    assert len(office) == 8
+    assert len(office) == 11
     assert min(office.values()) > 0
     letters = ("registry.dead_letter", "registry.dead_letter_outcome")
     assert counts(OPERATOR) == {"audit.entry": 1, **{name: office[name] for name in letters}}
@@ -307,6 +310,11 @@ def test_by_a_flag_or_a_proposal_a_unit_reads_the_summary_and_nothing_else(enter
 def test_what_no_longer_concerns_a_unit_is_no_longer_shown(enter: Enter) -> None:
     worker, finder = enter(WORKER), enter("unit_220100")
     change = "UPDATE registry.proposal SET probability = %s, open = %s WHERE rescue_unit = '220100'"
+    worker.execute(change, (0.97, False))
+    for undone, shown in (("link", 1), ("confirmed_flag", 0)):
+        assert len(summed(finder)) == 1
+        worker.execute(sql.SQL("DELETE FROM registry.{}").format(sql.Identifier(undone)))
+        assert len(summed(finder)) == shown
     for now, shown in (((0.49, True), 0), ((0.5, True), 1), ((0.97, False), 0), ((0.97, True), 1)):
         worker.execute(change, now)
         assert len(summed(finder)) == shown

@@ -45,6 +45,7 @@ CASE, RESCUE = example("CaseRecorded"), example("RescueRecorded")
 UNIT = CASE["unit"]
 CASES, RESCUES = topics.CASES.name(UNIT), topics.RESCUES.name(RESCUE["unit"])
 STRANGER = topics.CASES.name("220300")
+HOME = topics.partition_of(RESCUE["rescue_id"], topics.DECISIONS)
 LETTERS, REPLAYS = topics.DEAD_LETTERS.name(), topics.REPLAYS.name()
 
 
@@ -66,12 +67,16 @@ class Log:
         self._ends: dict[tuple[str, int], int] = {}
 
     def add(
-        self, topic: str, value: bytes | None, headers: dict[str, bytes] | None = None
+        self,
+        topic: str,
+        value: bytes | None,
+        headers: dict[str, bytes] | None = None,
+        partition: int = 0,
     ) -> Record:
-        place = (topic, 0)
+        place = (topic, partition)
         offset = self._ends.get(place, 0)
         self._ends[place] = offset + 1
-        record = (topic, 0, offset, value, headers or {})
+        record = (topic, partition, offset, value, headers or {})
         self.records.append(record)
         return record
 
@@ -89,6 +94,20 @@ class Log:
             if output == LETTERS:
                 letter = codec.decode(made)[1]
         return letter
+
+
+def decided() -> list[dict[str, Any]]:
+    """Two that know of nothing, a third that follows the first; and the second once more."""
+    first = decision()
+    late = decision(verdict="dismissed", reason="records-differ")
+    undone = decision(previous=1, verdict="undone", reason="mistake")
+    return [first, late, undone, late, decision(previous=2, reason="document")]
+
+
+def decision(**changes: Any) -> dict[str, Any]:
+    found = {**example("MatchDecided"), **changes}
+    found["revision"] = found["previous"] + 1
+    return {**found, "decision_id": records.decision_id(cast(records.MatchDecided, found))}
 
 
 def history() -> list[Record]:
@@ -117,6 +136,11 @@ def history() -> list[Record]:
     log.add(topics.MATCH_PROPOSALS.name(), codec.encode("MatchProposed", other))
     withdrawn = {**example("MatchWithdrawn"), "proposal_id": other["proposal_id"], "revision": 9}
     log.add(topics.MATCH_PROPOSALS.name(), codec.encode("MatchWithdrawn", withdrawn))
+    for decision in decided():
+        log.add(topics.DECISIONS.name(), codec.encode("MatchDecided", decision), partition=HOME)
+    log.add(topics.DECISIONS.name(), b"junk", partition=HOME)
+    elsewhere = codec.encode("MatchDecided", decided()[0])
+    log.add(topics.DECISIONS.name(), elsewhere, partition=(HOME + 1) % topics.DECISIONS.partitions)
     log.add(topics.BOUNDARY_FLAGS.name(), b"junk")
     log.add(topics.MATCH_PROPOSALS.name(), codec.encode("CaseRecorded", CASE))
     return log.records
@@ -132,6 +156,19 @@ def store(held: Database, handled: Sequence[Record], sizes: Sequence[int]) -> No
         start += size
 
 
+CONFIRMED = """
+SELECT link.case_id, confirmed.destination, confirmed.boundary, confirmed.told
+FROM registry.link JOIN registry.confirmed_flag AS confirmed USING (proposal_id)
+"""
+
+
+def decisions_of(connection: database.Connection) -> list[tuple[Any, ...]]:
+    of = {"proposal_id": example("MatchDecided")["proposal_id"]}
+    names = ("verdict", "revision", "refused", "in_force", "last")
+    found = database.rows(connection, "decisions", of)
+    return [tuple(row[name] for name in names) for row in found]
+
+
 def said(office: str) -> dict[str, Any]:
     with database.connect(office) as connection:
         return {
@@ -142,6 +179,8 @@ def said(office: str) -> dict[str, Any]:
             "dead letter rows": list(registry.dead_letter_rows(connection)),
             "flags": list(registry.flags(connection)),
             "proposals": list(registry.open_proposals(connection)),
+            "decisions": decisions_of(connection),
+            "confirmed": connection.execute(CONFIRMED).fetchall(),
         }
 
 
@@ -178,8 +217,15 @@ def test_any_order_any_batches_and_any_repetition_give_the_same_registry(
     assert expected["duplicates"] == {(UNIT, "case"): 1, ("220300", "case"): 1}
     assert expected["dead letters"] == {(UNIT, "case"): 2, ("220300", "case"): 1}
     assert len(expected["proposals"]) == 1
+    assert expected["decisions"] == [
+        ("confirmed", 1, None, False, False),
+        ("dismissed", 1, "stale", False, False),
+        ("undone", 2, None, False, False),
+        ("confirmed", 3, None, True, True),
+    ]
+    assert expected["confirmed"] == [(CASE["case_id"], "220102", "prefecture", ["220100"])]
     assert {row["reason"] for row in expected["dead letter rows"]} == {
-        "another-unit", "torn", "not-single-object", "no-value", "wrong-event",
+        "another-unit", "torn", "not-single-object", "no-value", "wrong-event", "wrong-partition",
     }  # fmt: skip
     store(held, handled, [1] * len(handled))
     assert said(office) == expected

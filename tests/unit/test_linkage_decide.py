@@ -52,6 +52,7 @@ def test_one_strong_candidate_is_very_likely() -> None:
         "rank": 1,
         "band": "very-likely",
         "evidence": [{"field": "name", "level": "equal", "bits": SURE}],
+        "new_evidence": [],
     }
     assert found["probability"] > 0.999
 

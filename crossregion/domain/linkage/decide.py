@@ -108,4 +108,5 @@ def _proposed(pair: PairWeighed, probability: float) -> Proposal:
         "rank": 0,
         "band": band(probability),
         "evidence": pair["evidence"],
+        "new_evidence": [],
     }
