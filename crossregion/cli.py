@@ -21,6 +21,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from crossregion import clients, summary
 from crossregion import demo as demonstration
+from crossregion.deciding import proposals_app
 from crossregion.domain.linkage.files import BadLine
 from crossregion.domain.linkage.model import BadModel
 from crossregion.linking import explain, link, linkage_app
@@ -55,6 +56,7 @@ app.add_typer(users_app, name="users")
 app.add_typer(registry_app, name="registry")
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(audit_app, name="audit")
+app.add_typer(proposals_app, name="proposals")
 app.add_typer(linkage_app, name="linkage")
 app.command()(link)
 app.command()(explain)

@@ -22,7 +22,8 @@ from crossregion.settings import Settings
 
 CONNECT_SECONDS = 5.0
 AUTHORITY = "ca.pem"
-ADMIN, OPERATOR = "admin", "operator"
+ADMIN, OPERATOR, OFFICE = "admin", "operator", "office"
+"""The office's analysts decide; what its own system reports is written by its unit."""
 MECHANISM = "SCRAM-SHA-512"
 
 kafka_python.mend()

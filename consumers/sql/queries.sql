@@ -218,8 +218,9 @@ WHERE one.proposal_id = %(proposal_id)s AND other.proposal_id <> one.proposal_id
 -- name: decisions
 -- All on one proposal, in their order.
 SELECT
-    decision_id::text AS decision_id, previous, revision, proposal_revision, verdict, role, unit,
-    reason, note, decided_at, refused, in_force, last
+    decision_id::text AS decision_id, proposal_id::text AS proposal_id, previous, revision,
+    proposal_revision, verdict, role, unit,
+    reason, note, kind, evidence, decided_at, refused, in_force, last
 FROM registry.decision
 WHERE proposal_id = %(proposal_id)s
 ORDER BY partition, "offset";

@@ -14,7 +14,10 @@ from schemas import topics
 UNIT = "unit"
 """The role, in the contracts of topics, of whichever unit a topic belongs to."""
 
-PROCESSES = ("intake", "linkage", "proposals", "registry", "notices", clients.OPERATOR)
+PROCESSES = (
+    *("intake", "linkage", "proposals", "registry", "notices"),
+    *(clients.OPERATOR, clients.OFFICE),
+)
 GROUPS = "crossregion-"
 """A process's consumer groups are named after it, behind this; a unit's after its principal."""
 

@@ -46,6 +46,9 @@ COMMANDS = [
     "users set",
     "users remove",
     "audit verify",
+    "proposals list",
+    "proposals show",
+    "proposals decide",
 ]
 
 

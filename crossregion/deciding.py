@@ -1,0 +1,115 @@
+"""Commands of analysts: which pairs are proposed, why, and what is decided of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from consumers import proposals
+from consumers.database import Row
+from crossregion.domain import decisions
+from crossregion.domain.linkage import explain
+from crossregion.operations import Purpose, kafka_and_database
+
+ALREADY_DECIDED, NOT_YET_DECIDED = 3, 4
+
+proposals_app = typer.Typer(
+    no_args_is_help=True, help="Pairs that may be one person, and what analysts decide of them."
+)
+console = Console(soft_wrap=True)
+
+ProposalId = Annotated[str, typer.Argument(metavar="ID", help="As `proposals list` shows it.")]
+
+
+@proposals_app.command("list")
+def proposals_list(
+    unit: Annotated[str | None, typer.Option(help="Only those of this unit, either side.")] = None,
+    band: Annotated[
+        str | None, typer.Option(help="Only very-likely, review, listed or unlikely.")
+    ] = None,
+    undecided: Annotated[
+        bool, typer.Option("--undecided", help="Only those that wait for a decision.")
+    ] = False,
+    purpose: Purpose = "",
+) -> None:
+    """Show the proposals that stand or are decided: stated ones first, then by probability."""
+    table = Table()
+    for column in ("id", "case", "victim", "rescue", "kind", "probability", "band", "decided"):
+        table.add_column(column, no_wrap=column == "id")
+    rows = proposals.listed(kafka_and_database().database, unit, band, undecided, purpose)
+    for row in rows:
+        table.add_row(
+            row["proposal_id"],
+            f"{row['case_unit']} {row['case_id']}",
+            row["victim_id"],
+            f"{row['rescue_unit']} {row['rescue_id']}",
+            row["kind"] or "",
+            f"{row['probability']:.4f}" if row["open"] else "",
+            row["band"] or "",
+            row["verdict"] or "",
+        )
+    console.print(table)
+    console.print(f"{len(rows)} proposals.")
+
+
+@proposals_app.command("show")
+def proposals_show(proposal_id: ProposalId, purpose: Purpose = "") -> None:
+    """Show one proposal: the evidence field by field, its rivals, and what was decided of it."""
+    found = proposals.find(kafka_and_database().database, proposal_id, purpose=purpose)
+    if found.proposal["open"]:
+        for line in explain.lines(found.explanation()):
+            console.print(line, markup=False, highlight=False)
+        for new in found.proposal["new_evidence"] or ():
+            text = f"New since it was dismissed: {new['field']} {new['level']} {new['bits']:+.1f}"
+            console.print(text, markup=False, highlight=False)
+    else:
+        console.print("It is not proposed now.")
+    for one in found.decisions:
+        console.print(_decision(one), markup=False, highlight=False)
+
+
+@proposals_app.command("decide")
+def proposals_decide(
+    proposal_id: ProposalId,
+    verdict: Annotated[
+        str, typer.Argument(metavar="VERDICT", help=f"One of {', '.join(decisions.REASONS)}.")
+    ],
+    reason: Annotated[str, typer.Option(help="Its code; an unknown one is answered by the list.")],
+    role: Annotated[str, typer.Option(help="analyst or supervisor.")] = decisions.ROLES[0],
+    note: Annotated[
+        str | None, typer.Option(help="In words, for the office alone; told to nobody.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for the registry to record it.", min=0.0)
+    ] = 10.0,
+) -> None:
+    """Decide of a proposal, and say what the registry has recorded.
+
+    Exit status 3 if it was decided already, 4 if the decision is sent and not yet recorded: the
+    same command again tells what became of it, and decides nothing twice.
+    """
+    where = kafka_and_database()
+    outcome = proposals.decide(
+        where.kafka, where.database, proposal_id, verdict, reason, role, note, wait
+    )
+    if outcome is None:
+        console.print("sent, not yet decided")
+        raise typer.Exit(NOT_YET_DECIDED)
+    if outcome.by is not None:
+        by = outcome.by
+        console.print(f"already decided by the {by['role']} of {by['unit']}: {by['verdict']}")
+        raise typer.Exit(ALREADY_DECIDED)
+    console.print("decided")
+
+
+def _decision(one: Row) -> str:
+    state = "in force" if one["in_force"] else one["refused"] or "past"
+    note = f", note: {one['note']}" if one["note"] else ""
+    return (
+        f"Decision {one['revision']} ({state}): {one['verdict']} by the {one['role']} of "
+        f"{one['unit']}, reason {one['reason']}, on revision {one['proposal_revision']}, "
+        f"at {one['decided_at']}{note}"
+    )
