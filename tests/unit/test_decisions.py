@@ -214,8 +214,11 @@ def weighed(stated: bool = False, **fields: tuple[str, float]) -> PairWeighed:
     ]
     return {
         "model": "m",
-        **{name: EXAMPLE[name] for name in ("case_id", "victim_id", "rescue_id")},  # type: ignore[literal-required]
-        **{name: EXAMPLE[name] for name in ("case_unit", "rescue_unit")},  # type: ignore[literal-required]
+        "case_id": EXAMPLE["case_id"],
+        "victim_id": EXAMPLE["victim_id"],
+        "rescue_id": EXAMPLE["rescue_id"],
+        "case_unit": EXAMPLE["case_unit"],
+        "rescue_unit": EXAMPLE["rescue_unit"],
         "case_revision": 1,
         "rescue_revision": 1,
         "weight": sum(bits for _, bits in fields.values()),

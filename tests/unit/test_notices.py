@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from hypothesis import given
@@ -46,6 +47,8 @@ def remarked(
         "digest": digest,
         "stated_case_id": stated,
         "remarks": [{"field": "f", "code": code} for code in codes],
+        "happened_on": None,
+        "legs": [],
     }
 
 
@@ -71,6 +74,32 @@ def withdrawn(revision: int) -> Event:
     record = proposed(revision)[1]
     names = ("proposal_id", "revision", "case_id", "victim_id", "rescue_id", "case_unit")
     return "MatchWithdrawn", {name: record[name] for name in (*names, "rescue_unit")}
+
+
+def decided(verdict: str = "confirmed", previous: int = 0) -> Event:
+    """Of the pair that `proposed` proposes; the board checks no ids."""
+    record = proposed()[1]
+    names = ("proposal_id", "case_id", "victim_id", "rescue_id", "case_unit", "rescue_unit")
+    return "MatchDecided", {
+        **{name: record[name] for name in names},
+        "proposal_revision": 1,
+        "previous": previous,
+        "revision": previous + 1,
+        "verdict": verdict,
+    }
+
+
+def case(revision: int = 1, destination: str | None = None) -> Event:
+    event, record = remarked(revision=revision)
+    ends = (("taken_from", "220202"), ("taken_to", destination))
+    legs = [{"role": role, "code": code, "certainty": "stated"} for role, code in ends]
+    return event, {**record, "legs": legs}
+
+
+def rescue(revision: int = 1, found_at: str | None = "220302") -> Event:
+    event, record = remarked("R1", revision, kind="rescue")
+    leg = {"role": "found_at", "code": found_at, "certainty": "stated"}
+    return event, {**record, "unit": "220300", "legs": [leg]}
 
 
 def told(board: Noticeboard, *events: Event) -> list[tuple[str, str, str, int]]:
@@ -144,6 +173,49 @@ def test_an_unknown_stated_case_is_a_remark_until_it_is_reported() -> None:
     assert told(board, remarked("C7")) == [("remarks withdrawn", "220200", "R1", 2)]
 
 
+BOTH = [("confirmed", "220200", "C1", 1), ("confirmed", "220300", "R1", 1)]
+SECOND = ("flag", "220300", "C1", 1)
+
+
+def test_a_confirmation_tells_both_units_and_undoing_withdraws_it() -> None:
+    board = Noticeboard()
+    assert told(board, decided("more-needed")) == []
+    assert told(board, decided(previous=1)) == BOTH
+    assert told(board, decided("dismissed", previous=1)) == []
+    undone = told(board, decided("undone", previous=2))
+    assert sorted(undone) == [
+        ("confirmed withdrawn", "220200", "C1", 2),
+        ("confirmed withdrawn", "220300", "R1", 2),
+    ]
+    again = told(board, decided(previous=3))
+    assert [(unit, revision) for _, unit, _, revision in again] == [("220200", 3), ("220300", 3)]
+
+
+def test_a_confirmed_pair_gives_a_second_flag_whichever_came_last() -> None:
+    for order in itertools.permutations([decided(), case(), rescue()]):
+        assert sorted(told(Noticeboard(), *order)) == sorted([*BOTH, SECOND])
+
+
+def test_a_second_flag_follows_case_and_rescue() -> None:
+    board = Noticeboard()
+    told(board, decided(), case(), rescue())
+    assert told(board, case(2, "220582")) == [
+        ("flag withdrawn", "220300", "C1", 2), ("remarks", "220000", "P1", 1),
+    ]  # fmt: skip
+    assert told(board, case(3, "220322")) == [("remarks withdrawn", "220000", "P1", 2)]
+    assert told(board, case(4)) == [("flag", "220300", "C1", 3)]
+    assert told(board, rescue(2, None)) == [("flag withdrawn", "220300", "C1", 4)]
+
+
+def test_the_second_flag_stands_beside_the_reported_one() -> None:
+    board = Noticeboard()
+    assert told(board, flag()) == [SECOND]
+    assert sorted(told(board, decided(), case(), rescue())) == sorted([*BOTH, SECOND])
+    undone = told(board, decided("undone", 1))
+    assert ("flag withdrawn", "220300", "C1", 2) in undone
+    assert told(board, flag(2, "none", ())) == [("flag withdrawn", "220300", "C1", 2)]
+
+
 def test_what_stands_in_the_topic_counts_as_sent() -> None:
     first = Noticeboard()
     ((notice, _),) = _differences(first, flag())
@@ -164,6 +236,10 @@ EVENTS = [
     proposed(1, 0.9),
     withdrawn(2),
     proposed(3, 0.6),
+    decided(),
+    case(3),
+    case(4, "220582"),
+    rescue(5),
 ]
 
 
