@@ -19,10 +19,10 @@ from consumers.database import Connection
 from crossregion.clients import OPERATOR, Kafka
 from crossregion.domain import judgement, notices, records
 from crossregion.domain.judgement import Judgement
-from crossregion.domain.linkage.decide import decide
+from crossregion.domain.linkage import offer
 from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import load
-from crossregion.domain.records import BoundaryFlagged, MatchProposed
+from crossregion.domain.records import BoundaryFlagged, MatchDecided, MatchProposed
 from schemas import codec, topics
 from schemas.codec import Undecodable
 
@@ -77,7 +77,10 @@ def _named(key: tuple[str, str, int, str]) -> str:
 
 
 def proposals(connection: Connection) -> Iterator[str]:
-    """Open proposals in the registry against those that its cases and rescues call for."""
+    """Open proposals in the registry against what its cases, rescues and decisions call for.
+
+    A confirmed pair stays as it was proposed, so its content follows from no record any more.
+    """
     model = load()
     index = Index(model)
     rescues = []
@@ -86,10 +89,21 @@ def proposals(connection: Connection) -> Iterator[str]:
             index.restore(judged.listed)
         else:
             rescues.append(judged.listed)
-    wanted: dict[str, MatchProposed] = {
-        one["proposal_id"]: one for rescue in rescues for one in decide(index.put(rescue), model)
+    decided: dict[str, MatchDecided] = {
+        row["proposal_id"]: row for (row,) in connection.execute(database.query("in_force"))
     }
-    held = {row["proposal_id"]: row for row in _open_proposals(connection)}
+    kept = offer.confirmed(decided)
+    wanted: dict[str, MatchProposed] = {
+        one["proposal_id"]: one
+        for rescue in rescues
+        for one in offer.offer(index.put(rescue), decided, model)
+        if one["proposal_id"] not in kept
+    }
+    held = {
+        row["proposal_id"]: row
+        for row in _open_proposals(connection)
+        if row["proposal_id"] not in kept
+    }
     for proposal_id in sorted(wanted.keys() | held.keys()):
         if proposal_id not in held:
             yield f"proposal {proposal_id} is missing"

@@ -17,10 +17,10 @@ from typing import Any, cast
 import structlog
 
 from crossregion import alarm, metrics
-from crossregion.domain import decisions, records
-from crossregion.domain.decisions import CONFIRMED, DISMISSED, Standing
+from crossregion.domain import decisions
+from crossregion.domain.decisions import Standing
 from crossregion.domain.judgement import Refused
-from crossregion.domain.linkage.decide import decide
+from crossregion.domain.linkage import offer
 from crossregion.domain.linkage.model import Model, load
 from crossregion.domain.records import (
     MatchDecided,
@@ -63,6 +63,7 @@ class Rescues:
         self._pairs: dict[Rescue, dict[Victim, PairWeighed]] = defaultdict(dict)
         self._said: dict[Rescue, dict[str, Said]] = defaultdict(dict)
         self._standings: dict[Rescue, dict[str, Standing]] = defaultdict(dict)
+        self._in_force: dict[Rescue, dict[str, MatchDecided]] = {}
         self._partitions: frozenset[int] = frozenset()
         self._unsettled: dict[Rescue, None] = {}
         self._lock = asyncio.Lock()
@@ -79,6 +80,7 @@ class Rescues:
             self._pairs.clear()
             self._said.clear()
             self._standings.clear()
+            self._in_force.clear()
             self._partitions = frozenset(partitions)
             pairs = topics.PAIR_WEIGHTS.name()
             done = await rebuild.committed(connection, group, pairs, self._partitions)
@@ -144,7 +146,13 @@ class Rescues:
             return None
         rescue = (decision["rescue_unit"], decision["rescue_id"])
         known = self._standings[rescue].get(decision["proposal_id"], Standing())
-        self._standings[rescue][decision["proposal_id"]], _ = decisions.step(known, decision)
+        standing, _ = decisions.step(known, decision)
+        self._standings[rescue][decision["proposal_id"]] = standing
+        self._in_force[rescue] = {
+            proposal_id: one.effective
+            for proposal_id, one in self._standings[rescue].items()
+            if one.effective is not None
+        }
         return rescue
 
     def _heard(self, record: Any) -> None:
@@ -165,8 +173,9 @@ class Rescues:
             if number % SLICE_RESCUES == 0:
                 await asyncio.sleep(0)
             said = self._said[rescue]
-            holding = self._confirmed(rescue)
-            for proposed in self._proposed(rescue):
+            in_force = self._in_force.get(rescue, {})
+            holding = offer.confirmed(in_force)
+            for proposed in offer.offer(self._pairs[rescue].values(), in_force, self._model):
                 holding.add(proposed["proposal_id"])
                 known = said.get(proposed["proposal_id"])
                 revision = known.revision if known else 0
@@ -175,32 +184,6 @@ class Rescues:
             for proposal_id, known in list(said.items()):
                 if known.proposed is not None and proposal_id not in holding:
                     self._withdraw(known.proposed, outputs)
-
-    def _confirmed(self, rescue: Rescue) -> set[str]:
-        standings = self._standings.get(rescue, {})
-        return {one for one, standing in standings.items() if standing.verdict == CONFIRMED}
-
-    def _proposed(self, rescue: Rescue) -> list[MatchProposed]:
-        """What holds of a rescue; a dismissed pair is no candidate until it has become stronger."""
-        pairs = [pair for pair in self._pairs[rescue].values() if pair["weight"] is not None]
-        standings = self._standings.get(rescue)
-        if not standings:
-            return decide(pairs, self._model)
-        offered, new = [], {}
-        for pair in pairs:
-            persons = (pair["case_unit"], pair["victim_id"], pair["rescue_unit"], pair["rescue_id"])
-            one = records.proposal_id(*persons)
-            decided = standings.get(one, Standing()).effective
-            if decided is not None and decided["verdict"] == DISMISSED:
-                found = decisions.new_evidence(decided, pair)
-                if found is None:
-                    continue
-                new[one] = found
-            offered.append(pair)
-        return [
-            {**proposed, "new_evidence": new.get(proposed["proposal_id"], [])}
-            for proposed in decide(offered, self._model)
-        ]
 
     def _say(self, proposed: MatchProposed, outputs: Outputs) -> None:
         rescue = (proposed["rescue_unit"], proposed["rescue_id"])

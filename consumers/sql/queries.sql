@@ -299,6 +299,9 @@ SELECT to_jsonb(flag) FROM registry.flag;
 -- name: every_open_proposal
 SELECT to_jsonb(proposal) - 'open' FROM registry.proposal WHERE open;
 
+-- name: in_force
+SELECT to_jsonb(decision) FROM registry.decision WHERE in_force;
+
 -- name: marks_without_row
 SELECT topic, partition, "offset"
 FROM registry.sighting

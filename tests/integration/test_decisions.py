@@ -16,7 +16,7 @@ from typing import Any, cast
 import psycopg
 import pytest
 
-from consumers import proposals, registry
+from consumers import proposals, reconcile, registry
 from consumers.proposals import NotToBeDecided, Outcome, ProposalUnknown
 from crossregion.domain import records
 from crossregion.stack import OPERATOR, OWNER, STOP_ORDER, Stack
@@ -90,6 +90,11 @@ def confirmed_flag(stack: Stack) -> list[tuple[Any, ...]]:
 def links(stack: Stack) -> int:
     with psycopg.connect(stack.database) as connection:
         return len(connection.execute("SELECT FROM registry.link").fetchall())
+
+
+def discrepancies(stack: Stack) -> list[str]:
+    with psycopg.connect(stack.database) as connection:
+        return [*reconcile.proposals(connection), *reconcile.told(stack.kafka, connection)]
 
 
 def found(stack: Stack) -> proposals.Found:
@@ -260,6 +265,7 @@ def test_a_dismissed_pair_is_offered_again_on_stronger_evidence_with_what_is_new
     assert decide(stack, "dismissed", "records-differ") == Outcome(True)
     wait_for_quiet(stack)
     assert not found(stack).proposal["open"]
+    assert discrepancies(stack) == []
     assert told(stack, "proposal") == set()
     put(stack, "CaseRecorded", {**case(5, None), "venue": "another"})
     wait_for_quiet(stack)
@@ -271,6 +277,7 @@ def test_a_dismissed_pair_is_offered_again_on_stronger_evidence_with_what_is_new
     wait_for_quiet(stack)
     again = found(stack).proposal
     assert again["open"]
+    assert discrepancies(stack) == []
     assert ("dna", "equal") in {(one["field"], one["level"]) for one in again["new_evidence"]}
     assert told(stack, "proposal") == {("220000", "proposal", PROPOSAL, None)}
     assert [row["verdict"] for row in proposals.listed(stack.database, None, None, True)] == [
@@ -289,6 +296,7 @@ def test_a_confirmed_pair_stays_proposed_when_the_records_no_longer_speak_for_it
     put(stack, "CaseRecorded", {**case(6, None), "victims": [victim]})
     wait_for_quiet(stack)
     assert found(stack).proposal["open"]
+    assert discrepancies(stack) == []
     assert (links(stack), told(stack, "confirmed")) == (1, CONFIRMED)
     put(stack, "CaseRecorded", case(7, None))
     wait_for_quiet(stack)

@@ -1,5 +1,5 @@
 -- Decisions on proposals, and what follows from those that hold.
-ALTER TABLE registry.proposal ADD COLUMN new_evidence jsonb;
+ALTER TABLE registry.proposal ADD COLUMN new_evidence jsonb DEFAULT '[]';
 
 -- Every decision with what became of it; the order of a partition decides between equals.
 CREATE TABLE registry.decision (
