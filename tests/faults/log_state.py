@@ -8,7 +8,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from consumers import registry
 from crossregion.clients import ADMIN
-from crossregion.stack import STOP_ORDER, Lags
+from crossregion.stack import OWNER, STOP_ORDER, Lags
 from schemas import codec, topics
 from tests.faults.generate import past_spool
 from tests.faults.rig import GROUPS, Rig, Scale
@@ -30,7 +30,7 @@ def replay(rig: Rig, scale: Scale) -> None:
     """
     told = _ends(rig, *topics.NOTICES.names())
     for empty in (False, True)[-scale.times :]:
-        _stop_all(rig)
+        rig.supervisor.stop(STOP_ORDER)
         with closing(KafkaAdminClient(**rig.kafka.options(ADMIN))) as admin:
             for kind in ("linkage", "proposals", "intake"):
                 rig.forget(f"{kind}-1")
@@ -38,19 +38,11 @@ def replay(rig: Rig, scale: Scale) -> None:
             if not empty:
                 admin.delete_groups([registry.GROUP])
         if empty:
-            registry.rebuild(rig.kafka, rig.database)
-        _start_all(rig)
+            registry.rebuild(rig.kafka, rig.dsn(OWNER))
+        for name in STOP_ORDER:
+            rig.supervisor.start(name)
         rig.quiet()
     assert _ends(rig, *topics.NOTICES.names()) == told, "a replay has told somebody something"
-
-
-def _stop_all(rig: Rig) -> None:
-    rig.supervisor.stop(STOP_ORDER)
-
-
-def _start_all(rig: Rig) -> None:
-    for name in STOP_ORDER:
-        rig.supervisor.start(name)
 
 
 def _ends(rig: Rig, *names: str) -> dict[object, int]:

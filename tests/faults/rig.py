@@ -26,7 +26,7 @@ from crossregion.runtime import Death, Worker, WorkerGaveUp
 from crossregion.runtime.crash import ANY
 from crossregion.runtime.postgres import SUPERUSER
 from crossregion.runtime.processes import end, process_guard, spawn
-from crossregion.stack import DATABASE, Lags, Stack
+from crossregion.stack import DATABASE, WORKERS, Lags, Stack
 from producers.export import Exported
 from producers.spool import Spool, SpoolError
 from tests.faults.generate import Generator, Made
@@ -294,6 +294,8 @@ class Rig(Stack):
         """Wait until all is sent and every worker has finished all that stands on its topics."""
         self.heal()
         self.disarm()
+        for name in WORKERS:
+            self.supervisor.start(name)
         self.wait(lambda: self.unsent() == 0, "spools do not empty")
         deadline = time.monotonic() + QUIET_SECONDS
         while (left := self._left()) is not None:
