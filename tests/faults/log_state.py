@@ -28,6 +28,8 @@ def replay(rig: Rig, scale: Scale) -> None:
     """Every processor begins anew on what is there, and the registry on nothing (at full scale
     before that on what is there); nobody is told anything.
     """
+    rig.accept(rig.generator.batch(scale.events))
+    rig.quiet()
     told = _ends(rig, *topics.NOTICES.names())
     for empty in (False, True)[-scale.times :]:
         rig.supervisor.stop(STOP_ORDER)
