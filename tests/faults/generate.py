@@ -19,7 +19,10 @@ from crossregion.domain import records
 from crossregion.domain.identity_number import check_digit_right
 from schemas import codec, topics
 
-SURNAMES = "王李张刘陈杨赵黄周吴徐孙"
+SURNAMES = (
+    "王李张刘陈杨赵黄周吴徐孙朱马胡郭林何高梁郑罗"
+    "宋谢唐韩曹许邓冯程蔡彭潘袁于董余苏叶吕魏蒋田杜丁沈姜范江"
+)
 RARE = "翾翀昳彧旻昉颋龑頔媖嫘婠禤昱晔暄"
 CANARY_TEXT = "Zq7Canary"
 CANARY = re.compile(
@@ -133,19 +136,19 @@ class Generator:
         return self._random.choice(SURNAMES) + "".join(self._random.choices(RARE, k=2))
 
     def identity(self) -> dict[str, Any]:
-        """A stranger."""
+        """A stranger, with enough known of them to be told from every other."""
         draw = self._random
-        year, month, day = draw.randint(1960, 2009), draw.randint(1, 12), draw.randint(1, 28)
+        year, month, day = draw.randint(1910, 1965), draw.randint(1, 12), draw.randint(1, 28)
         sex = draw.choice("FFFM")
         number = None
         if draw.random() < 0.4:
             number = _number(draw, f"{year}{month:02}{day:02}", sex)
         return {
-            "name": self._name() if draw.random() < 0.9 else None,
+            "name": self._name(),
             "pinyin": None,
             "other_names": [self._name()] if draw.random() < 0.2 else [],
             "sex": sex,
-            "birth_date": f"{year}-{month:02}-{day:02}" if draw.random() < 0.8 else f"{year}",
+            "birth_date": f"{year}-{month:02}-{day:02}",
             "birth_precision": "day",
             "home": draw.choice(HOMES),
             "height_cm": draw.randint(120, 185) if draw.random() < 0.5 else None,
@@ -165,8 +168,6 @@ class Generator:
                 told[field] = nothing
         if draw.random() < 0.3:
             told["home"] = draw.choice(HOMES)
-        if draw.random() < 0.3 and told["birth_date"]:
-            told["birth_date"], told["birth_precision"] = told["birth_date"][:4], "about"
         return told
 
     def _new_case(self) -> Made:

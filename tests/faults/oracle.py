@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, cast
 
 import numpy as np
@@ -27,6 +28,9 @@ from crossregion.domain.linkage.weigh import THOUSANDTHS, Scale, total
 from crossregion.domain.records import Evidence, MatchProposed, NoticeIssued, PairWeighed
 from schemas import codec, topics
 from schemas.codec import Undecodable
+
+RECEIVED_ON = date(2026, 1, 1)
+"""The broker's day of every event: any between the generator's past and its future will do."""
 
 Place = tuple[str, int, int]
 Key = tuple[str, str, str]
@@ -105,7 +109,7 @@ def verdict_of(one: Accepted) -> Judgement | str:
     try:
         event, record = codec.decode(one.value)
         ce_id = None if one.ce_id is None else one.ce_id.decode()
-        return judge_event(event, record, topics.unit_of_topic(one.topic), ce_id)
+        return judge_event(event, record, topics.unit_of_topic(one.topic), ce_id, RECEIVED_ON)
     except (Undecodable, Refused) as refused:
         return refused.reason
 
