@@ -24,6 +24,7 @@ from aiokafka.errors import SaslAuthenticationFailed  # noqa: E402
 from crossregion import clients, logs, metrics  # noqa: E402
 from crossregion.runtime import RuntimeFault, ServiceUnavailable  # noqa: E402
 from crossregion.settings import settings  # noqa: E402
+from processors import batches  # noqa: E402, F401 (changes how aiokafka reads)
 
 EXIT_UNKNOWN_ERROR = 70
 IDLE_SECONDS = 5.0
