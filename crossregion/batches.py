@@ -8,7 +8,6 @@ would stop every reader for as long as the topic is kept.
 
 from __future__ import annotations
 
-from kafka.record import memory_records
 from kafka.record.default_records import ControlRecord, DefaultRecord, DefaultRecordBatch
 from kafka.record.util import decode_varint
 
@@ -46,9 +45,6 @@ class Batch(DefaultRecordBatch):  # type: ignore[misc, unused-ignore]
             value,
             headers,
         )
-
-
-memory_records.DefaultRecordBatch = Batch
 
 
 def _bytes(buffer: bytearray, pos: int) -> tuple[bytes | None, int]:

@@ -16,10 +16,7 @@ from typing import Any
 
 from kafka.errors import AuthorizationError, SaslAuthenticationFailedError
 
-from crossregion import (
-    batches,  # noqa: F401 (changes how kafka-python reads)
-    kafka_python,
-)
+from crossregion import kafka_python
 from crossregion.faults import ServiceUnavailable
 from crossregion.settings import Settings
 

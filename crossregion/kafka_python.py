@@ -1,4 +1,4 @@
-"""What kafka-python 3.0.12 does wrong on connections with TLS and passwords, mended."""
+"""What kafka-python 3.0.12 does wrong, mended: TLS, passwords, and records it cannot read."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from kafka.errors import SaslAuthenticationFailedError
 from kafka.net import manager
 from kafka.net.transport import KafkaSSLTransport
 from kafka.producer.sender import Sender
+from kafka.record import memory_records
+
+from crossregion.batches import Batch
 
 HANDSHAKE_SECONDS = 5.0
 
@@ -72,3 +75,4 @@ def mend() -> None:
     manager.KafkaSSLTransport = Transport
     manager.KafkaConnectionManager._connect = connect
     Sender.run_once = run_once
+    memory_records.DefaultRecordBatch = Batch

@@ -1,4 +1,4 @@
-"""How aiokafka's consumers, also Faust's, read a batch: see crossregion/batches.py.
+"""How the consumers of aiokafka 0.14.0, also Faust's, read a batch: see crossregion/batches.py.
 
 Its extension reads a record in 1 µs, Python in 8 µs, so it keeps every usual batch (3 µs so).
 """
@@ -17,7 +17,7 @@ from aiokafka.record.util import decode_varint
 from crossregion.batches import Batch
 
 
-class _Batch(_DefaultRecordBatchPy):  # type: ignore[misc, unused-ignore]
+class UsualOrOdd(_DefaultRecordBatchPy):  # type: ignore[misc, unused-ignore]
     def __iter__(self) -> Iterator[Any]:
         return iter(self._usual() or Batch(self._buffer))
 
@@ -41,5 +41,7 @@ class _Batch(_DefaultRecordBatchPy):  # type: ignore[misc, unused-ignore]
         return found
 
 
-memory_records.DefaultRecordBatch = _Batch
-fetcher.MemoryRecords = memory_records._MemoryRecordsPy
+def mend() -> None:
+    """Have every consumer of this process read so."""
+    memory_records.DefaultRecordBatch = UsualOrOdd
+    fetcher.MemoryRecords = memory_records._MemoryRecordsPy

@@ -24,7 +24,7 @@ from aiokafka.errors import SaslAuthenticationFailed  # noqa: E402
 from crossregion import clients, logs, metrics  # noqa: E402
 from crossregion.runtime import RuntimeFault, ServiceUnavailable  # noqa: E402
 from crossregion.settings import settings  # noqa: E402
-from processors import batches  # noqa: E402, F401 (changes how aiokafka reads)
+from processors import batches  # noqa: E402
 
 EXIT_UNKNOWN_ERROR = 70
 IDLE_SECONDS = 5.0
@@ -38,6 +38,8 @@ GC_THRESHOLD = 50_000
 log = structlog.get_logger()
 health = metrics.Health()
 _busy: set[str] = set()
+
+batches.mend()
 
 
 _connect = AIOKafkaConnection.connect
