@@ -28,7 +28,7 @@ POINTS = {
 }
 
 
-SMALL = Scale(events=12, times=1, outage=3.0)
+SMALL = Scale(events=12, times=1, outage=2.0)
 FULL = Scale(events=60, times=3, outage=30.0)
 """An outage of 30 s stands for ten minutes, at 1:20; time-outs towards Kafka are a tenth."""
 
