@@ -13,13 +13,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-import psutil
-
 from crossregion.runtime.crash import KILLED, RAISE
 from tests.faults import contents, log_state, storage
 from tests.faults.generate import UNITS, Made
 from tests.faults.rig import Rig, Scale
 
+PORT_SECONDS = 10.0
 PROCESSORS = ("intake", "linkage", "proposals")
 POINTS = {
     **dict.fromkeys(PROCESSORS, ("before-send", "some-sent", "before-commit")),
@@ -213,15 +212,24 @@ def metrics_hung(rig: Rig, scale: Scale) -> None:
         load(rig, scale)
         rig.quiet()
     taken = rig.metrics_ports["intake"]
-    before = rig.supervisor.pids()["intake"]
     rig.supervisor.kill("intake")
-    while psutil.pid_exists(before) and psutil.Process(before).status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.01)
-    with socket.create_server(("127.0.0.1", taken)):
+    with _taking(taken):
         rig.rest(1.0)
         load(rig, scale)
         rig.quiet()
     rig.kill("intake")
+
+
+def _taking(port: int) -> socket.socket:
+    """Listen on the port of a process that has just been killed, once the system lets it go."""
+    deadline = time.monotonic() + PORT_SECONDS
+    while True:
+        try:
+            return socket.create_server(("127.0.0.1", port))
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 SCENARIOS = (
