@@ -12,14 +12,17 @@ from consumers import proposals
 from consumers.database import Row
 from crossregion.domain import decisions
 from crossregion.domain.linkage import explain
+from crossregion.domain.linkage.decide import BANDS
+from crossregion.faults import RuntimeFault
 from crossregion.operations import Purpose, kafka_and_database
+from schemas import topics as contracts
 
 ALREADY_DECIDED, NOT_YET_DECIDED = 3, 4
 
 proposals_app = typer.Typer(
     no_args_is_help=True, help="Pairs that may be one person, and what analysts decide of them."
 )
-console = Console(soft_wrap=True)
+console = Console(soft_wrap=True, markup=False, highlight=False)
 
 ProposalId = Annotated[str, typer.Argument(metavar="ID", help="As `proposals list` shows it.")]
 
@@ -27,15 +30,16 @@ ProposalId = Annotated[str, typer.Argument(metavar="ID", help="As `proposals lis
 @proposals_app.command("list")
 def proposals_list(
     unit: Annotated[str | None, typer.Option(help="Only those of this unit, either side.")] = None,
-    band: Annotated[
-        str | None, typer.Option(help="Only very-likely, review, listed or unlikely.")
-    ] = None,
+    band: Annotated[str | None, typer.Option(help=f"Only one of {', '.join(BANDS)}.")] = None,
     undecided: Annotated[
         bool, typer.Option("--undecided", help="Only those that wait for a decision.")
     ] = False,
     purpose: Purpose = "",
 ) -> None:
     """Show the proposals that stand or are decided: stated ones first, then by probability."""
+    for given, known in ((unit, contracts.UNITS), (band, BANDS)):
+        if given is not None and given not in known:
+            raise RuntimeFault(f"{given} is none of these: {', '.join(known)}.")
     table = Table()
     for column in ("id", "case", "victim", "rescue", "kind", "probability", "band", "decided"):
         table.add_column(column, no_wrap=column == "id")
@@ -61,14 +65,14 @@ def proposals_show(proposal_id: ProposalId, purpose: Purpose = "") -> None:
     found = proposals.find(kafka_and_database().database, proposal_id, purpose=purpose)
     if found.proposal["open"]:
         for line in explain.lines(found.explanation()):
-            console.print(line, markup=False, highlight=False)
+            console.print(line)
         for new in found.proposal["new_evidence"] or ():
             text = f"New since it was dismissed: {new['field']} {new['level']} {new['bits']:+.1f}"
-            console.print(text, markup=False, highlight=False)
+            console.print(text)
     else:
         console.print("It is not proposed now.")
     for one in found.decisions:
-        console.print(_decision(one), markup=False, highlight=False)
+        console.print(_decision(one))
 
 
 @proposals_app.command("decide")

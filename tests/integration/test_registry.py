@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -257,6 +258,40 @@ def test_texts_that_mean_something_to_a_parser_are_stored_as_they_are(
             "SELECT record_id, record ->> 'venue' FROM registry.record_revision"
         ).fetchall()
     assert sorted(rows) == sorted((f"{n} {text}", text) for n, text in enumerate(HOSTILE))
+
+
+@pytest.mark.parametrize("first", ["decision", "case"])
+def test_two_workers_at_once_leave_no_flag_of_an_older_case(
+    dsn: str, worker: str, office: str, first: str
+) -> None:
+    """The second may not read before the first has committed, whichever it is."""
+    database.drop_registry(dsn)
+    log = Log()
+    log.put(CASES, case())
+    log.put(RESCUES, codec.encode("RescueRecorded", RESCUE))
+    held = Database(worker)
+    store(held, log.records, [len(log.records)])
+    halves = {"case": Batch(), "decision": Batch()}
+    halves["case"].take(*log.add(CASES, case(2, lost_on="2006-02-20")))
+    value = codec.encode("MatchDecided", decision())
+    halves["decision"].take(*log.add(topics.DECISIONS.name(), value, partition=HOME))
+    other = Database(worker)
+    (second,) = halves.keys() - {first}
+    thread = threading.Thread(target=other.transact, args=[halves[second].write])
+
+    def both(connection: database.Connection) -> None:
+        halves[first].write(connection)
+        thread.start()
+        thread.join(0.5)
+
+    held.transact(both)
+    thread.join(30.0)
+    assert not thread.is_alive()
+    with database.connect(office) as connection:
+        revisions = connection.execute("SELECT revision FROM registry.confirmed_flag").fetchall()
+    assert revisions == [(2,)]
+    held.close()
+    other.close()
 
 
 def test_a_letter_larger_than_an_event_is_listed_and_can_be_put_back(

@@ -26,6 +26,7 @@ Proposal = MatchProposed
 """A proposal as it is said, its revision still 0."""
 
 VERY_LIKELY, REVIEW, LISTED = 0.99, 0.5, 0.05
+BANDS = ("very-likely", "review", "listed", "unlikely")
 SHORT_LIST, WORTH_A_SAMPLE = 5, 0.01
 """So many candidates of a rescue are listed from a lower probability: whose DNA to compare."""
 MOST_BITS = 200.0
