@@ -58,6 +58,8 @@ EXPECTED = {
     "linkage-records": ({"intake"}, {"linkage"}),
     "pair-weights": ({"linkage"}, {"proposals"}),
     "match-proposals": ({"proposals"}, {"registry", "notices", "proposals"}),
+    "decisions": ({"office"}, {"registry", "notices", "proposals"}),
+    "days.{unit}": ({OWN}, {"operator"}),
     "dead-letters": ({"intake"}, {"registry", "operator"}),
     "audit-heads": ({"registry"}, {"operator"}),
     "replays": ({"operator"}, {"intake", "registry"}),
@@ -81,7 +83,7 @@ def rows() -> set[Row]:
     found = set()
     for pattern, (writers, readers) in EXPECTED.items():
         for unit in UNITS if "{unit}" in pattern else ("",):
-            if pattern.startswith(("cases", "rescues")) and unit in contracts.PARTNERS:
+            if pattern.startswith(("cases", "rescues", "days")) and unit in contracts.PARTNERS:
                 continue
             may = {
                 "write": {one.format(unit=unit) for one in writers},
