@@ -20,6 +20,7 @@ import structlog  # noqa: E402
 from aiokafka import AIOKafkaProducer  # noqa: E402
 from aiokafka.conn import AIOKafkaConnection  # noqa: E402
 from aiokafka.errors import SaslAuthenticationFailed  # noqa: E402
+from faust.assignor.partition_assignor import PartitionAssignor  # noqa: E402
 
 from crossregion import clients, logs, metrics  # noqa: E402
 from crossregion.runtime import RuntimeFault, ServiceUnavailable  # noqa: E402
@@ -75,6 +76,23 @@ def credentials(connection: Mapping[str, Any]) -> faust.SASLCredentials:
     )
 
 
+class Assignor(PartitionAssignor):  # type: ignore[misc, unused-ignore]
+    """Faust's own, which ignores a topic of whose partitions Kafka has not told the leader yet."""
+
+    @classmethod
+    def _get_copartitioned_groups(cls, topics: set[str], cluster: Any, subscriptions: Any) -> Any:
+        """The topic would stand still, given to nobody: end instead, and join anew."""
+        for topic in sorted(topics):
+            if not cluster.partitions_for_topic(topic):
+                end_process(
+                    RuntimeFault(
+                        f"Kafka has not told of any partition of {topic}: if the topic is missing, "
+                        "run crossregion topics apply."
+                    )
+                )
+        return super()._get_copartitioned_groups(topics, cluster, subscriptions)
+
+
 def make_app(name: str, principal: str | None = None) -> faust.App:
     """A Faust app without tables, web server, leader topic or topic creation.
 
@@ -105,6 +123,7 @@ def make_app(name: str, principal: str | None = None) -> faust.App:
         topic_allow_declare=False,
         topic_disable_leader=True,
         web_enabled=False,
+        PartitionAssignor=Assignor,
     )
 
     async def beat_while_idle() -> None:

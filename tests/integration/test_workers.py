@@ -45,3 +45,17 @@ def test_a_registry_worker_refuses_a_database_that_is_not_migrated(
     assert err.strip().splitlines() == [
         "The database is not of this version yet: run crossregion registry migrate."
     ]
+
+
+def test_a_leader_that_knows_no_partition_of_a_topic_ends_instead_of_giving_it_to_nobody() -> None:
+    """Faust only warns, and the topic stands still until somebody joins (a nemesis found it)."""
+    program = (
+        "from aiokafka.cluster import ClusterMetadata\n"
+        "from processors.worker import Assignor\n"
+        "Assignor._get_copartitioned_groups({'linkage-records'}, ClusterMetadata(), {})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 70
+    assert "linkage-records" in done.stdout + done.stderr
