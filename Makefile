@@ -7,7 +7,7 @@ BENCH_VENV := .venv-bench
 LABELLED ?= ../shared/linkage/train
 PROMTOOL := .tools/promtool
 
-.PHONY: setup demo up test faults check bench bench-linkage docs lock clean
+.PHONY: setup demo up test faults-once faults check bench bench-linkage docs lock clean
 
 setup: $(STAMP)
 
@@ -24,8 +24,12 @@ demo: setup
 up: setup
 	$(VENV)/bin/crossregion up
 
+# Each fault on the running stack takes longer than all other tests: they have targets of their own.
 test: setup $(PROMTOOL)
-	$(PY) -m pytest
+	$(PY) -m pytest --ignore=tests/faults/test_faults.py
+
+faults-once: setup
+	$(PY) -m pytest tests/faults
 
 faults: setup
 	$(PY) -m tests.faults $(FAULTS)

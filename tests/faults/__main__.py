@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, help="the nemesis alone, for so long")
     parser.add_argument("--only", default="", help="scenarios whose name holds this word")
-    parser.add_argument("--small", action="store_true", help="at the scale of `make test`")
+    parser.add_argument("--small", action="store_true", help="at the scale of `make faults-once`")
     asked = parser.parse_args()
     scale = SMALL if asked.small else FULL
     data = Path(tempfile.mkdtemp(prefix="crossregion-faults-"))
