@@ -398,6 +398,7 @@ def test_a_wrong_password_is_said_and_the_events_are_kept(
 
 def test_no_listener_talks_without_tls_or_to_the_nameless(kafka: Kafka, tmp_path: Path) -> None:
     options = kafka.options(ADMIN)
+    KafkaConsumer(**options, bootstrap_timeout_ms=20_000).close()
     for changes in (
         {"security_protocol": "PLAINTEXT"},
         {"security_protocol": "SASL_PLAINTEXT"},
