@@ -70,7 +70,7 @@ def take(incoming: Incoming, outputs: Outputs) -> str:
             origin.received_on,
         )
         made = Outputs()
-        _accept(judged, made)
+        _accept(judged, origin.headers.get("traceparent"), made)
     except (Undecodable, Refused) as refused:
         _dead_letter(origin, refused.reason, refused.detail, outputs)
         return refused.reason
@@ -82,9 +82,9 @@ def take(incoming: Incoming, outputs: Outputs) -> str:
     return "accepted"
 
 
-def _accept(judged: Judgement, outputs: Outputs) -> None:
+def _accept(judged: Judgement, traceparent: bytes | None, outputs: Outputs) -> None:
     partition = topics.partition_of(judged.record_id, topics.LINKAGE_RECORDS)
-    cause = envelope.Cause(judged.event_id, judged.unit, judged.record_id)
+    cause = envelope.Cause(judged.event_id, judged.unit, judged.record_id, traceparent)
     if judged.flag is not None:
         outputs.add(
             topics.BOUNDARY_FLAGS.name(),

@@ -245,12 +245,13 @@ def _without_nothing(value: Any) -> Any:
     if isinstance(value, dict):
         kept = {}
         for name, inner in value.items():
+            if inner is None:
+                continue
             if isinstance(inner, (dict, list)):
                 inner = _without_nothing(inner)
-                if inner:
-                    kept[name] = inner
-            elif inner is not None:
-                kept[name] = inner
+                if not inner:
+                    continue
+            kept[name] = inner
         return kept
     if isinstance(value, list):
         return [_without_nothing(item) for item in value]
