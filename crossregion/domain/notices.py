@@ -106,4 +106,13 @@ def _notice(
         "boundary": boundary,
         "units": list(units),
         "remarks": list(remarks),
+        "regions": [],
+        "case_unit": None,
+        "case_id": None,
+        "persons": [],
+        "exploitation": [],
+        "urgent": False,
+        "disclosure": "summary",
+        "answer_within_hours": None,
+        "contact": OFFICE,
     }

@@ -43,6 +43,11 @@ class Remark(TypedDict):
     code: str
 
 
+class PersonSummary(TypedDict):
+    age_band: str
+    sex: str | None
+
+
 class Victim(TypedDict):
     victim_id: str
     age_band: str
@@ -208,6 +213,15 @@ class NoticeIssued(TypedDict):
     boundary: str | None
     units: list[str]
     remarks: list[Remark]
+    regions: list[str]
+    case_unit: str | None
+    case_id: str | None
+    persons: list[PersonSummary]
+    exploitation: list[str]
+    urgent: bool
+    disclosure: str
+    answer_within_hours: int | None
+    contact: str
 
 
 class NoticeWithdrawn(TypedDict):
