@@ -7,7 +7,7 @@ BENCH_VENV := .venv-bench
 LABELLED ?= ../shared/linkage/train
 PROMTOOL := .tools/promtool
 
-.PHONY: setup demo up test faults-once faults check bench bench-linkage docs lock clean
+.PHONY: setup demo up test faults check bench bench-linkage docs lock clean
 
 setup: $(STAMP)
 
@@ -24,12 +24,9 @@ demo: setup
 up: setup
 	$(VENV)/bin/crossregion up
 
-# Each fault on the running stack takes longer than all other tests: they have targets of their own.
+# Most tests wait for services, so three processes share two cores, each with services of its own.
 test: setup $(PROMTOOL)
-	$(PY) -m pytest --ignore=tests/faults/test_faults.py
-
-faults-once: setup
-	$(PY) -m pytest tests/faults
+	$(PY) -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder $(TESTS)
 
 faults: setup
 	$(PY) -m tests.faults $(FAULTS)
