@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from kafka import ConsumerRebalanceListener, KafkaConsumer
+from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 
 from crossregion.runtime import ServiceUnavailable
+
+
+class FromTheBeginning(ConsumerRebalanceListener):  # type: ignore[misc, unused-ignore]
+    """What a group has not read yet it begins at its beginning.
+
+    For consumers with `auto_offset_reset="none"`: what a group has read, and is not there any more,
+    then ends the process, instead of being passed over in silence.
+    """
+
+    def __init__(self, consumer: KafkaConsumer) -> None:
+        self._consumer = consumer
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        new = [place for place in assigned if self._consumer.committed(place) is None]
+        if new:
+            self._consumer.seek_to_beginning(*new)
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        pass
 
 
 def subscribe(

@@ -24,7 +24,7 @@ import structlog
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
-from kafka.errors import CommitFailedError, RebalanceInProgressError
+from kafka.errors import CommitFailedError, OffsetOutOfRangeError, RebalanceInProgressError
 
 from consumers import audit, database, follow, links
 from consumers.database import Connection, Database
@@ -34,7 +34,7 @@ from crossregion.domain import decisions, judgement, records
 from crossregion.domain.dates import day_of
 from crossregion.domain.judgement import Judgement, Refused
 from crossregion.domain.records import DeadLettered, MatchDecided
-from crossregion.runtime import RuntimeFault, crash_point, run_process
+from crossregion.runtime import LogShortened, RuntimeFault, crash_point, run_process
 from crossregion.settings import settings
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
@@ -303,17 +303,23 @@ class Registry:
             client_id=f"registry-{worker}",
             enable_auto_commit=False,
             allow_auto_create_topics=False,
-            auto_offset_reset="earliest",
+            auto_offset_reset="none",
             max_poll_records=BATCH_RECORDS,
             max_poll_interval_ms=3_600_000,
             session_timeout_ms=SESSION_MS,
         )
 
     def run(self, stop: threading.Event, health: metrics.Health) -> None:
-        """Write until told to stop."""
-        follow.subscribe(self._consumer, TOPICS)
+        """Write until told to stop.
+
+        Raises: LogShortened.
+        """
+        follow.subscribe(self._consumer, TOPICS, follow.FromTheBeginning(self._consumer))
         while not stop.is_set():
-            fetched = self._consumer.poll(timeout_ms=POLL_MS)
+            try:
+                fetched = self._consumer.poll(timeout_ms=POLL_MS)
+            except OffsetOutOfRangeError:
+                raise LogShortened from None
             if fetched:
                 self._handle(fetched)
             self._heads.step()

@@ -19,6 +19,17 @@ class ServiceUnavailable(RuntimeFault):
     """A service could not be fetched, prepared, started or kept running."""
 
 
+class LogShortened(RuntimeFault):
+    """A topic holds fewer records than have been read of it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A topic holds fewer records than have been read of it: it was deleted and made anew, "
+            "or Kafka has lost records. `crossregion doctor` names it; docs/runbooks.md says, "
+            "under A topic that holds less, how to go on."
+        )
+
+
 class WorkerGaveUp(RuntimeFault):
     """A worker died so often that starting it again is pointless."""
 

@@ -65,6 +65,22 @@ def topics_apply(
     console.print(f"{len(created)} topics created.")
 
 
+@topics_app.command("read-again")
+def topics_read_again(
+    group: Annotated[str, typer.Argument(help="As `crossregion doctor` names it.")],
+) -> None:
+    """Have a process that is stopped read its topics from their beginning when it starts.
+
+    What it has written before, it writes again; nothing happens twice by that. The registry has a
+    command of its own: `crossregion registry rebuild`.
+    """
+    known = [flow.group for flow in FLOWS]
+    if group not in known:
+        raise RuntimeFault(f"No such group: one of {', '.join(known)}.")
+    topics.read_again(kafka_and_database().kafka, group)
+    console.print(f"{group} reads everything again when its processes start.")
+
+
 @users_app.command("set")
 def users_set(
     names: Annotated[

@@ -308,13 +308,22 @@ class Lags:
         """Records of the flow's topics that its group has not finished.
 
         All of them while the broker cannot say yet, as on its first start.
+        Raises: RuntimeFault where a topic holds less than its group has read.
         """
         try:
             committed = self._admin.list_group_offsets(flow.group)[flow.group]
         except RetriableError:
             committed = {}
         done = {place: max(0, position.offset) for place, position in committed.items()}
-        return sum(end - done.get(place, 0) for place, end in self.ends(flow.topics).items())
+        left = {place: end - done.get(place, 0) for place, end in self.ends(flow.topics).items()}
+        for place, count in left.items():
+            if count < 0:
+                raise RuntimeFault(
+                    f"{flow.group} has read {-count} records more of {place.topic} (partition "
+                    f"{place.partition}) than it holds: see docs/runbooks.md, under A topic that "
+                    "holds less."
+                )
+        return sum(left.values())
 
     def first_open(self, flows: Sequence[Flow] = FLOWS) -> tuple[Flow, int] | None:
         """The first flow with something left, and how much; None when all is done."""

@@ -19,11 +19,12 @@ import faust  # noqa: E402 (the event loop is chosen before Faust is imported)
 import structlog  # noqa: E402
 from aiokafka import AIOKafkaProducer  # noqa: E402
 from aiokafka.conn import AIOKafkaConnection  # noqa: E402
+from aiokafka.consumer.subscription_state import TopicPartitionState  # noqa: E402
 from aiokafka.errors import SaslAuthenticationFailed  # noqa: E402
 from faust.assignor.partition_assignor import PartitionAssignor  # noqa: E402
 
 from crossregion import clients, logs, metrics  # noqa: E402
-from crossregion.runtime import RuntimeFault, ServiceUnavailable  # noqa: E402
+from crossregion.runtime import LogShortened, RuntimeFault, ServiceUnavailable  # noqa: E402
 from crossregion.settings import settings  # noqa: E402
 from processors import batches  # noqa: E402
 
@@ -56,6 +57,19 @@ async def connect(connection: AIOKafkaConnection) -> Any:
 
 
 AIOKafkaConnection.connect = connect
+
+
+_await_reset = TopicPartitionState.await_reset
+
+
+def await_reset(state: TopicPartitionState, strategy: int) -> None:
+    """Begin at the beginning what was never read; Faust would drop all up to where it was."""
+    if state.has_valid_position:
+        end_process(LogShortened())
+    _await_reset(state, strategy)
+
+
+TopicPartitionState.await_reset = await_reset
 
 
 def options(principal: str) -> dict[str, Any]:

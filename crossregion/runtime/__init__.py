@@ -2,6 +2,7 @@
 
 from crossregion.faults import (
     DataDirectoryInUse,
+    LogShortened,
     RuntimeFault,
     ServiceUnavailable,
     WorkerGaveUp,
@@ -23,6 +24,7 @@ __all__ = [
     "EmbeddedPostgres",
     "EmbeddedService",
     "Guard",
+    "LogShortened",
     "RuntimeFault",
     "ServiceUnavailable",
     "Supervisor",

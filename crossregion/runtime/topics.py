@@ -11,7 +11,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from crossregion import clients
 from crossregion.clients import Kafka
-from crossregion.faults import ServiceUnavailable
+from crossregion.faults import RuntimeFault, ServiceUnavailable
 from crossregion.runtime import grants, users
 from schemas import topics
 
@@ -73,6 +73,20 @@ def missing(kafka: Kafka) -> list[str]:
     """
     with administering(kafka, clients.OPERATOR) as admin:
         return sorted(_missing(admin))
+
+
+def read_again(kafka: Kafka, group: str) -> None:
+    """Have a group that is stopped read its topics from their beginning.
+
+    Raises: RuntimeFault while a member of it runs, or is waited for; ServiceUnavailable.
+    """
+    with administering(kafka, clients.OPERATOR) as admin:
+        if admin.describe_groups([group])[group]["members"]:
+            raise RuntimeFault(
+                f"{group} has members: stop its processes and wait until their session ends (60 s)."
+            )
+        if admin.list_group_offsets(group)[group]:
+            admin.delete_groups([group])
 
 
 def _missing(admin: KafkaAdminClient) -> dict[str, topics.Topic]:

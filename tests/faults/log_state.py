@@ -8,6 +8,8 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from consumers import registry
 from crossregion.clients import ADMIN
+from crossregion.runtime import topics as made_topics
+from crossregion.runtime.topics import read_again
 from crossregion.stack import OWNER, STOP_ORDER, Lags
 from schemas import codec, topics
 from tests.faults.generate import past_spool
@@ -33,18 +35,62 @@ def replay(rig: Rig, scale: Scale) -> None:
     told = _ends(rig, *topics.NOTICES.names())
     for empty in (False, True)[-scale.times :]:
         rig.supervisor.stop(STOP_ORDER)
-        with closing(KafkaAdminClient(**rig.kafka.options(ADMIN))) as admin:
-            for kind in ("linkage", "proposals", "intake"):
-                rig.forget(f"{kind}-1")
-                admin.delete_groups([GROUPS[kind]])
-            if not empty:
-                admin.delete_groups([registry.GROUP])
         if empty:
             registry.rebuild(rig.kafka, rig.dsn(OWNER))
-        for name in STOP_ORDER:
-            rig.supervisor.start(name)
-        rig.quiet()
+        else:
+            read_again(rig.kafka, registry.GROUP)
+        _begin_again(rig)
     assert _ends(rig, *topics.NOTICES.names()) == told, "a replay has told somebody something"
+
+
+def _begin_again(rig: Rig) -> None:
+    """Start everything; the processors read all there is."""
+    for kind in ("linkage", "proposals", "intake"):
+        rig.forget(f"{kind}-1")
+        read_again(rig.kafka, GROUPS[kind])
+    for name in STOP_ORDER:
+        rig.supervisor.start(name)
+    rig.quiet()
+
+
+def topic_made_anew(rig: Rig, scale: Scale) -> None:
+    """A unit's topic is restored from a copy, what others derive is derived again; both loudly."""
+    rig.accept(rig.generator.batch(scale.events))
+    rig.quiet()
+    cases = topics.CASES.name(rig.ledger[-1].topic.partition(".")[2])
+    copy = read_all(rig.kafka, cases)
+    _make_anew(rig, cases)
+    for kind in ("intake", "registry"):
+        _says_so(rig, kind)
+    rig.supervisor.stop(STOP_ORDER)
+    fields = ("topic", "partition", "key", "value", "headers")
+    send(rig.kafka, [{name: getattr(one, name) for name in fields} for one in copy])
+    for name in STOP_ORDER:
+        rig.supervisor.start(name)
+    rig.accept(rig.generator.batch(scale.events))
+    rig.quiet()
+    _make_anew(rig, topics.BOUNDARY_FLAGS.name(), LISTED)
+    for kind in ("linkage", "registry"):
+        _says_so(rig, kind)
+    rig.supervisor.stop(STOP_ORDER)
+    registry.rebuild(rig.kafka, rig.dsn(OWNER))
+    _begin_again(rig)
+
+
+def _make_anew(rig: Rig, *names: str) -> None:
+    for path in (rig.data / "log").iterdir():
+        path.write_bytes(b"")
+    with closing(KafkaAdminClient(**rig.kafka.options(ADMIN))) as admin:
+        admin.delete_topics(list(names))
+    rig.wait(lambda: set(names) <= set(made_topics.missing(rig.kafka)), "topics are not deleted")
+    made_topics.apply(rig.kafka)
+
+
+def _says_so(rig: Rig, kind: str) -> None:
+    log = rig.data / "log" / f"{kind}.log"
+    rig.wait(
+        lambda: b"holds fewer records than have been read" in log.read_bytes(), f"{kind} goes on"
+    )
 
 
 def _ends(rig: Rig, *names: str) -> dict[object, int]:

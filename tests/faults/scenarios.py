@@ -232,38 +232,50 @@ def _taking(port: int) -> socket.socket:
             time.sleep(0.01)
 
 
-SCENARIOS = (
+OF_PRODUCERS = (
     Scenario("1", "unit's process killed before its spool commits", spool_before_commit),
     Scenario("2", "unit's process killed after its spool has committed", spool_after_commit),
     Scenario("3", "sender killed after the acknowledgement", crash("sender", "acknowledged")),
     Scenario("4", "unit's disk full", spool_disk_full),
+)
+OF_BROKER = (
     Scenario("5", "broker unreachable for longer than producers try", broker_unreachable),
     Scenario("5", "connections to the broker cut and slow", broker_cut),
     Scenario("6", "broker frozen", broker_frozen),
     Scenario("7", "broker killed under load", broker_killed),
+    Scenario("8", "topics made anew", log_state.topic_made_anew),
     Scenario("9", "broker's disk full", storage.broker_disk_full),
+)
+OF_PROCESSORS = (
     Scenario("10, 25, 31", "each worker killed at each of its points", crash_each),
     Scenario("11", "an unknown error in each processor", raises),
+    Scenario("22", "workers added and killed in rotation", workers_in_rotation),
+    Scenario("22", "processors frozen while others take over", processor_frozen),
+    Scenario("42", "whoever reads the metrics hangs", metrics_hung),
+    Scenario("43", "two of each by mistake", two_of_each),
+)
+OF_CONTENTS = (
     Scenario("12, 13, 14", "poison, unknown schemas, torn and over-long events", contents.poison),
     Scenario("15", "events too large, lists that explode, 100,000 victims", contents.oversized),
     Scenario("16", "the same event again and again", contents.again),
     Scenario("17", "one id with two contents", contents.two_contents),
     Scenario("18", "revisions and rescues in any order", contents.any_order),
     Scenario("19", "clocks of 1970 and 2100", contents.clocks),
-    Scenario("20, 21", "everything read again, then into an empty registry", log_state.replay),
-    Scenario("22", "workers added and killed in rotation", workers_in_rotation),
-    Scenario("22", "processors frozen while others take over", processor_frozen),
+    Scenario("34", "another region's events on one's own topic", contents.another_region),
+    Scenario("37", "texts that do harm where they are not inert", contents.attacks),
+)
+OF_POSTGRES = (
     Scenario("26", "backend killed at COMMIT", storage.killed_at_commit),
     Scenario("27", "PostgreSQL stopped at once and started again", storage.postgres_away),
     Scenario("27", "PostgreSQL unreachable, cut and slow", storage.postgres_cut),
     Scenario("28", "serialisation failures and deadlocks", storage.serialisation),
     Scenario("29", "PostgreSQL read-only", storage.read_only),
     Scenario("29", "PostgreSQL's disk full", storage.disk_full),
-    Scenario("34", "another region's events on one's own topic", contents.another_region),
-    Scenario("37", "texts that do harm where they are not inert", contents.attacks),
-    Scenario("42", "whoever reads the metrics hangs", metrics_hung),
-    Scenario("43", "two of each by mistake", two_of_each),
+)
+OF_LOG = (
+    Scenario("20, 21", "everything read again, then into an empty registry", log_state.replay),
     Scenario("linkage", "killed while it rebuilds; says nothing before", log_state.rebuilding),
     Scenario("linkage", "tombstones in the log", log_state.tombstones),
     Scenario("linkage", "a log that was compacted", log_state.compacted),
 )
+SCENARIOS = (*OF_PRODUCERS, *OF_BROKER, *OF_PROCESSORS, *OF_CONTENTS, *OF_POSTGRES, *OF_LOG)
