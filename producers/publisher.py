@@ -7,7 +7,7 @@ spool, however long the line is down.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -217,9 +217,10 @@ def send_unsent(spool: Spool, producer: KafkaProducer) -> int:
             waiting.append((event, _send(producer, spool.unit, event)))
     except KafkaError as error:
         failure = error
+    left = _patience()
     for event, future in waiting:
         try:
-            future.get(timeout=2 * DELIVERY_MS / 1000)
+            future.get(timeout=left())
             acknowledged.append(event.sequence)
         except KafkaError as error:
             failure = error
@@ -229,6 +230,12 @@ def send_unsent(spool: Spool, producer: KafkaProducer) -> int:
     if failure is not None:
         raise failure
     return len(acknowledged)
+
+
+def _patience() -> Callable[[], float]:
+    """Seconds that are left for a whole window: kafka-python does not always give up by itself."""
+    until = time.monotonic() + 2 * DELIVERY_MS * settings().patience / 1000
+    return lambda: max(0.0, until - time.monotonic())
 
 
 def _send(producer: KafkaProducer, unit: str, event: Event) -> Any:
@@ -259,8 +266,9 @@ def tell_days(spool: Spool, producer: KafkaProducer, today: date) -> int:
                 headers=envelope.caused(cause, "DayClosed", spool.unit, day["day"]),
             )
         )
+    left = _patience()
     for future in futures:
-        future.get(timeout=2 * DELIVERY_MS / 1000)
+        future.get(timeout=left())
     spool.mark_told(days)
     return len(days)
 
