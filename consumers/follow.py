@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from crossregion.runtime import ServiceUnavailable
-
-
-class FromTheBeginning(ConsumerRebalanceListener):  # type: ignore[misc, unused-ignore]
-    """What a group has not read yet it begins at its beginning.
-
-    For consumers with `auto_offset_reset="none"`: what a group has read, and is not there any more,
-    then ends the process, instead of being passed over in silence.
-    """
-
-    def __init__(self, consumer: KafkaConsumer) -> None:
-        self._consumer = consumer
-
-    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        new = [place for place in assigned if self._consumer.committed(place) is None]
-        if new:
-            self._consumer.seek_to_beginning(*new)
-
-    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        pass
+from crossregion.runtime import LogShortened, ServiceUnavailable
 
 
 def subscribe(
@@ -45,3 +28,19 @@ def subscribe(
                 f"The topic {name} is missing: run `crossregion topics apply`."
             )
     consumer.subscribe(list(names), listener=listener)
+
+
+def poll(consumer: KafkaConsumer, timeout_ms: int) -> dict[TopicPartition, list[ConsumerRecord]]:
+    """Poll a consumer whose `auto_offset_reset` is "none".
+
+    What its group has never read it begins at the beginning; what it has read, and is not there any
+    more, is not passed over in silence. Raises: LogShortened.
+    """
+    try:
+        found: dict[TopicPartition, list[ConsumerRecord]] = consumer.poll(timeout_ms=timeout_ms)
+    except NoOffsetForPartitionError as error:
+        consumer.seek_to_beginning(*error.args[0])
+        return {}
+    except OffsetOutOfRangeError:
+        raise LogShortened from None
+    return found

@@ -24,7 +24,7 @@ import structlog
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
-from kafka.errors import CommitFailedError, OffsetOutOfRangeError, RebalanceInProgressError
+from kafka.errors import CommitFailedError, RebalanceInProgressError
 
 from consumers import audit, database, follow, links
 from consumers.database import Connection, Database
@@ -34,7 +34,7 @@ from crossregion.domain import decisions, judgement, records
 from crossregion.domain.dates import day_of
 from crossregion.domain.judgement import Judgement, Refused
 from crossregion.domain.records import DeadLettered, MatchDecided
-from crossregion.runtime import LogShortened, RuntimeFault, crash_point, run_process
+from crossregion.runtime import RuntimeFault, crash_point, run_process
 from crossregion.settings import settings
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
@@ -312,14 +312,18 @@ class Registry:
     def run(self, stop: threading.Event, health: metrics.Health) -> None:
         """Write until told to stop.
 
-        Raises: LogShortened.
+        Raises: RuntimeFault when a topic is not the one that has been read before.
         """
-        follow.subscribe(self._consumer, TOPICS, follow.FromTheBeginning(self._consumer))
+        follow.subscribe(self._consumer, TOPICS)
+        known = self._database.transact(self._know_topics)
         while not stop.is_set():
-            try:
-                fetched = self._consumer.poll(timeout_ms=POLL_MS)
-            except OffsetOutOfRangeError:
-                raise LogShortened from None
+            fetched = follow.poll(self._consumer, POLL_MS)
+            for name, topic_id in self._topic_ids().items():
+                if known[name] != topic_id:
+                    raise RuntimeFault(
+                        f"{name} was deleted and made anew since the registry has read it: "
+                        "docs/runbooks.md says, under A topic made anew, how to go on."
+                    )
             if fetched:
                 self._handle(fetched)
             self._heads.step()
@@ -327,6 +331,17 @@ class Registry:
         self._consumer.close()
         self._heads.close()
         self._database.close()
+
+    def _topic_ids(self) -> dict[str, uuid.UUID]:
+        cluster = self._consumer._client.cluster
+        found = {name: cluster.topic_id(name) for name in TOPICS}
+        return {name: topic_id for name, topic_id in found.items() if topic_id is not None}
+
+    def _know_topics(self, connection: Connection) -> dict[str, uuid.UUID]:
+        """Kafka's id of each topic when the registry read it first."""
+        now = [{"name": name, "topic_id": str(one)} for name, one in self._topic_ids().items()]
+        database.put(connection, "add_topics", now)
+        return dict(connection.execute(database.query("topics")).fetchall())
 
     def _handle(self, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
         handled = [record for found in fetched.values() for record in found]

@@ -26,7 +26,7 @@ class LogShortened(RuntimeFault):
         super().__init__(
             "A topic holds fewer records than have been read of it: it was deleted and made anew, "
             "or Kafka has lost records. `crossregion doctor` names it; docs/runbooks.md says, "
-            "under A topic that holds less, how to go on."
+            "under A topic made anew, how to go on."
         )
 
 

@@ -320,8 +320,8 @@ class Lags:
             if count < 0:
                 raise RuntimeFault(
                     f"{flow.group} has read {-count} records more of {place.topic} (partition "
-                    f"{place.partition}) than it holds: see docs/runbooks.md, under A topic that "
-                    "holds less."
+                    f"{place.partition}) than it holds: see docs/runbooks.md, under A topic made "
+                    "anew."
                 )
         return sum(left.values())
 

@@ -1,3 +1,11 @@
+-- name: add_topics
+INSERT INTO registry.topic
+SELECT * FROM jsonb_populate_recordset(NULL::registry.topic, %(rows)s::jsonb)
+ON CONFLICT DO NOTHING
+
+-- name: topics
+SELECT name, topic_id FROM registry.topic
+
 -- name: add_sightings
 INSERT INTO registry.sighting
 SELECT * FROM jsonb_populate_recordset(NULL::registry.sighting, %(rows)s::jsonb)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,8 @@ PERSONAL = (
     topics.REPLAYS.name(),
 )
 """The only topics that may hold a personal value."""
+PARTITION = re.compile(r"(?P<topic>.+?)-\d+(?:\.\w+-delete)?")
+"""A directory of Kafka's, also of a partition that it is about to remove."""
 SHOWN = 3
 INTAKE = (topics.CASES, topics.RESCUES)
 
@@ -158,7 +161,8 @@ def _written(rig: Rig) -> Iterator[tuple[str, bytes]]:
     for path in (*(rig.data / "log").iterdir(), rig.broker.log, rig.postgres.log):
         yield path.name, path.read_bytes()
     for directory in (rig.data / "kafka/log").iterdir():
-        if directory.is_dir() and directory.name.rpartition("-")[0] not in PERSONAL:
+        partition = PARTITION.fullmatch(directory.name)
+        if partition is not None and partition["topic"] not in PERSONAL:
             for path in directory.glob("*.log"):
                 yield f"{directory.name}/{path.name}", _read(path)
     for name, port in rig.metrics_ports.items():

@@ -32,7 +32,7 @@ CANARY = re.compile(
             rb"(?:%s){2}" % b"|".join(rb"\\u%04x" % ord(c) for c in RARE),
             rb"(?:%s){2}" % b"|".join(c.encode("gb18030") for c in RARE),
             CANARY_TEXT.encode(),
-            rb"9922\d{13}[\dX]",
+            rb"(?<![0-9a-f])9922\d{13}[\dX](?![0-9a-f])",
         ]
     )
 )

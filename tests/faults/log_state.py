@@ -53,44 +53,25 @@ def _begin_again(rig: Rig) -> None:
     rig.quiet()
 
 
-def topic_made_anew(rig: Rig, scale: Scale) -> None:
-    """A unit's topic is restored from a copy, what others derive is derived again; both loudly."""
+def topics_made_anew(rig: Rig, scale: Scale) -> None:
+    """The registry stops; a unit's topic is restored from a copy, what is derived is made again."""
     rig.accept(rig.generator.batch(scale.events))
     rig.quiet()
-    cases = topics.CASES.name(rig.ledger[-1].topic.partition(".")[2])
+    cases = next(one.topic for one in rig.ledger if one.topic in topics.CASES.names())
     copy = read_all(rig.kafka, cases)
-    _make_anew(rig, cases)
-    for kind in ("intake", "registry"):
-        _says_so(rig, kind)
+    derived = (topics.BOUNDARY_FLAGS.name(), LISTED)
+    with closing(KafkaAdminClient(**rig.kafka.options(ADMIN))) as admin:
+        admin.delete_topics([cases, *derived])
+    rig.wait(lambda: len(made_topics.missing(rig.kafka)) == 3, "topics are not deleted")
+    made_topics.apply(rig.kafka)
+    log = rig.data / "log/registry.log"
+    rig.wait(lambda: b"was deleted and made anew" in log.read_bytes(), "the registry goes on")
     rig.supervisor.stop(STOP_ORDER)
     fields = ("topic", "partition", "key", "value", "headers")
     send(rig.kafka, [{name: getattr(one, name) for name in fields} for one in copy])
-    for name in STOP_ORDER:
-        rig.supervisor.start(name)
-    rig.accept(rig.generator.batch(scale.events))
-    rig.quiet()
-    _make_anew(rig, topics.BOUNDARY_FLAGS.name(), LISTED)
-    for kind in ("linkage", "registry"):
-        _says_so(rig, kind)
-    rig.supervisor.stop(STOP_ORDER)
     registry.rebuild(rig.kafka, rig.dsn(OWNER))
     _begin_again(rig)
-
-
-def _make_anew(rig: Rig, *names: str) -> None:
-    for path in (rig.data / "log").iterdir():
-        path.write_bytes(b"")
-    with closing(KafkaAdminClient(**rig.kafka.options(ADMIN))) as admin:
-        admin.delete_topics(list(names))
-    rig.wait(lambda: set(names) <= set(made_topics.missing(rig.kafka)), "topics are not deleted")
-    made_topics.apply(rig.kafka)
-
-
-def _says_so(rig: Rig, kind: str) -> None:
-    log = rig.data / "log" / f"{kind}.log"
-    rig.wait(
-        lambda: b"holds fewer records than have been read" in log.read_bytes(), f"{kind} goes on"
-    )
+    rig.accept(rig.generator.batch(scale.events))
 
 
 def _ends(rig: Rig, *names: str) -> dict[object, int]:

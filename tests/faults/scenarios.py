@@ -243,7 +243,7 @@ OF_BROKER = (
     Scenario("5", "connections to the broker cut and slow", broker_cut),
     Scenario("6", "broker frozen", broker_frozen),
     Scenario("7", "broker killed under load", broker_killed),
-    Scenario("8", "topics made anew", log_state.topic_made_anew),
+    Scenario("8", "topics made anew", log_state.topics_made_anew),
     Scenario("9", "broker's disk full", storage.broker_disk_full),
 )
 OF_PROCESSORS = (

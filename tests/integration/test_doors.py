@@ -44,6 +44,7 @@ RIGHTS: dict[str, dict[str, str]] = {
         OFFICE: "select",
         OPERATOR: "select",
     },
+    "registry.topic": {OWNER: OWNS, WORKER: "select insert"},
     "registry.sighting": {OWNER: OWNS, WORKER: "insert", OFFICE: "select"},
     "registry.record_revision": {OWNER: OWNS, WORKER: "select insert", OFFICE: "select"},
     "registry.record": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},

@@ -27,6 +27,9 @@ CREATE TABLE registry.sighting (
 );
 CREATE INDEX sighting_event ON registry.sighting (event_id);
 
+-- Kafka's id of each topic that has been read: one that is made anew has another.
+CREATE TABLE registry.topic (name text PRIMARY KEY, topic_id uuid NOT NULL);
+
 -- Every accepted revision of a case or rescue. Two contents under one revision are two rows.
 CREATE TABLE registry.record_revision (
     kind text NOT NULL CHECK (kind IN ('case', 'rescue')),
@@ -114,6 +117,7 @@ CREATE TABLE registry.dead_letter_outcome (
 );
 
 -- No row is read or written but by a policy, not even by the tables' owner.
+ALTER TABLE registry.topic ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE registry.sighting ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE registry.record_revision ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE registry.record ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -124,6 +128,7 @@ ALTER TABLE registry.dead_letter ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECU
 ALTER TABLE registry.dead_letter_outcome ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
 -- The registry worker writes.
+CREATE POLICY worker ON registry.topic TO crossregion_registry USING (true);
 CREATE POLICY worker ON registry.sighting TO crossregion_registry USING (true);
 CREATE POLICY worker ON registry.record_revision TO crossregion_registry USING (true);
 CREATE POLICY worker ON registry.record TO crossregion_registry USING (true);
@@ -139,6 +144,7 @@ TO crossregion_registry;
 GRANT SELECT, UPDATE ON
     registry.record, registry.proposal, registry.dead_letter_outcome
 TO crossregion_registry;
+GRANT SELECT, INSERT ON registry.topic TO crossregion_registry;
 GRANT SELECT (dead_letter_id), UPDATE (reason, detail, event)
 ON registry.dead_letter TO crossregion_registry;
 GRANT SELECT (kind, unit, record_id), DELETE ON registry.person TO crossregion_registry;
