@@ -3,15 +3,21 @@
 import gzip
 import json
 import re
+import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka.admin import KafkaAdminClient
 from typer.testing import CliRunner
 
+from crossregion import clients
 from crossregion.cli import app, main
 from crossregion.clients import Kafka
-from crossregion.runtime import postgres
+from crossregion.runtime import ServiceUnavailable, postgres, topics
+from schemas import topics as contracts
 from tests.e2e.command import assert_one_clear_line, run
 
 FEED = Path(__file__).parents[2] / "examples/feed"
@@ -36,6 +42,7 @@ COMMANDS = [
     "doctor",
     "reconcile",
     "topics apply",
+    "topics read-again",
     "registry migrate",
     "registry roles",
     "registry rebuild",
@@ -69,6 +76,64 @@ def test_topics_apply_creates_what_is_missing_once(kafka: Kafka) -> None:
     run("topics", "apply", **kafka.environment())
     again = run("topics", "apply", **kafka.environment())
     assert (again.returncode, again.stdout) == (0, "0 topics created.\n")
+
+
+def test_a_unit_gets_a_password_loses_it_and_gets_another(kafka: Kafka, tmp_path: Path) -> None:
+    unit, principal = "222400", clients.unit("222400")
+    settings = kafka.environment()
+    shutil.copytree(kafka.secrets, tmp_path / "before")
+    before = Kafka(kafka.address, tmp_path / "before")
+
+    def let_in(where: Kafka) -> bool:
+        try:
+            with topics.administering(where, principal):
+                return True
+        except ServiceUnavailable as refused:
+            assert principal in str(refused)
+            return False
+
+    try:
+        assert let_in(kafka)
+        changed = run("users", "set", unit, **settings)
+        assert changed.stdout.splitlines()[-1] == "1 passwords set."
+        secret = (kafka.secrets / principal).read_text()
+        assert secret not in changed.stdout + changed.stderr
+        assert (let_in(before), let_in(kafka)) == (False, True)
+        shutil.copy(kafka.secrets / principal, before.secrets / principal)
+        assert run("users", "remove", unit, **settings).returncode == 0
+        assert not let_in(before)
+        assert not (kafka.secrets / principal).exists()
+    finally:
+        assert run("users", "set", unit, **settings).returncode == 0
+    assert let_in(kafka)
+
+
+def test_users_that_cannot_be_are_named(kafka: Kafka) -> None:
+    settings = kafka.environment()
+    assert_one_clear_line(run("users", "set", "229999", **settings), "229999", "no unit")
+    assert_one_clear_line(run("users", "remove", "admin", **settings), "admin cannot be removed")
+
+
+def test_a_stopped_process_reads_again_and_a_running_one_does_not(kafka: Kafka) -> None:
+    group = "crossregion-proposals"
+    settings = {**kafka.environment(), "CROSSREGION_DATABASE": "postgresql://nobody@127.0.0.1:9/x"}
+    place = TopicPartition(contracts.PAIR_WEIGHTS.name(), 0)
+    with (
+        closing(KafkaAdminClient(**kafka.options(clients.ADMIN))) as admin,
+        closing(KafkaConsumer(**kafka.options("proposals"), group_id=group)) as member,
+    ):
+        member.subscribe([place.topic])
+        while place not in member.assignment():
+            member.poll(timeout_ms=100)
+        member.commit({place: OffsetAndMetadata(0, "", -1)})
+        busy = run("topics", "read-again", group, **settings)
+        assert_one_clear_line(busy, group, "stop its processes")
+        assert place in admin.list_group_offsets(group)[group]
+        member.unsubscribe()
+        member.close()
+        assert run("topics", "read-again", group, **settings).returncode == 0
+        assert not admin.list_group_offsets(group).get(group)
+    assert_one_clear_line(run("topics", "read-again", "nobody", **settings), "No such group", group)
 
 
 def test_the_roles_are_printed_as_an_administrator_runs_them() -> None:
