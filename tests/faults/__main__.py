@@ -1,7 +1,8 @@
 """The faults at full scale, and the nemesis for as long as wanted.
 
-    python -m tests.faults                           all, as `make faults` does
-    python -m tests.faults --only registry           those whose name holds a word
+    python -m tests.faults                           all, as `make faults` does, three at a time
+    python -m tests.faults --part contents           one part, in this process
+    python -m tests.faults --only "disk full"        those whose name holds these words
     python -m tests.faults --seed 7 --seconds 3600   the nemesis alone
 
 A Markdown table goes to standard output. The exit status is 1 if anything was lost, done twice or
@@ -13,21 +14,36 @@ from __future__ import annotations
 import argparse
 import functools
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rich.console import Console
 
+from tests.faults import scenarios
 from tests.faults.checks import Verdict, check
 from tests.faults.nemesis import Nemesis
 from tests.faults.rig import Rig, Scale
 from tests.faults.scenarios import FULL, SCENARIOS, SMALL, Scenario
 
 NEMESIS_SECONDS = 600.0
+NEMESIS = "nemesis"
+PARTS: dict[str, Sequence[Scenario]] = {
+    NEMESIS: (),
+    "broker": scenarios.OF_BROKER,
+    "processors": scenarios.OF_PROCESSORS,
+    "log": scenarios.OF_LOG,
+    "producers": scenarios.OF_PRODUCERS,
+    "postgres": scenarios.OF_POSTGRES,
+    "contents": scenarios.OF_CONTENTS,
+}
+"""What is tried together on one stack; the longest first."""
+AT_A_TIME = 3
 HEAD = ("row", "fault", "tried", "events", "lost", "twice", "verdict", "seconds")
 
 console = Console(soft_wrap=True, markup=False, highlight=False)
@@ -41,21 +57,43 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, help="the nemesis alone, for so long")
-    parser.add_argument("--only", default="", help="scenarios whose name holds this word")
-    parser.add_argument("--small", action="store_true", help="at the scale of `make faults-once`")
+    parser.add_argument("--only", help="scenarios whose name holds these words")
+    parser.add_argument("--part", choices=PARTS)
+    parser.add_argument("--small", action="store_true", help="at the scale of `make test`")
     asked = parser.parse_args()
+    console.print(_row(*HEAD))
+    console.print(_row(*("---" for _ in HEAD)))
+    if asked.seconds is None and asked.only is None and asked.part is None:
+        return _all_parts(sys.argv[1:])
+    return _here(asked)
+
+
+def _all_parts(arguments: list[str]) -> int:
+    """Each part in a process with a stack of its own; the rows come as they are done."""
+
+    def run(part: str) -> int:
+        argv = [sys.executable, "-m", "tests.faults", "--part", part, *arguments]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout or ():
+                if not line.startswith(("| row", "| ---")):
+                    console.print(line, end="")
+        return process.returncode
+
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        return max(pool.map(run, PARTS))
+
+
+def _here(asked: argparse.Namespace) -> int:
     scale = SMALL if asked.small else FULL
     data = Path(tempfile.mkdtemp(prefix="crossregion-faults-"))
     verdicts = []
-    console.print(_row(*HEAD))
-    console.print(_row(*("---" for _ in HEAD)))
+    nemesis_alone = asked.seconds is not None or asked.part == NEMESIS
     with Rig(data, asked.seed) as rig:
-        if asked.seconds is None:
-            for one in SCENARIOS:
-                if asked.only in one.name:
-                    harm = functools.partial(_harm, one, rig, scale)
-                    verdicts.append(_tried(rig, one.rows, one.name, harm))
-        if asked.seconds is not None or not asked.only:
+        for one in () if nemesis_alone else PARTS.get(asked.part, SCENARIOS):
+            if (asked.only or "") in one.name:
+                harm = functools.partial(_harm, one, rig, scale)
+                verdicts.append(_tried(rig, one.rows, one.name, harm))
+        if nemesis_alone:
             nemesis = Nemesis(rig, asked.seed)
             seconds = asked.seconds or NEMESIS_SECONDS
             mixed = functools.partial(_mixed, nemesis, seconds)
