@@ -65,7 +65,7 @@ def _settle(connection: Connection, proposals: set[str]) -> None:
 
 def _flags(found: Sequence[Row]) -> Iterator[Row]:
     for row in found:
-        names = ("case_id", "unit", "revision", "digest", "legs", "lost_on")
+        names = ("case_id", "unit", "revision", "digest", "legs", "lost_on", "age_bands")
         case = Route(*(row[name] for name in names))
         said = flags.confirmed(case, row["found_at"])
         if said.flag is not None or said.contradicts:

@@ -1,6 +1,7 @@
 """Notices: tells each unit what concerns it, and withdraws what no longer holds.
 
-    record-remarks, boundary-flags, match-proposals, decisions, notices.*  ->  notices.<unit>
+    record-remarks, boundary-flags, match-proposals, decisions, agreements, notices.*
+                                                                             ->  notices.<unit>
 
 The log is the state: everything is read from the beginning, the sent notices too, and only the
 difference is sent, once the inputs have settled. One worker tells at a time: the one that Kafka
@@ -29,10 +30,12 @@ from kafka.errors import KafkaError
 from consumers import follow
 from crossregion import alarm, clients, logs, metrics
 from crossregion.clients import Kafka
-from crossregion.domain import decisions, flags, notices
+from crossregion.domain import agreements, decisions, flags, notices
+from crossregion.domain.dates import day_of
 from crossregion.domain.decisions import CONFIRMED, Standing
 from crossregion.domain.flags import Route
 from crossregion.domain.records import (
+    AgreementRecorded,
     BoundaryFlagged,
     MatchDecided,
     MatchProposed,
@@ -40,6 +43,7 @@ from crossregion.domain.records import (
     NoticeWithdrawn,
     RecordRemarked,
 )
+from crossregion.domain.routing import is_urgent
 from crossregion.runtime import RuntimeFault, crash_point, run_process
 from crossregion.settings import settings
 from schemas import codec, envelope, topics
@@ -51,6 +55,7 @@ INPUTS = (
     topics.BOUNDARY_FLAGS.name(),
     topics.MATCH_PROPOSALS.name(),
     topics.DECISIONS.name(),
+    topics.AGREEMENTS.name(),
 )
 TOLD = topics.NOTICES.names()
 EVENTS = frozenset(
@@ -59,6 +64,7 @@ EVENTS = frozenset(
         *topics.BOUNDARY_FLAGS.schemas,
         *topics.MATCH_PROPOSALS.schemas,
         *topics.DECISIONS.schemas,
+        *topics.AGREEMENTS.schemas,
         *topics.NOTICES.schemas,
     }
 )
@@ -87,7 +93,9 @@ class Noticeboard:
         self._standings: dict[str, Standing] = {}
         self._paired: dict[Source, set[str]] = defaultdict(set)
         self._wanted: dict[Source, dict[str, NoticeIssued]] = {}
-        self._in_force: dict[str, NoticeIssued] = {}
+        self._in_force: dict[str, tuple[NoticeIssued, float]] = {}
+        self._agreements: dict[str, AgreementRecorded] = {}
+        self._of_case: dict[Source, set[str]] = defaultdict(set)
         self._sent: dict[str, tuple[int, NoticeIssued | None]] = {}
         self._due: dict[str, float] = {}
 
@@ -110,6 +118,11 @@ class Noticeboard:
                     self._want(source, told, seconds)
             case "MatchDecided":
                 self._take_decision(cast(MatchDecided, record), seconds)
+            case "AgreementRecorded":
+                agreement = cast(AgreementRecorded, record)
+                agreement_id = agreement["agreement_id"]
+                if self._newer(("agreement", agreement_id), agreements.version(agreement)):
+                    self._agreements[agreement_id] = agreement
             case "NoticeIssued" | "NoticeWithdrawn":
                 self._sent_before(event, record)
 
@@ -122,6 +135,9 @@ class Noticeboard:
                 self._stating[remarked["stated_case_id"]].add(source)
             for proposal_id in self._paired.get(source, ()):
                 self._want_decided(proposal_id, seconds)
+            if is_urgent([person["age_band"] for person in remarked["persons"]]):
+                for notice_id in self._of_case.get(source, ()):
+                    self._due.setdefault(notice_id, seconds)
         self._want_remarks(source, seconds)
         if remarked["kind"] == "case" and remarked["record_id"] not in self._cases:
             self._cases.add(remarked["record_id"])
@@ -167,9 +183,11 @@ class Noticeboard:
         now = {notice["notice_id"]: notice for notice in told}
         for notice_id in before.keys() - now.keys():
             del self._in_force[notice_id]
+            self._of_case[_case_of(before[notice_id])].discard(notice_id)
             self._due.setdefault(notice_id, seconds)
         for notice_id in now.keys() - before.keys():
-            self._in_force[notice_id] = now[notice_id]
+            self._in_force[notice_id] = (now[notice_id], seconds)
+            self._of_case[_case_of(now[notice_id])].add(notice_id)
             self._due.setdefault(notice_id, seconds)
         self._wanted[source] = now
 
@@ -187,12 +205,16 @@ class Noticeboard:
         return bool(self._due)
 
     def difference(self) -> list[tuple[NoticeIssued | NoticeWithdrawn, float]]:
-        """What must be sent now, with the broker's time of what caused it."""
+        """What must be sent now, with the broker's time of what caused it.
+
+        A notice keeps the terms it was issued with, whatever becomes of an agreement; but one
+        that has become urgent since is stated again.
+        """
         found: list[tuple[NoticeIssued | NoticeWithdrawn, float]] = []
         for notice_id, seconds in self._due.items():
-            wanted = self._in_force.get(notice_id)
+            wanted = self._wanted_now(notice_id)
             revision, issued = self._sent.get(notice_id, (0, None))
-            if wanted is not None and issued is None:
+            if wanted is not None and (issued is None or wanted["urgent"] > issued["urgent"]):
                 issue: NoticeIssued = {**wanted, "revision": revision + 1}
                 self._sent[notice_id] = (revision + 1, issue)
                 found.append((issue, seconds))
@@ -208,6 +230,19 @@ class Noticeboard:
                 found.append((withdrawn, seconds))
         self._due.clear()
         return found
+
+    def _wanted_now(self, notice_id: str) -> NoticeIssued | None:
+        if notice_id not in self._in_force:
+            return None
+        notice, since = self._in_force[notice_id]
+        case = self._remarked.get(_case_of(notice))
+        on = day_of(int(since * 1000))
+        return notices.with_terms(notice, case, self._agreements.values(), on)
+
+
+def _case_of(notice: NoticeIssued) -> Source:
+    """The case that a notice is about, as `_remarked` names it."""
+    return ("remarks", "case", notice["case_unit"] or "", notice["case_id"] or "")
 
 
 def _records_of(decision: MatchDecided) -> tuple[Source, Source]:
@@ -226,6 +261,7 @@ def _route(case: RecordRemarked) -> Route:
         case["digest"],
         case["legs"],
         case["happened_on"],
+        [person["age_band"] for person in case["persons"]],
     )
 
 
@@ -311,6 +347,8 @@ class Teller:
                     if event == "MatchDecided":
                         expected = topics.partition_of(content["rescue_id"], topics.DECISIONS)
                         decisions.check(cast(MatchDecided, content), record.partition, expected)
+                    elif event == "AgreementRecorded":
+                        agreements.check(cast(AgreementRecorded, content))
                     self._board.take(event, content, record.timestamp / 1000)
                 except Exception as error:  # noqa: BLE001 (this record's fault: an alarm)
                     alarm.unusable(record.topic, record.partition, record.offset, error)

@@ -1,7 +1,7 @@
 """The registry: what has been reported, found, flagged and proposed, in PostgreSQL.
 
-    cases.*, rescues.*, replays, boundary-flags, match-proposals, decisions, dead-letters
-                                                                             ->  registry
+    cases.*, rescues.*, replays, boundary-flags, match-proposals, decisions, agreements,
+    dead-letters  ->  registry
 
 A batch's rows and the marks that its events have been seen are one transaction; the offsets are
 committed after it. Everything is keyed so that a second time changes nothing.
@@ -30,10 +30,10 @@ from consumers import audit, database, follow, links
 from consumers.database import Connection, Database
 from crossregion import alarm, clients, logs, metrics
 from crossregion.clients import Kafka
-from crossregion.domain import decisions, judgement, records
+from crossregion.domain import agreements, decisions, judgement, records
 from crossregion.domain.dates import day_of
 from crossregion.domain.judgement import Judgement, Refused
-from crossregion.domain.records import DeadLettered, MatchDecided
+from crossregion.domain.records import AgreementRecorded, DeadLettered, MatchDecided
 from crossregion.runtime import RuntimeFault, crash_point, run_process
 from crossregion.settings import settings
 from schemas import codec, envelope, topics
@@ -48,6 +48,7 @@ TOPICS = (
     topics.BOUNDARY_FLAGS.name(),
     topics.MATCH_PROPOSALS.name(),
     topics.DECISIONS.name(),
+    topics.AGREEMENTS.name(),
     topics.DEAD_LETTERS.name(),
 )
 BATCH_RECORDS = 2_000
@@ -60,6 +61,7 @@ OURS = {
         topics.BOUNDARY_FLAGS,
         topics.MATCH_PROPOSALS,
         topics.DECISIONS,
+        topics.AGREEMENTS,
         topics.DEAD_LETTERS,
     )
 }
@@ -81,6 +83,7 @@ class Batch:
     flags: list[Row] = field(default_factory=list)
     proposals: dict[str, Row] = field(default_factory=dict)
     decisions: dict[str, Row] = field(default_factory=dict)
+    agreements: list[Row] = field(default_factory=list)
     dead_letters: list[Row] = field(default_factory=list)
     settled: dict[str, str] = field(default_factory=dict)
 
@@ -116,6 +119,8 @@ class Batch:
             event, record = codec.decode(value, OURS[topic])
             if event == "MatchDecided":
                 decisions.check(cast(MatchDecided, record), partition, _partition_of(record))
+            elif event == "AgreementRecorded":
+                agreements.check(cast(AgreementRecorded, record))
         except (Undecodable, Refused) as error:
             return self._set_aside(topic, partition, offset, value, error)
         match event:
@@ -128,6 +133,9 @@ class Batch:
                 known = self.decisions.setdefault(record["decision_id"], row)
                 if offset < known["offset"]:
                     self.decisions[record["decision_id"]] = row
+            case "AgreementRecorded":
+                _, digest = agreements.version(cast(AgreementRecorded, record))
+                self.agreements.append({**record, "digest": digest})
             case "DeadLettered":
                 self._add_dead_letter(record, value or b"")
         return "stored"
@@ -233,6 +241,7 @@ class Batch:
         )
         database.put(connection, "add_flags", self.flags)
         database.put(connection, "put_proposals", list(self.proposals.values()))
+        database.put(connection, "add_agreements", self.agreements)
         if now or self.decisions:
             links.write(connection, list(self.decisions.values()), now)
         for letter in self.dead_letters:

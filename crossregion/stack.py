@@ -83,6 +83,7 @@ FLOWS = (
             contracts.BOUNDARY_FLAGS.name(),
             contracts.MATCH_PROPOSALS.name(),
             contracts.DECISIONS.name(),
+            contracts.AGREEMENTS.name(),
             contracts.DEAD_LETTERS.name(),
         ),
     ),
@@ -93,6 +94,7 @@ FLOWS = (
             contracts.BOUNDARY_FLAGS.name(),
             contracts.MATCH_PROPOSALS.name(),
             contracts.DECISIONS.name(),
+            contracts.AGREEMENTS.name(),
         ),
     ),
 )

@@ -111,6 +111,7 @@ JOIN registry.link
 SELECT
     link.proposal_id::text AS proposal_id, link.case_unit AS unit, link.case_id,
     held.revision, held.digest, case_revision.lost_on, case_revision.legs,
+    case_revision.age_bands,
     link.rescue_unit, link.rescue_id, rescue.revision AS rescue_revision, rescue_revision.found_at
 FROM registry.link
 JOIN registry.record AS held
@@ -136,6 +137,11 @@ DELETE FROM registry.confirmed_flag WHERE proposal_id = ANY(%(proposals)s::uuid[
 -- name: add_confirmed_flags
 INSERT INTO registry.confirmed_flag
 SELECT * FROM jsonb_populate_recordset(NULL::registry.confirmed_flag, %(rows)s::jsonb);
+
+-- name: add_agreements
+INSERT INTO registry.agreement
+SELECT * FROM jsonb_populate_recordset(NULL::registry.agreement, %(rows)s::jsonb)
+ON CONFLICT DO NOTHING;
 
 -- name: put_dead_letter
 INSERT INTO registry.dead_letter
@@ -233,6 +239,31 @@ FROM registry.decision
 WHERE proposal_id = %(proposal_id)s
 ORDER BY partition, "offset";
 
+-- name: agreements
+-- The state of each agreement that holds.
+SELECT
+    agreement_id::text AS agreement_id, revision, number, units, signed_on, valid_from, valid_to,
+    case_types, disclosure, answer_within_hours, contacts, status
+FROM registry.agreement_held
+ORDER BY units, number;
+
+-- name: agreement
+-- Every state of one agreement, the one that holds last.
+SELECT
+    agreement_id::text AS agreement_id, revision, digest, number, units, signed_on, valid_from,
+    valid_to, case_types, disclosure, answer_within_hours, contacts, status
+FROM registry.agreement
+WHERE agreement_id = %(agreement_id)s
+ORDER BY revision, digest;
+
+-- name: corridors
+SELECT
+    corridor.one, corridor.other, corridor.cases, corridor.victims, corridor.to_other,
+    corridor.to_one, corridor.prefecture, corridor.province, corridor.border,
+    corridor.first_day, corridor.last_day, coalesce(corridor.agreed @> %(on)s::date, false) AS agreed
+FROM registry.corridor
+ORDER BY corridor.cases DESC, corridor.one, corridor.other;
+
 -- name: dead_letters
 SELECT
     letter.dead_letter_id::text AS dead_letter_id, letter.topic, letter.partition,
@@ -258,6 +289,7 @@ SELECT md5(coalesce(string_agg(line, E'\n' ORDER BY line), '')) FROM (
             rank, band, evidence, new_evidence
         )::text
     FROM registry.proposal WHERE open
+    UNION ALL SELECT 'agreement ' || t::text FROM registry.agreement AS t
     UNION ALL SELECT 'link ' || t::text FROM registry.link AS t
     UNION ALL SELECT 'confirmed flag ' || t::text FROM registry.confirmed_flag AS t
     UNION ALL SELECT

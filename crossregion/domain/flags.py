@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from crossregion.domain.boundary import boundary
+from crossregion.domain.boundary import Boundary, boundary
 from crossregion.domain.dates import day
 from crossregion.domain.records import BoundaryFlagged, Leg
 from crossregion.domain.regions import regions
-from crossregion.domain.routing import told
+from crossregion.domain.routing import Concerned, is_urgent, told
 
 CONTRADICTING = ("prefecture", "province", "border")
 """Two counties of one prefecture are one unit's affair, and no contradiction between units."""
@@ -26,6 +26,7 @@ class Route:
     digest: str
     legs: Sequence[Leg]
     lost_on: str | None
+    age_bands: Collection[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,17 @@ def found_at(legs: Sequence[Leg]) -> str | None:
 
 
 def flag_of(
-    case_id: str, unit: str, revision: int, digest: str, legs: Sequence[Leg], lost_on: date | None
+    case_id: str,
+    unit: str,
+    revision: int,
+    digest: str,
+    legs: Sequence[Leg],
+    lost_on: date | None,
+    age_bands: Collection[str],
 ) -> BoundaryFlagged:
-    """The flag of one revision of a case."""
+    """The flag of one revision of a case; `age_bands` are those of its victims."""
     found = boundary(legs, lost_on)
-    source_unit, destination_unit = (
-        regions().unit_of(code) if code else None for code in (found.source, found.destination)
-    )
+    concerned = _concerned(found, legs)
     return {
         "case_id": case_id,
         "unit": unit,
@@ -61,21 +66,37 @@ def flag_of(
         "digest": digest,
         "source": found.source,
         "destination": found.destination,
-        "source_unit": source_unit,
-        "destination_unit": destination_unit,
+        "source_unit": concerned.source_unit,
+        "destination_unit": concerned.destination_unit,
         "boundary": found.boundary,
         "at_least": found.at_least,
         "told": list(
-            told(
-                source_unit,
-                destination_unit,
-                found.boundary,
-                found.at_least,
-                unit,
-                abroad=any(regions().is_abroad(leg["code"]) for leg in legs),
-            )
+            told(concerned, found.boundary, found.at_least, unit, urgent=is_urgent(age_bands))
         ),
     }
+
+
+def _concerned(found: Boundary, legs: Sequence[Leg]) -> Concerned:
+    codes = [leg["code"] for leg in legs if leg["code"]]
+    ends = [code for code in (found.source, found.destination) if code]
+    countries = {regions().place(code, None).country for code in codes}
+    source_unit, destination_unit = (
+        regions().unit_of(code) if code else None for code in (found.source, found.destination)
+    )
+    return Concerned(
+        source_unit,
+        destination_unit,
+        {unit for code in codes if (unit := regions().unit_of(code))},
+        {
+            unit
+            for code in codes
+            if not countries.isdisjoint(regions().borders(code))
+            and (unit := regions().unit_of(code))
+        },
+        {province for code in ends if (province := regions().other_province(code))},
+        {province for code in codes if (province := regions().other_province(code))},
+        any(regions().is_abroad(code) for code in codes),
+    )
 
 
 def confirmed(case: Route, found: str | None) -> Confirmed:
@@ -92,7 +113,9 @@ def confirmed(case: Route, found: str | None) -> Confirmed:
         ends = [_leg("taken_from", destination), _leg("taken_to", found)]
         return Confirmed(None, boundary(ends, lost_on).boundary in CONTRADICTING)
     legs = [*case.legs, _leg("taken_to", found)]
-    made = flag_of(case.case_id, case.unit, case.revision, case.digest, legs, lost_on)
+    made = flag_of(
+        case.case_id, case.unit, case.revision, case.digest, legs, lost_on, case.age_bands
+    )
     return Confirmed(made, False)
 
 

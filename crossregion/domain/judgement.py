@@ -6,7 +6,7 @@ whatever helps to find a person, and say what is wrong with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, cast
@@ -21,9 +21,12 @@ from crossregion.domain.records import (
     Leg,
     ListedPerson,
     PersonsListed,
+    PersonSummary,
     RecordRemarked,
     Remark,
+    RescuedPerson,
     RescueRecorded,
+    Victim,
 )
 from crossregion.domain.regions import code_list, regions
 
@@ -42,6 +45,10 @@ CASE_WORDS = {
     "venue": "venue_type",
 }
 """Fields of a case whose words are checked against a code list of `data/enumerations.csv`."""
+
+
+AGE_BANDS = frozenset({"under-6", "6-13", "14-17", "adult", "unknown"})
+SEXES = frozenset({"F", "M"})
 
 
 class Refused(Exception):
@@ -110,7 +117,15 @@ def _case(
     persons: list[ListedPerson] = [
         {"person_id": victim["victim_id"], "identity": victim["identity"]} for victim in victims
     ]
-    flag = flag_of(case["case_id"], case["unit"], case["revision"], digest, case["legs"], lost_on)
+    flag = flag_of(
+        case["case_id"],
+        case["unit"],
+        case["revision"],
+        digest,
+        case["legs"],
+        lost_on,
+        [victim["age_band"] for victim in victims],
+    )
     return _judgement(
         "case",
         case["case_id"],
@@ -123,6 +138,8 @@ def _case(
         case["legs"],
         None,
         persons,
+        _summaries(victims),
+        [word for word in case["exploitation"] if word in code_list("exploitation_type")],
         flag,
     )
 
@@ -145,6 +162,8 @@ def _rescue(
         [found_leg(rescue["found_at"])],
         rescue["stated_case_id"],
         [{"person_id": rescue["rescue_id"], "identity": identity}],
+        _summaries([rescue["person"]]),
+        [],
         None,
     )
 
@@ -161,6 +180,8 @@ def _judgement(
     legs: list[Leg],
     stated_case_id: str | None,
     persons: list[ListedPerson],
+    summaries: list[PersonSummary],
+    exploitation: list[str],
     flag: BoundaryFlagged | None,
 ) -> Judgement:
     return Judgement(
@@ -180,6 +201,8 @@ def _judgement(
             "remarks": remarks,
             "happened_on": happened_on,
             "legs": legs,
+            "persons": summaries,
+            "exploitation": exploitation,
         },
         {
             "kind": kind,
@@ -194,6 +217,17 @@ def _judgement(
         },
         flag,
     )
+
+
+def _summaries(persons: Sequence[Victim | RescuedPerson]) -> list[PersonSummary]:
+    """Known codes alone: this is told to other units, and a word could hold anything."""
+    return [
+        {
+            "age_band": person["age_band"] if person["age_band"] in AGE_BANDS else "unknown",
+            "sex": person["sex"] if person["sex"] in SEXES else None,
+        }
+        for person in persons
+    ]
 
 
 def _identified(

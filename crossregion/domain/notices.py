@@ -7,11 +7,16 @@ tells nobody again. Notices carry ids and codes, never a value of a record.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date
 
+from crossregion.domain.agreements import agreed
+from crossregion.domain.boundary import boundary as boundary_of
+from crossregion.domain.dates import day
 from crossregion.domain.flags import Confirmed
 from crossregion.domain.records import (
     NAMESPACE,
+    AgreementRecorded,
     BoundaryFlagged,
     MatchDecided,
     MatchProposed,
@@ -19,7 +24,8 @@ from crossregion.domain.records import (
     RecordRemarked,
     Remark,
 )
-from crossregion.domain.regions import OFFICE
+from crossregion.domain.regions import OFFICE, regions
+from crossregion.domain.routing import EXISTENCE, RECORD, is_province, is_urgent, terms
 
 WORTH_TELLING = 0.5
 CONFLICT: Remark = {"field": "revision", "code": "conflicting-contents"}
@@ -35,8 +41,11 @@ def of_flag(flag: BoundaryFlagged, basis: str = "") -> Iterator[NoticeIssued]:
     concerned = {flag["unit"], flag["source_unit"], flag["destination_unit"]}
     units = sorted(unit for unit in concerned if unit)
     boundary = flag["boundary"] if flag["boundary"] != "unknown" else flag["at_least"]
+    case = (flag["unit"], flag["case_id"])
+    ends = _known(flag["source"], flag["destination"])
     for unit in flag["told"]:
-        yield _notice("flag", unit, flag["unit"], flag["case_id"], boundary, units, [], basis)
+        notice = _notice("flag", unit, flag["unit"], flag["case_id"], boundary, units, [], basis)
+        yield {**_about(notice, case), "regions": ends, "contact": flag["unit"]}
 
 
 def of_proposal(proposal: MatchProposed) -> Iterator[NoticeIssued]:
@@ -44,7 +53,8 @@ def of_proposal(proposal: MatchProposed) -> Iterator[NoticeIssued]:
     if proposal["probability"] >= WORTH_TELLING:
         units = sorted({proposal["case_unit"], proposal["rescue_unit"]})
         cause = proposal["proposal_id"]
-        yield _notice("proposal", OFFICE, OFFICE, cause, None, units, [])
+        notice = _notice("proposal", OFFICE, OFFICE, cause, None, units, [])
+        yield _about(notice, (proposal["case_unit"], proposal["case_id"]))
 
 
 def of_confirmation(decision: MatchDecided, said: Confirmed | None) -> Iterator[NoticeIssued]:
@@ -55,15 +65,20 @@ def of_confirmation(decision: MatchDecided, said: Confirmed | None) -> Iterator[
     """
     units = sorted({decision["case_unit"], decision["rescue_unit"]})
     proposal = decision["proposal_id"]
-    for unit, cause in (
-        (decision["case_unit"], decision["case_id"]),
-        (decision["rescue_unit"], decision["rescue_id"]),
+    case = (decision["case_unit"], decision["case_id"])
+    for unit, cause, other in (
+        (decision["case_unit"], decision["case_id"], decision["rescue_unit"]),
+        (decision["rescue_unit"], decision["rescue_id"], decision["case_unit"]),
     ):
-        yield _notice("confirmed", unit, OFFICE, cause, None, units, [], proposal)
+        notice = _notice("confirmed", unit, OFFICE, cause, None, units, [], proposal)
+        yield {**_about(notice, case), "contact": other}
     if said is not None and said.flag is not None:
         yield from of_flag(said.flag, proposal)
     if said is not None and said.contradicts:
-        yield _notice("remarks", OFFICE, OFFICE, proposal, None, units, [CONTRADICTED], "proposal")
+        notice = _notice(
+            "remarks", OFFICE, OFFICE, proposal, None, units, [CONTRADICTED], "proposal"
+        )
+        yield _about(notice, case)
 
 
 def of_remarks(
@@ -83,6 +98,62 @@ def of_remarks(
         unit = remarked["unit"]
         cause = remarked["record_id"]
         yield _notice("remarks", unit, unit, cause, None, [unit], remarks, remarked["kind"])
+
+
+def with_terms(
+    notice: NoticeIssued,
+    case: RecordRemarked | None,
+    agreements: Collection[AgreementRecorded],
+    on: date,
+) -> NoticeIssued:
+    """A notice as it is issued on a day: how much it says, how urgent it is, by when to answer.
+
+    `case` is the newest revision of the case that it is about, if it is about one and that has
+    been read. The id stays: terms are no part of what is told.
+    """
+    about: NoticeIssued = {**notice}
+    if case is not None:
+        about["persons"], about["exploitation"] = case["persons"], case["exploitation"]
+        about["regions"] = notice["regions"] or _ends(case)
+    about["urgent"] = is_urgent([person["age_band"] for person in about["persons"]])
+    kind = "contradicted" if CONTRADICTED in notice["remarks"] else notice["kind"]
+    signing = {OFFICE} if is_province(notice["unit"]) else set()
+    others = signing.union(notice["units"]) - {notice["unit"]}
+    in_force = agreed(agreements, notice["unit"], others, about["exploitation"], on)
+    found = terms(kind, notice["unit"], in_force, urgent=about["urgent"])
+    about["disclosure"] = found.disclosure
+    about["answer_within_hours"] = found.answer_within_hours
+    return _bare(about) if found.disclosure == EXISTENCE else about
+
+
+def _bare(notice: NoticeIssued) -> NoticeIssued:
+    """That there is a case, by its id alone, and that the office knows more."""
+    return {
+        **notice,
+        "boundary": None,
+        "units": [OFFICE],
+        "regions": [],
+        "case_unit": None,
+        "case_id": None,
+        "persons": [],
+        "exploitation": [],
+        "contact": OFFICE,
+    }
+
+
+def _about(notice: NoticeIssued, case: tuple[str, str]) -> NoticeIssued:
+    case_unit, case_id = case
+    return {**notice, "case_unit": case_unit, "case_id": case_id}
+
+
+def _ends(case: RecordRemarked) -> list[str]:
+    found = boundary_of(case["legs"], day(case["happened_on"]))
+    return _known(found.source, found.destination)
+
+
+def _known(*codes: str | None) -> list[str]:
+    """Codes that name a place: a unit's own words could hold anything."""
+    return [code for code in codes if code and regions().place(code, None).country is not None]
 
 
 def _notice(
@@ -112,7 +183,7 @@ def _notice(
         "persons": [],
         "exploitation": [],
         "urgent": False,
-        "disclosure": "summary",
+        "disclosure": RECORD,
         "answer_within_hours": None,
         "contact": OFFICE,
     }

@@ -112,6 +112,8 @@ class RecordRemarked(TypedDict):
     remarks: list[Remark]
     happened_on: str | None
     legs: list[Leg]
+    persons: list[PersonSummary]
+    exploitation: list[str]
 
 
 class ListedPerson(TypedDict):
@@ -202,6 +204,27 @@ class MatchDecided(TypedDict):
     kind: str
     evidence: list[Evidence]
     decided_at: str | None
+
+
+class Contact(TypedDict):
+    unit: str
+    role: str
+    office: str
+
+
+class AgreementRecorded(TypedDict):
+    agreement_id: str
+    revision: int
+    number: str
+    units: list[str]
+    signed_on: str
+    valid_from: str
+    valid_to: str | None
+    case_types: list[str]
+    disclosure: str
+    answer_within_hours: int
+    contacts: list[Contact]
+    status: str
 
 
 class NoticeIssued(TypedDict):
@@ -320,6 +343,16 @@ def proposal_id(case_unit: str, victim_id: str, rescue_unit: str, rescue_id: str
     """UUIDv5 of the two persons; ids are a unit's own, so the units belong to them."""
     parts = ("proposal", case_unit, victim_id, rescue_unit, rescue_id)
     return str(uuid.uuid5(NAMESPACE, "\n".join(parts)))
+
+
+def agreement_id(units: Iterable[str], number: str) -> str:
+    """UUIDv5 of the two units, in whatever order, and the letter's number."""
+    return str(uuid.uuid5(NAMESPACE, "\n".join(["agreement", *sorted(units), number])))
+
+
+def agreement_digest(agreement: AgreementRecorded) -> str:
+    """Of its content without the revision: what decides between two under one revision."""
+    return digest_of(canonical({k: v for k, v in agreement.items() if k != "revision"}))
 
 
 def decision_id(decision: MatchDecided) -> str:

@@ -103,6 +103,24 @@ class Regions:
         newest = self._levels(code, self._newest(_ALIASES.get(code, code)), "known")
         return newest.prefecture or OFFICE
 
+    @functools.lru_cache(maxsize=65_536)  # noqa: B019 (one instance lives as long as the process)
+    def other_province(self, code: str) -> str | None:
+        """The province of a place elsewhere on the mainland; None in Jilin and abroad."""
+        province = self.place(code, None).province
+        return None if province == OFFICE else province
+
+    @functools.lru_cache(maxsize=65_536)  # noqa: B019 (one instance lives as long as the process)
+    def borders(self, code: str) -> frozenset[str]:
+        """The countries that a place of Jilin borders, as far down as it is known.
+
+        Changbaishan's zones border what Changbaishan does: the table has it of the whole only.
+        """
+        if self.place(code, None).province != OFFICE:
+            return frozenset()
+        if self.unit_of(code) == CHANGBAISHAN:
+            return _borders()[CHANGBAISHAN]
+        return _borders().get(self._newest(_ALIASES.get(code, code)), frozenset())
+
     def is_abroad(self, code: str | None) -> bool:
         """Whether a code names a foreign country; Hong Kong, Macao and Taiwan are none."""
         country = self.place(code, None).country
@@ -156,9 +174,24 @@ def regions() -> Regions:
 
 
 @functools.cache
+def _borders() -> dict[str, frozenset[str]]:
+    return {
+        row["code"]: frozenset(filter(None, row["borders_country"].split(";")))
+        for row in _table("regions.csv")
+        if row["level"] != "province"
+    }
+
+
+@functools.cache
 def code_list(enum: str) -> frozenset[str]:
     """The values of one vocabulary of `data/enumerations.csv`."""
     return frozenset(row["value"] for row in _table("enumerations.csv") if row["enum"] == enum)
+
+
+@functools.cache
+def departments() -> frozenset[str]:
+    """The codes of `data/departments.csv`."""
+    return frozenset(row["code"] for row in _table("departments.csv"))
 
 
 def _table(name: str) -> list[dict[str, str]]:

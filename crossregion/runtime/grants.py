@@ -35,7 +35,7 @@ class Grant:
 
 def units() -> dict[str, str]:
     """The principal of each unit and partner, with its code."""
-    return {clients.unit(code): code for code in (*topics.UNITS, *topics.PARTNERS)}
+    return {clients.unit(code): code for code in topics.NOTIFIED}
 
 
 def principals() -> tuple[str, ...]:

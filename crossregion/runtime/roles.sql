@@ -15,7 +15,7 @@ BEGIN
         'crossregion', 'crossregion_registry', 'crossregion_office', 'crossregion_operator',
         'unit_220000', 'unit_220100', 'unit_220200', 'unit_220300', 'unit_220400', 'unit_220500',
         'unit_220600', 'unit_220700', 'unit_220800', 'unit_222400', 'unit_22CBS0',
-        'unit_border', 'unit_foreign-affairs'
+        'unit_border', 'unit_foreign-affairs', 'unit_police-cooperation'
     ] LOOP
         IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role) THEN
             EXECUTE format('CREATE ROLE %I LOGIN', role);

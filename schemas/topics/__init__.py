@@ -24,13 +24,19 @@ UNITS = (
 )
 """The units that publish: the office, eight cities, Yanbian and Changbaishan."""
 
-PARTNERS = ("border", "foreign-affairs")
+PARTNERS = ("border", "foreign-affairs", "police-cooperation")
 """Units that are notified and publish nothing."""
+
+PROVINCES = ("150000", "210000", "230000")
+"""The offices of the neighbouring provinces, which are notified and do not enter the database."""
+
+NOTIFIED = (*UNITS, *PARTNERS, *PROVINCES)
+"""Every unit that has an inbox."""
 
 _UNITS_OF = {
     "one": (None,),
     "per-publishing-unit": UNITS,
-    "per-notified-unit": (*UNITS, *PARTNERS),
+    "per-notified-unit": NOTIFIED,
 }
 
 
@@ -81,6 +87,7 @@ LINKAGE_RECORDS = _load("linkage-records")
 PAIR_WEIGHTS = _load("pair-weights")
 MATCH_PROPOSALS = _load("match-proposals")
 DECISIONS = _load("decisions")
+AGREEMENTS = _load("agreements")
 NOTICES = _load("notices")
 DEAD_LETTERS = _load("dead-letters")
 REPLAYS = _load("replays")
@@ -96,6 +103,7 @@ TOPICS = (
     PAIR_WEIGHTS,
     MATCH_PROPOSALS,
     DECISIONS,
+    AGREEMENTS,
     NOTICES,
     DEAD_LETTERS,
     REPLAYS,

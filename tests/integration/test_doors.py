@@ -30,6 +30,10 @@ OPERATIONS: dict[str, LiteralString] = {
     "delete": "DELETE FROM {} WHERE false",
     "truncate": "TRUNCATE {}",
 }
+NOT_INTO_A_VIEW = (
+    psycopg.errors.ObjectNotInPrerequisiteState,
+    psycopg.errors.WrongObjectType,
+)
 OWNER, WORKER = "crossregion", "crossregion_registry"
 OFFICE, OPERATOR = "crossregion_office", "crossregion_operator"
 UNIT, STRANGER, PARTNER = "unit_220200", "unit_220300", "unit_border"
@@ -37,6 +41,8 @@ ROLES = (OWNER, WORKER, OFFICE, OPERATOR, UNIT, PARTNER)
 
 OWNS = "select update delete truncate"
 """Of no row: what these find is in `test_a_role_finds_the_rows_it_may_read`."""
+VIEWED = {OWNER: "select", OFFICE: "select"}
+"""A view shows what the asking role may read of its tables; nobody can write into it."""
 RIGHTS: dict[str, dict[str, str]] = {
     "public.crossregion_migration": {
         OWNER: "select insert update delete truncate",
@@ -54,6 +60,10 @@ RIGHTS: dict[str, dict[str, str]] = {
     "registry.decision": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
     "registry.link": {OWNER: OWNS, WORKER: "select insert delete", OFFICE: "select"},
     "registry.confirmed_flag": {OWNER: OWNS, WORKER: "select insert delete", OFFICE: "select"},
+    "registry.agreement": {OWNER: OWNS, WORKER: "insert", OFFICE: "select"},
+    "registry.agreement_held": VIEWED,
+    "registry.case_ends": VIEWED,
+    "registry.corridor": VIEWED,
     "registry.dead_letter": {
         OWNER: OWNS,
         WORKER: "select insert update",
@@ -160,7 +170,7 @@ def may(connection: Entered, statement: sql.Composed) -> bool:
     try:
         with connection.transaction(force_rollback=True):
             connection.execute(statement)
-    except psycopg.errors.InsufficientPrivilege:
+    except (psycopg.errors.InsufficientPrivilege, *NOT_INTO_A_VIEW):
         return False
     except psycopg.Error:
         return True
@@ -237,7 +247,7 @@ def test_a_role_finds_the_rows_it_may_read(enter: Enter) -> None:
 
     assert set(counts(OWNER).values()) == {0}
     office = counts(OFFICE)
-    assert len(office) == 11
+    assert len(office) == 15
     assert min(office.values()) > 0
     letters = ("registry.dead_letter", "registry.dead_letter_outcome")
     assert counts(OPERATOR) == {"audit.entry": 1, **{name: office[name] for name in letters}}

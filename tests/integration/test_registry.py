@@ -14,7 +14,7 @@ import pytest
 from consumers import database, registry
 from consumers.database import Database, DatabaseFailed
 from consumers.registry import Batch
-from crossregion.domain import records
+from crossregion.domain import agreements, records
 from processors.intake import DISCARDED, Incoming, take
 from processors.outputs import Outputs
 from schemas import codec, topics
@@ -111,6 +111,18 @@ def decision(**changes: Any) -> dict[str, Any]:
     return {**found, "decision_id": records.decision_id(cast(records.MatchDecided, found))}
 
 
+def agreement(**changes: Any) -> dict[str, Any]:
+    found = {**example("AgreementRecorded"), **changes}
+    return {**found, "agreement_id": records.agreement_id(found["units"], found["number"])}
+
+
+def recorded() -> list[dict[str, Any]]:
+    """A letter with two contents under its second revision, and one of another pair that ended."""
+    over = {"valid_to": "2026-06-30", "status": "ended"}
+    hours = (agreement(revision=2, answer_within_hours=number) for number in (24, 36))
+    return [*hours, agreement(), agreement(units=["220100", "220200"], contacts=[], **over)]
+
+
 def history() -> list[Record]:
     log = Log()
     log.put(CASES, case(), claimed())
@@ -142,6 +154,9 @@ def history() -> list[Record]:
     log.add(topics.DECISIONS.name(), b"junk", partition=HOME)
     elsewhere = codec.encode("MatchDecided", decided()[0])
     log.add(topics.DECISIONS.name(), elsewhere, partition=(HOME + 1) % topics.DECISIONS.partitions)
+    for letter in (*recorded(), agreement(units=["220200", "229999"])):
+        log.add(topics.AGREEMENTS.name(), codec.encode("AgreementRecorded", letter))
+    log.add(topics.AGREEMENTS.name(), b"junk")
     log.add(topics.BOUNDARY_FLAGS.name(), b"junk")
     log.add(topics.MATCH_PROPOSALS.name(), codec.encode("CaseRecorded", CASE))
     return log.records
@@ -181,6 +196,8 @@ def said(office: str) -> dict[str, Any]:
             "flags": list(registry.flags(connection)),
             "proposals": list(registry.open_proposals(connection)),
             "decisions": decisions_of(connection),
+            "agreements": list(database.rows(connection, "agreements")),
+            "corridors": list(database.rows(connection, "corridors", {"on": "2026-06-30"})),
             "confirmed": connection.execute(CONFIRMED).fetchall(),
         }
 
@@ -227,7 +244,19 @@ def test_any_order_any_batches_and_any_repetition_give_the_same_registry(
     assert expected["confirmed"] == [(CASE["case_id"], "220102", "prefecture", ["220100"])]
     assert {row["reason"] for row in expected["dead letter rows"]} == {
         "another-unit", "torn", "not-single-object", "no-value", "wrong-event", "wrong-partition",
+        "unknown-code",
     }  # fmt: skip
+    winner = max(recorded()[:2], key=lambda one: agreements.version(one))  # type: ignore[arg-type]
+    assert [
+        (row["units"], row["revision"], row["answer_within_hours"], row["status"])
+        for row in expected["agreements"]
+    ] == [
+        (["220100", "220200"], 1, 48, "ended"),
+        (["220200", "222400"], 2, winner["answer_within_hours"], "in-force"),
+    ]
+    (corridor,) = expected["corridors"]
+    assert (corridor["one"], corridor["other"], corridor["cases"]) == ("220100", "220200", 1)
+    assert corridor["agreed"]
     store(held, handled, [1] * len(handled))
     assert said(office) == expected
     held.close()

@@ -7,6 +7,7 @@ import pytest
 from crossregion.domain import flags
 from crossregion.domain.flags import Route
 from crossregion.domain.records import Leg
+from crossregion.domain.routing import ABROAD_ONLY
 
 DIGEST = "d"
 
@@ -20,7 +21,7 @@ def route(taken_from: str | None, taken_to: str | None, *between: str) -> Route:
             ("taken_to", taken_to),
         )
     ]
-    return Route("C1", "220200", 3, DIGEST, legs, "2020-01-02")
+    return Route("C1", "220200", 3, DIGEST, legs, "2020-01-02", ["adult"])
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_where_a_person_was_found_is_the_destination_that_was_not_known(
     said = flags.confirmed(case, found)
     assert not said.contradicts
     assert said.flag is not None
-    told = [unit for unit in said.flag["told"] if unit != "foreign-affairs"]
+    told = [unit for unit in said.flag["told"] if unit not in ABROAD_ONLY]
     assert (said.flag["boundary"], told) == expected
     assert (said.flag["destination"], said.flag["source"]) == (found, case.legs[0]["code"])
     assert (said.flag["revision"], said.flag["digest"]) == (3, DIGEST)

@@ -49,6 +49,8 @@ def remarked(
         "remarks": [{"field": "f", "code": code} for code in codes],
         "happened_on": None,
         "legs": [],
+        "persons": [],
+        "exploitation": [],
     }
 
 
