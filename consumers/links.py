@@ -7,7 +7,7 @@ second time changes anything.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
 from consumers import database
@@ -31,14 +31,22 @@ def write(connection: Connection, decided: Sequence[Row], changed: Sequence[Row]
     if proposals:
         these = {"proposals": sorted(proposals)}
         connection.execute(database.query("remove_confirmed_flags"), these)
-        found = list(database.rows(connection, "linked_places", these))
-        database.put(connection, "add_confirmed_flags", list(_flags(found)))
+        found = database.rows(connection, "linked_places", these)
+        database.put(connection, "add_confirmed_flags", list(confirmed_flags(list(found))))
 
 
 def _settle(connection: Connection, proposals: set[str]) -> None:
     these = {"proposals": sorted(proposals)}
+    settled, links = follow_from(database.rows(connection, "decisions_of_proposals", these))
+    database.put(connection, "settle_decisions", settled)
+    connection.execute(database.query("remove_links"), these)
+    database.put(connection, "add_links", links)
+
+
+def follow_from(decided: Iterable[Row]) -> tuple[list[Row], list[Row]]:
+    """What became of decisions, given in their order, and the links that follow. Pure."""
     by_proposal: dict[str, list[Row]] = defaultdict(list)
-    for row in database.rows(connection, "decisions_of_proposals", these):
+    for row in decided:
         by_proposal[row["proposal_id"]].append(row)
     settled, links = [], []
     for rows in by_proposal.values():
@@ -58,12 +66,11 @@ def _settle(connection: Connection, proposals: set[str]) -> None:
         if standing.effective is not None and standing.verdict == CONFIRMED:
             held: Row = cast(Row, standing.effective)
             links.append({name: held[name] for name in (*PAIR, "decision_id")})
-    database.put(connection, "settle_decisions", settled)
-    connection.execute(database.query("remove_links"), these)
-    database.put(connection, "add_links", links)
+    return settled, links
 
 
-def _flags(found: Sequence[Row]) -> Iterator[Row]:
+def confirmed_flags(found: Iterable[Row]) -> Iterator[Row]:
+    """The flags of basis `confirmed`, or the contradictions, of linked records. Pure."""
     for row in found:
         names = ("case_id", "unit", "revision", "digest", "legs", "lost_on", "age_bands")
         case = Route(*(row[name] for name in names))

@@ -16,6 +16,7 @@ from kafka.errors import RetriableError
 
 from consumers import database
 from consumers.database import Connection
+from consumers.links import confirmed_flags, follow_from
 from crossregion.clients import OPERATOR, Kafka
 from crossregion.domain import judgement, notices, records
 from crossregion.domain.judgement import Judgement
@@ -111,6 +112,41 @@ def proposals(connection: Connection) -> Iterator[str]:
             yield f"proposal {proposal_id} is open, and nothing calls for it"
         elif {**wanted[proposal_id], "revision": 0} != {**held[proposal_id], "revision": 0}:
             yield f"proposal {proposal_id} is not what its records say"
+
+
+def links(connection: Connection) -> Iterator[str]:
+    """Decisions, links and confirmed flags against those that decisions and records call for."""
+    ids = [found for (found,) in connection.execute(database.query("every_decided_proposal"))]
+    these = {"proposals": ids}
+    settled, linked = follow_from(database.rows(connection, "decisions_of_proposals", these))
+    held = [row["link"] for row in database.rows(connection, "every_link")]
+    flagged = [row["flag"] for row in database.rows(connection, "every_confirmed_flag")]
+    places = list(database.rows(connection, "linked_places", these))
+    for what, key, wanted, found in (
+        (
+            "decision",
+            "decision_id",
+            settled,
+            list(database.rows(connection, "every_settled_decision")),
+        ),
+        ("link of proposal", "proposal_id", linked, held),
+        ("confirmed flag of proposal", "proposal_id", list(confirmed_flags(places)), flagged),
+    ):
+        yield from _differences(what, key, wanted, found)
+
+
+def _differences(
+    what: str, key: str, wanted: Iterable[Mapping[str, Any]], found: Iterable[Mapping[str, Any]]
+) -> Iterator[str]:
+    """Rows by their key; a column that is not wanted must be empty."""
+    right, held = ({str(row[key]): row for row in rows} for rows in (wanted, found))
+    for one in sorted(right.keys() | held.keys()):
+        if one not in held:
+            yield f"the {what} {one} is missing"
+        elif one not in right:
+            yield f"there is a {what} {one}, and nothing calls for it"
+        elif any(value != right[one].get(name) for name, value in held[one].items()):
+            yield f"the {what} {one} is not what its records say"
 
 
 def told(kafka: Kafka, connection: Connection) -> Iterator[str]:

@@ -258,7 +258,8 @@ def reconcile(
     """Count on both sides what must agree, and name each discrepancy by ids, units and days.
 
     Events unsent for 5 minutes in this machine's spools; each unit's own account of its days;
-    flags and proposals against those made anew from cases and rescues; proposals without notice;
+    flags and proposals against those made anew from cases and rescues, links and confirmed flags
+    against those made anew from decisions; proposals without notice;
     events marked as seen without a row; groups that stand still with work to do. Exit status 1 if
     anything disagrees.
     """
@@ -321,6 +322,7 @@ def _asked(where: Addresses, spools: Path) -> dict[str, list[str]]:
             "days": list(reconciling.days(where.kafka, connection)),
             "flags": list(reconciling.flags(connection)),
             "proposals": list(reconciling.proposals(connection)),
+            "links": list(reconciling.links(connection)),
             "untold": list(reconciling.told(where.kafka, connection)),
             "marks": list(reconciling.marks(connection)),
         }

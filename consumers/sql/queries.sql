@@ -77,6 +77,18 @@ FROM registry.decision
 WHERE proposal_id = ANY(%(proposals)s::uuid[])
 ORDER BY partition, "offset";
 
+-- name: every_decided_proposal
+SELECT DISTINCT proposal_id::text FROM registry.decision;
+
+-- name: every_settled_decision
+SELECT decision_id::text AS decision_id, refused, in_force, last FROM registry.decision;
+
+-- name: every_link
+SELECT to_jsonb(link) AS link FROM registry.link;
+
+-- name: every_confirmed_flag
+SELECT to_jsonb(confirmed_flag) AS flag FROM registry.confirmed_flag;
+
 -- name: settle_decisions
 UPDATE registry.decision
 SET refused = settled.refused, in_force = settled.in_force, last = settled.last

@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, LiteralString, cast
 
 import psycopg
 import pytest
@@ -19,7 +19,8 @@ import pytest
 from consumers import proposals, reconcile, registry
 from consumers.proposals import NotToBeDecided, Outcome, ProposalUnknown
 from crossregion.domain import records
-from crossregion.stack import OPERATOR, OWNER, STOP_ORDER, Stack
+from crossregion.runtime.postgres import SUPERUSER
+from crossregion.stack import DATABASE, OPERATOR, OWNER, STOP_ORDER, Stack
 from schemas import codec, topics
 from tests.live import in_force, notices, read_all, send, wait_for_quiet, wait_until
 
@@ -94,7 +95,11 @@ def links(stack: Stack) -> int:
 
 def discrepancies(stack: Stack) -> list[str]:
     with psycopg.connect(stack.database) as connection:
-        return [*reconcile.proposals(connection), *reconcile.told(stack.kafka, connection)]
+        return [
+            *reconcile.proposals(connection),
+            *reconcile.links(connection),
+            *reconcile.told(stack.kafka, connection),
+        ]
 
 
 def found(stack: Stack) -> proposals.Found:
@@ -160,6 +165,28 @@ def test_the_second_flag_follows_the_case_and_never_changes_it(stack: Stack) -> 
     with psycopg.connect(stack.database) as connection:
         reported = list(registry.flags(connection))
     assert [row["destination"] for row in reported] == [None, "220300", "220181", None]
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        ("DELETE FROM registry.link", "the link of proposal {} is missing"),
+        ("UPDATE registry.link SET victim_id = 'another'", "the link of proposal {} is not what"),
+        ("DELETE FROM registry.confirmed_flag", "the confirmed flag of proposal {} is missing"),
+        ("UPDATE registry.confirmed_flag SET told = '[]'", "the confirmed flag of proposal {} is"),
+        ("UPDATE registry.decision SET refused = 'x' WHERE in_force", "the decision "),
+    ],
+)
+def test_links_and_flags_that_do_not_follow_are_named(
+    stack: Stack, harm: LiteralString, says: str
+) -> None:
+    assert discrepancies(stack) == []
+    assert stack._postgres is not None
+    superuser = stack._postgres.dsn(DATABASE, SUPERUSER)
+    with psycopg.connect(superuser) as connection, connection.transaction(force_rollback=True):
+        connection.execute(harm)
+        named = list(reconcile.links(connection))
+    assert any(says.format(PROPOSAL) in line for line in named)
 
 
 def test_undoing_withdraws_what_was_told(stack: Stack) -> None:
