@@ -12,12 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
-
-from consumers import database
+from consumers import database, office
 from consumers.database import Connection, Row
-from crossregion.clients import OFFICE as PRINCIPAL
 from crossregion.clients import Kafka
 from crossregion.domain import decisions, records
 from crossregion.domain.decisions import CONFIRMED, Standing
@@ -26,8 +22,8 @@ from crossregion.domain.linkage.explain import Explanation
 from crossregion.domain.linkage.model import load
 from crossregion.domain.records import MatchDecided, MatchProposed
 from crossregion.domain.regions import OFFICE
-from crossregion.faults import RuntimeFault, ServiceUnavailable
-from schemas import codec, envelope, topics
+from crossregion.faults import RuntimeFault
+from schemas import topics
 
 POLL_SECONDS = 0.1
 
@@ -184,32 +180,16 @@ def _check(verdict: str, reason: str, role: str, note: str | None) -> None:
 
 
 def _send(kafka: Kafka, decision: MatchDecided) -> None:
-    proposal_id = decision["proposal_id"]
-    codec.validate("MatchDecided", decision)
-    try:
-        producer = KafkaProducer(
-            **kafka.options(PRINCIPAL),
-            acks="all",
-            enable_idempotence=True,
-            allow_auto_create_topics=False,
-        )
-        try:
-            producer.send(
-                topics.DECISIONS.name(),
-                key=proposal_id.encode(),
-                value=codec.encode("MatchDecided", decision),
-                partition=topics.partition_of(decision["rescue_id"], topics.DECISIONS),
-                headers=envelope.headers(
-                    decision["decision_id"], "MatchDecided", decision["unit"], proposal_id
-                ),
-            ).get()
-        finally:
-            producer.close()
-    except KafkaError as error:
-        raise ServiceUnavailable(
-            "The decision was not sent; try again, once too often does no harm. "
-            f"{kafka.explain(error, PRINCIPAL)}"
-        ) from None
+    office.send(
+        kafka,
+        topics.DECISIONS,
+        "MatchDecided",
+        decision,
+        key=decision["proposal_id"],
+        event_id=decision["decision_id"],
+        unit=decision["unit"],
+        partition=topics.partition_of(decision["rescue_id"], topics.DECISIONS),
+    )
 
 
 def _outcome(dsn: str | None, decision: MatchDecided, wait: float) -> Outcome | None:

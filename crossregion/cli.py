@@ -21,6 +21,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from crossregion import clients, summary
 from crossregion import demo as demonstration
+from crossregion.agreeing import agreements_app, corridors
 from crossregion.deciding import proposals_app
 from crossregion.domain.linkage.files import BadLine
 from crossregion.domain.linkage.model import BadModel
@@ -57,9 +58,11 @@ app.add_typer(registry_app, name="registry")
 app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(audit_app, name="audit")
 app.add_typer(proposals_app, name="proposals")
+app.add_typer(agreements_app, name="agreements")
 app.add_typer(linkage_app, name="linkage")
 app.command()(link)
 app.command()(explain)
+app.command()(corridors)
 app.command()(doctor)
 app.command()(reconcile)
 console = Console(soft_wrap=True, markup=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -86,16 +87,25 @@ def read_all(kafka: Kafka, *names: str) -> list[ConsumerRecord]:
 def notices(kafka: Kafka) -> dict[str, list[tuple[str, dict[str, Any]]]]:
     """What was said under each notice id, by revision.
 
-    Each revision is said once, issued and withdrawn in turn: no notice is issued twice.
+    Each revision is said once, issued and withdrawn in turn: no notice is issued twice, but one
+    that has become urgent.
     """
     said: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     for record in read_all(kafka, *topics.NOTICES.names()):
         event, notice = codec.decode(record.value)
         said.setdefault(notice["notice_id"], []).append((event, notice))
     for notice_id, events in said.items():
-        turns = [(event == "NoticeIssued", notice["revision"]) for event, notice in events]
-        assert turns == [(nth % 2 == 1, nth) for nth in range(1, len(turns) + 1)], notice_id
+        assert [notice["revision"] for _, notice in events] == list(range(1, len(events) + 1))
+        assert follows("", {}, *events[0]), notice_id
+        assert all(follows(*one, *next_one) for one, next_one in pairwise(events)), notice_id
     return said
+
+
+def follows(before: str, known: dict[str, Any], event: str, notice: dict[str, Any]) -> bool:
+    """Whether this may be said of a notice after that, ``""`` for nothing."""
+    if event == "NoticeWithdrawn":
+        return before == "NoticeIssued"
+    return before != "NoticeIssued" or notice["urgent"] > known["urgent"]
 
 
 def in_force(kafka: Kafka) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from schemas import codec, topics
 from tests.faults.generate import CANARY
 from tests.faults.oracle import Accepted, Expected, expected
 from tests.faults.rig import Rig
-from tests.live import read_all
+from tests.live import follows, read_all
 
 PERSONAL = (
     *topics.CASES.names(),
@@ -122,10 +122,8 @@ def _check_notices(rig: Rig, right: Expected, verdict: Verdict) -> None:
     last: dict[str, tuple[str, dict[str, Any]]] = {}
     for record in read_all(rig.kafka, *topics.NOTICES.names()):
         event, notice = codec.decode(record.value)
-        before = last.get(notice["notice_id"])
-        revision = before[1]["revision"] if before else 0
-        due = "NoticeIssued" if revision % 2 == 0 else "NoticeWithdrawn"
-        if (event, notice["revision"]) != (due, revision + 1):
+        before, known = last.get(notice["notice_id"], ("", {"revision": 0}))
+        if notice["revision"] != known["revision"] + 1 or not follows(before, known, event, notice):
             verdict.twice += 1
             verdict.wrong.append(f"notice {notice['notice_id']}: {event} {notice['revision']}")
         last[notice["notice_id"]] = (event, notice)

@@ -227,6 +227,102 @@ def test_what_stands_in_the_topic_counts_as_sent() -> None:
     assert told(gone, ("NoticeIssued", notice)) == [("flag withdrawn", "220300", "C1", 2)]
 
 
+CHILD = [{"age_band": "6-13", "sex": "F"}]
+DAY = 86_400.0
+
+
+def letter(revision: int = 1, hours: int = 48, **changes: Any) -> Event:
+    return "AgreementRecorded", {
+        "agreement_id": "A1",
+        "revision": revision,
+        "number": "1",
+        "units": ["220200", "220300"],
+        "signed_on": "1970-01-01",
+        "valid_from": "1970-01-01",
+        "valid_to": None,
+        "case_types": [],
+        "disclosure": "record",
+        "answer_within_hours": hours,
+        "contacts": [],
+        "status": "in-force",
+        **changes,
+    }
+
+
+def aged(revision: int = 1, persons: list[dict[str, str]] = CHILD) -> Event:
+    event, record = remarked(revision=revision)
+    return event, {**record, "persons": persons}
+
+
+def hours(board: Noticeboard, *events: Event, at: float = 1.0) -> list[tuple[int, int | None]]:
+    """Revision and hours of each notice that is issued now."""
+    for event, record in events:
+        board.take(event, record, at)
+    return [
+        (notice["revision"], notice["answer_within_hours"])
+        for notice, _ in _differences(board)
+        if "units" in notice
+    ]
+
+
+def test_an_agreement_changes_the_terms_of_later_notices_and_of_no_other() -> None:
+    board = Noticeboard()
+    assert hours(board, flag()) == [(1, 72)]
+    assert hours(board, letter()) == []
+    assert hours(board, flag(2, "none", ())) == []
+    assert hours(board, flag(3)) == [(3, 48)]
+    assert hours(board, letter(2, 10), letter(3, 20), letter(2, 5)) == []
+    assert hours(board, flag(4, "none", ())) == []
+    assert hours(board, flag(5)) == [(5, 20)]
+
+
+def test_an_agreement_is_in_force_by_the_day_of_what_is_told() -> None:
+    until_first = letter(valid_to="1970-01-01")
+    assert hours(Noticeboard(), until_first, flag(), at=1.0) == [(1, 48)]
+    assert hours(Noticeboard(), until_first, flag(), at=DAY) == [(1, 72)]
+    from_second = letter(valid_from="1970-01-02")
+    assert hours(Noticeboard(), from_second, flag(), at=1.0) == [(1, 72)]
+    assert hours(Noticeboard(), from_second, flag(), at=DAY) == [(1, 48)]
+
+
+def test_of_two_contents_under_one_revision_the_same_holds_in_any_order() -> None:
+    both = [letter(hours=24), letter(hours=36), flag()]
+    first, *others = (hours(Noticeboard(), *order) for order in itertools.permutations(both))
+    assert first in ([(1, 24)], [(1, 36)])
+    assert all(other == first for other in others)
+
+
+def test_a_notice_that_becomes_urgent_is_stated_again_and_stays_so() -> None:
+    board = Noticeboard()
+    ((before, _),) = _differences(board, flag(), remarked())
+    ((now, _),) = _differences(board, aged(2))
+    assert now["notice_id"] == before["notice_id"]
+    assert (now["revision"], now["urgent"], now["answer_within_hours"]) == (2, True, 24)
+    assert now["persons"] == CHILD
+    assert _differences(board, aged(3), remarked(revision=4), aged(5)) == []
+    again = Noticeboard()
+    again.take("NoticeIssued", now, 0.0)
+    assert _differences(again, flag(), aged(5), ("NoticeIssued", before)) == []
+    assert told(again, flag(2, "none", ())) == [("flag withdrawn", "220300", "C1", 3)]
+
+
+def test_everything_about_an_urgent_case_is_urgent() -> None:
+    board = Noticeboard()
+    _, known = case()
+    events = ("RecordRemarked", {**known, "persons": CHILD}), rescue(), decided(), proposed()
+    issued = [notice for notice, _ in _differences(board, *events)]
+    assert {notice["kind"] for notice in issued} == {"confirmed", "flag", "proposal"}
+    assert all(notice["urgent"] for notice in issued)
+    assert {notice["case_id"] for notice in issued} == {"C1"}
+
+
+def test_a_notice_of_version_1_counts_as_sent() -> None:
+    board = Noticeboard()
+    ((notice, _),) = _differences(Noticeboard(), flag())
+    old = {**notice, "disclosure": "summary", "answer_within_hours": None, "regions": []}
+    assert _differences(board, ("NoticeIssued", old), flag()) == []
+
+
 EVENTS = [
     flag(1),
     flag(2, "province", ("220000", "220300")),
@@ -242,6 +338,10 @@ EVENTS = [
     case(3),
     case(4, "220582"),
     rescue(5),
+    letter(),
+    letter(2, 24),
+    letter(2, 36),
+    aged(6),
 ]
 
 
@@ -254,8 +354,9 @@ def test_the_notices_in_force_do_not_depend_on_the_order(
         for number, event in enumerate(order):
             board.take(*event, 1.0)
             if number in asked or number == len(order) - 1:
-                for notice, _ in board.difference():
+                for notice, _ in _differences(board):
                     if "units" in notice:
+                        assert notice["urgent"] or notice["notice_id"] not in standing
                         standing.add(notice["notice_id"])
                     else:
                         standing.remove(notice["notice_id"])
