@@ -14,12 +14,12 @@ from typing import cast
 
 from consumers import database, office
 from consumers.database import Connection, Row
+from crossregion import linkage_model
 from crossregion.clients import Kafka
 from crossregion.domain import decisions, records
 from crossregion.domain.decisions import CONFIRMED, Standing
 from crossregion.domain.linkage import explain
 from crossregion.domain.linkage.explain import Explanation
-from crossregion.domain.linkage.model import load
 from crossregion.domain.records import MatchDecided, MatchProposed
 from crossregion.domain.regions import OFFICE
 from crossregion.faults import RuntimeFault
@@ -59,7 +59,7 @@ class Found:
     def explanation(self) -> Explanation:
         """The evidence field by field; of a proposal that stands."""
         rivals = cast(list[MatchProposed], self.rivals)
-        return explain.explain(cast(MatchProposed, self.proposal), rivals, load())
+        return explain.explain(cast(MatchProposed, self.proposal), rivals, linkage_model.chosen())
 
 
 @dataclass(frozen=True)

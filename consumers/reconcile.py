@@ -17,12 +17,12 @@ from kafka.errors import RetriableError
 from consumers import database
 from consumers.database import Connection
 from consumers.links import confirmed_flags, follow_from
+from crossregion import linkage_model
 from crossregion.clients import OPERATOR, Kafka
 from crossregion.domain import judgement, notices, records
 from crossregion.domain.judgement import Judgement
 from crossregion.domain.linkage import offer
 from crossregion.domain.linkage.index import Index
-from crossregion.domain.linkage.model import load
 from crossregion.domain.records import BoundaryFlagged, MatchDecided, MatchProposed
 from schemas import codec, topics
 from schemas.codec import Undecodable
@@ -82,7 +82,7 @@ def proposals(connection: Connection) -> Iterator[str]:
 
     A confirmed pair stays as it was proposed, so its content follows from no record any more.
     """
-    model = load()
+    model = linkage_model.chosen()
     index = Index(model)
     rescues = []
     for judged in _judged(connection, "holding_revisions"):

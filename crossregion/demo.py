@@ -20,7 +20,7 @@ from kafka import KafkaConsumer, TopicPartition
 from consumers import database, registry
 from crossregion.clients import Kafka
 from crossregion.runtime import RuntimeFault
-from crossregion.stack import FLOWS, Lags, Stack
+from crossregion.stack import Lags, Stack
 from producers.publisher import Report, publish
 from producers.spool import Spool
 from schemas import codec, topics
@@ -154,7 +154,7 @@ def _left(stack: Stack, lags: Lags, units: list[str]) -> str | None:
             unsent += spool.waiting()
     if unsent:
         return f"Sending: {unsent} events to go"
-    open_flow = lags.first_open(FLOWS)
+    open_flow = lags.first_open()
     if open_flow is None:
         return None
     flow, left = open_flow

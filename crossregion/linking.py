@@ -12,15 +12,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from consumers import database, registry
+from crossregion import linkage_model
 from crossregion.domain.judgement import Refused as EventRefused
 from crossregion.domain.judgement import judge_event
 from crossregion.domain.linkage import explain as explaining
 from crossregion.domain.linkage import files
-from crossregion.domain.linkage.model import BadModel, Model, load
-from crossregion.domain.linkage.model import read as read_model
+from crossregion.domain.linkage.model import Model
 from crossregion.domain.records import MatchProposed, PersonsListed
 from crossregion.operations import kafka_and_database
 from crossregion.runtime import RuntimeFault
+from crossregion.stack import Lags
 from crossregion.training import evaluate as evaluating
 from crossregion.training import labelled
 from crossregion.training import train as training
@@ -31,7 +32,8 @@ linkage_app = typer.Typer(no_args_is_help=True, help="The linkage model.")
 console = Console(soft_wrap=True)
 
 ModelOption = Annotated[
-    Path | None, typer.Option("--model", help="A model file; this version's own by default.")
+    Path | None,
+    typer.Option("--model", help="A model file; CROSSREGION_LINKAGE_MODEL by default."),
 ]
 EXPORTS = (".csv", ".xlsx")
 
@@ -68,14 +70,7 @@ def _progress() -> Progress:
 
 
 def _model(path: Path | None) -> Model:
-    if path is None:
-        return load()
-    try:
-        return read_model(path)
-    except BadModel as error:
-        raise RuntimeFault(f"{path}: {error}") from None
-    except OSError as error:
-        raise RuntimeFault(f"{path} cannot be read: {error.strerror}.") from None
+    return linkage_model.chosen() if path is None else linkage_model.read(path)
 
 
 def _read(path: Path, kind: str) -> list[PersonsListed]:
@@ -111,6 +106,7 @@ def explain(
 
     Shows how each field was found to agree or not and what that says, never a value of a record.
     """
+    used = linkage_model.chosen()
     with database.session(kafka_and_database().database) as connection:
         rivals = [
             cast(MatchProposed, row)
@@ -123,7 +119,7 @@ def explain(
     for proposal in found:
         units = {one["rescue_unit"] for one in found}
         same = [one for one in rivals if one["rescue_unit"] in units]
-        for line in explaining.lines(explaining.explain(proposal, same, load())):
+        for line in explaining.lines(explaining.explain(proposal, same, used)):
             console.print(line, markup=False, highlight=False)
 
 
@@ -168,3 +164,21 @@ def evaluate(
         raise RuntimeFault(f"{error.filename} cannot be used: {error.strerror}.") from None
     for line in evaluating.evaluate(used, data).lines():
         console.print(line, markup=False, highlight=False)
+
+
+@linkage_app.command("status")
+def status() -> None:
+    """Tell how far linkage by each model is, and which model CROSSREGION_LINKAGE_MODEL names.
+
+    Once a new model has 0 records to go, proposals may be started with it.
+    """
+    chosen = linkage_model.group(linkage_model.chosen())
+    lags = Lags(kafka_and_database().kafka)
+    try:
+        for flow in lags.linkages():
+            model = flow.group.removeprefix(linkage_model.GROUPS)
+            named = ", named by the settings" if flow.group == chosen else ""
+            line = f"{model}: {lags.lag(flow)} records to go{named}"
+            console.print(line, markup=False, highlight=False)
+    finally:
+        lags.close()

@@ -39,6 +39,10 @@ SPOOL_DEPTH = Gauge("crossregion_spool_depth", "Events accepted and not yet sent
 CROWDED = Counter(
     "crossregion_crowded_comparisons", "Persons that had more than 5,000 candidates to weigh."
 )
+LINKAGE_AWAITED = Gauge(
+    "crossregion_linkage_awaited",
+    "Records that linkage has still to weigh before proposals goes over to its model; else 0.",
+)
 SPOOL_OVERDUE = Gauge(
     "crossregion_spool_overdue", "Events accepted over 5 minutes ago and not yet sent.", ("unit",)
 )

@@ -19,7 +19,7 @@ from crossregion.runtime import RuntimeFault, grants, postgres, topics, users
 from crossregion.runtime import kafka as embedded_kafka
 from crossregion.runtime.directory import write_private
 from crossregion.settings import settings
-from crossregion.stack import FLOWS, Addresses, Lags, addresses, kafka_address
+from crossregion.stack import Addresses, Lags, addresses, flows, kafka_address
 from producers.spool import Spool, SpoolError
 from schemas import topics as contracts
 
@@ -74,7 +74,7 @@ def topics_read_again(
     What it has written before, it writes again; nothing happens twice by that. The registry has a
     command of its own: `crossregion registry rebuild`.
     """
-    known = [flow.group for flow in FLOWS]
+    known = [flow.group for flow in flows()]
     if group not in known:
         raise RuntimeFault(f"No such group: one of {', '.join(known)}.")
     topics.read_again(kafka_and_database().kafka, group)
@@ -298,7 +298,7 @@ def discrepancies(where: Addresses, spools: Path, standing: float) -> dict[str, 
 
     What is only on its way at the moment is no discrepancy.
     """
-    groups = {flow.group: flow.topics for flow in FLOWS}
+    groups = {flow.group: flow.topics for flow in flows()}
     before = reconciling.committed(where.kafka, groups)
     at_first = _asked(where, spools)
     time.sleep(standing)
@@ -361,7 +361,7 @@ def _kafka() -> Iterator[str]:
     yield f"{where.kafka.address}: every topic is there"
     lags = Lags(where.kafka)
     try:
-        for flow in FLOWS:
+        for flow in flows():
             yield f"{flow.group}: {lags.lag(flow)} records to go"
     finally:
         lags.close()

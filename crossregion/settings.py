@@ -23,6 +23,10 @@ class Settings(BaseSettings):
     data: Path = Field(
         default=Path(".crossregion"), description="Where the embedded services keep data."
     )
+    linkage_model: Path | None = Field(
+        default=None,
+        description="File of the linkage model; this version's own if none is named.",
+    )
     metrics_host: str = Field(
         default="127.0.0.1", description="Address that /metrics and /health bind."
     )

@@ -22,7 +22,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import RetriableError
 
 from consumers import database
-from crossregion import clients
+from crossregion import clients, linkage_model
 from crossregion.clients import Kafka
 from crossregion.runtime import (
     DataDirectory,
@@ -71,34 +71,40 @@ class Flow:
 
 
 INTAKE_TOPICS = (*contracts.CASES.names(), *contracts.RESCUES.names())
-FLOWS = (
-    Flow("crossregion-intake", (*INTAKE_TOPICS, contracts.REPLAYS.name())),
-    Flow("crossregion-linkage", (contracts.LINKAGE_RECORDS.name(),)),
-    Flow("crossregion-proposals", (contracts.PAIR_WEIGHTS.name(), contracts.DECISIONS.name())),
-    Flow(
-        "crossregion-registry",
-        (
-            *INTAKE_TOPICS,
-            contracts.REPLAYS.name(),
-            contracts.BOUNDARY_FLAGS.name(),
-            contracts.MATCH_PROPOSALS.name(),
-            contracts.DECISIONS.name(),
-            contracts.AGREEMENTS.name(),
-            contracts.DEAD_LETTERS.name(),
+
+
+def flows() -> tuple[Flow, ...]:
+    """In the order of the way through: once one is done, what the next has to read is final.
+
+    Linkage is that of the model in the settings. Raises: RuntimeFault.
+    """
+    return (
+        Flow("crossregion-intake", (*INTAKE_TOPICS, contracts.REPLAYS.name())),
+        Flow(linkage_model.group(linkage_model.chosen()), (contracts.LINKAGE_RECORDS.name(),)),
+        Flow("crossregion-proposals", (contracts.PAIR_WEIGHTS.name(), contracts.DECISIONS.name())),
+        Flow(
+            "crossregion-registry",
+            (
+                *INTAKE_TOPICS,
+                contracts.REPLAYS.name(),
+                contracts.BOUNDARY_FLAGS.name(),
+                contracts.MATCH_PROPOSALS.name(),
+                contracts.DECISIONS.name(),
+                contracts.AGREEMENTS.name(),
+                contracts.DEAD_LETTERS.name(),
+            ),
         ),
-    ),
-    Flow(
-        "crossregion-notices",
-        (
-            contracts.RECORD_REMARKS.name(),
-            contracts.BOUNDARY_FLAGS.name(),
-            contracts.MATCH_PROPOSALS.name(),
-            contracts.DECISIONS.name(),
-            contracts.AGREEMENTS.name(),
+        Flow(
+            "crossregion-notices",
+            (
+                contracts.RECORD_REMARKS.name(),
+                contracts.BOUNDARY_FLAGS.name(),
+                contracts.MATCH_PROPOSALS.name(),
+                contracts.DECISIONS.name(),
+                contracts.AGREEMENTS.name(),
+            ),
         ),
-    ),
-)
-"""In the order of the way through: once one is done, what the next has to read is final."""
+    )
 
 
 @dataclass(frozen=True)
@@ -295,6 +301,7 @@ class Lags:
         connection = kafka.options(clients.OPERATOR)
         self._admin = KafkaAdminClient(**connection)
         self._consumer = KafkaConsumer(**connection, enable_auto_commit=False)
+        self._flows = flows()
 
     def ends(self, names: Sequence[str]) -> dict[TopicPartition, int]:
         """The end offset of every partition of the topics."""
@@ -305,6 +312,12 @@ class Lags:
         ]
         found: dict[TopicPartition, int] = self._consumer.end_offsets(places)
         return found
+
+    def linkages(self) -> list[Flow]:
+        """Linkage by each model that Kafka knows a group of."""
+        listed = sorted(found["group_id"] for found in self._admin.list_groups())
+        names = (contracts.LINKAGE_RECORDS.name(),)
+        return [Flow(group, names) for group in listed if group.startswith(linkage_model.GROUPS)]
 
     def lag(self, flow: Flow) -> int:
         """Records of the flow's topics that its group has not finished.
@@ -327,9 +340,9 @@ class Lags:
                 )
         return sum(left.values())
 
-    def first_open(self, flows: Sequence[Flow] = FLOWS) -> tuple[Flow, int] | None:
+    def first_open(self) -> tuple[Flow, int] | None:
         """The first flow with something left, and how much; None when all is done."""
-        for flow in flows:
+        for flow in self._flows:
             left = self.lag(flow)
             if left > 0:
                 return flow, left

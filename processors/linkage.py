@@ -3,7 +3,8 @@
     linkage-records  ->  pair-weights
 
 A case stands in one partition and a rescue in all, so each pair meets in exactly one; every
-partition has an index of its own, rebuilt from the log at each assignment.
+partition has an index of its own, rebuilt from the log at each assignment. The consumer group is
+named after the model: another model's workers weigh everything from the beginning, beside these.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from typing import Any, cast
 import structlog
 from aiokafka.structs import ConsumerRecord
 
-from crossregion import alarm, metrics
+from crossregion import alarm, linkage_model, metrics
 from crossregion.domain.linkage.index import Index
-from crossregion.domain.linkage.model import Model, load
+from crossregion.domain.linkage.model import Model
 from crossregion.domain.records import PairWeighed, PersonsListed
 from crossregion.runtime import RuntimeFault, run_process
 from processors import rebuild
@@ -145,10 +146,11 @@ def main() -> None:
     """Run one linkage worker."""
     from processors import worker
 
-    app = worker.make_app("linkage")
+    model = linkage_model.chosen()
+    app = worker.make_app("linkage", linkage_model.group(model))
     name = topics.LINKAGE_RECORDS.name()
     listed = app.topic(name, key_serializer="raw", value_serializer="raw")
-    state = Partitions(load())
+    state = Partitions(model)
 
     async def on_assigned(_: Any, assigned: Iterable[Any], **__: Any) -> None:
         partitions = [where.partition for where in assigned if where.topic == name]

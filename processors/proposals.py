@@ -3,7 +3,8 @@
     pair-weights, decisions  ->  match-proposals
 
 What holds is known from pair-weights and decisions, what was said from match-proposals; the
-difference is emitted. A rescue's pairs, decisions and proposals have the same partition.
+difference is emitted. A rescue's pairs, decisions and proposals have the same partition. What
+another model has proposed stands until linkage by this one has weighed everything.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import structlog
+from aiokafka.errors import KafkaError
 
-from crossregion import alarm, metrics
+from crossregion import alarm, linkage_model, metrics
 from crossregion.domain import decisions
 from crossregion.domain.decisions import Standing
 from crossregion.domain.judgement import Refused
 from crossregion.domain.linkage import offer
-from crossregion.domain.linkage.model import Model, load
+from crossregion.domain.linkage.model import Model
 from crossregion.domain.records import (
     MatchDecided,
     MatchProposed,
@@ -31,12 +33,15 @@ from crossregion.domain.records import (
 from crossregion.runtime import run_process
 from processors import rebuild
 from processors.outputs import Outputs
+from processors.rebuild import Connection
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
 
 BATCH_EVENTS = 20_000
 SETTLING_SECONDS = 0.5
 SLICE_RESCUES = 50
+AWAIT_SECONDS = 1.0
+LISTED, WEIGHED = topics.LINKAGE_RECORDS.name(), topics.PAIR_WEIGHTS.name()
 DECIDED, SAID = topics.DECISIONS.name(), topics.MATCH_PROPOSALS.name()
 
 Rescue = tuple[str, str]
@@ -66,43 +71,98 @@ class Rescues:
         self._in_force: dict[Rescue, dict[str, MatchDecided]] = {}
         self._partitions: frozenset[int] = frozenset()
         self._unsettled: dict[Rescue, None] = {}
+        self._awaited: dict[int, int] = {}
+        self._left = 0
         self._lock = asyncio.Lock()
 
     async def rebuild(
-        self, connection: rebuild.Connection, group: str, partitions: Iterable[int]
+        self, connection: Connection, group: str, partitions: Iterable[int]
     ) -> Outputs:
         """Throw everything away and read the logs to their ends.
 
         Returns: the difference between what holds and what was said, still to be sent; none while
-        pairs are not done yet, for those come again, and the difference once they have settled.
+        pairs are not done yet, for those come again, and the difference once they have settled;
+        nor while linkage is awaited.
         """
         async with self._lock:
-            self._pairs.clear()
-            self._said.clear()
-            self._standings.clear()
-            self._in_force.clear()
-            self._partitions = frozenset(partitions)
-            pairs = topics.PAIR_WEIGHTS.name()
-            done = await rebuild.committed(connection, group, pairs, self._partitions)
-            until = await rebuild.ends(connection, pairs, self._partitions)
-            async for found in rebuild.read_again(connection, pairs, until):
-                for record in found:
-                    self._weighed(record)
-            for name, take in ((DECIDED, self._decided), (SAID, self._heard)):
-                ends = await rebuild.ends(connection, name, self._partitions)
-                async for found in rebuild.read_again(connection, name, ends):
-                    for record in found:
-                        take(record)
-            log.info("Rescues rebuilt", partitions=sorted(self._partitions), n=len(self._pairs))
+            self._partitions, self._awaited, self._left = frozenset(partitions), {}, 0
+            done = await rebuild.committed(connection, group, WEIGHED, self._partitions)
+            until = await self._read_again(connection)
             outputs = Outputs()
-            self._unsettled = dict.fromkeys((*self._pairs, *self._standings))
-            if all(done[partition] >= end for partition, end in until.items()):
+            if self._said_by_another_model():
+                listed = range(topics.LINKAGE_RECORDS.partitions)
+                self._awaited = await rebuild.ends(connection, LISTED, listed)
+            elif all(done[partition] >= end for partition, end in until.items()):
                 await self._difference(outputs)
             return outputs
 
-    async def handle(self, events: Sequence[Any], outputs: Outputs) -> None:
-        """Take in pairs and decisions, and add what changes for the rescues they touch."""
+    async def go_over(self, connection: Connection) -> Outputs:
+        """See whether linkage, if it is awaited, has weighed all that stood there at the rebuild.
+
+        Returns: once it has, the difference, still to be sent: the logs are read to their ends
+        again, for what came in between has been passed over.
+        """
         async with self._lock:
+            outputs = Outputs()
+            if not self._awaited:
+                return outputs
+            group = linkage_model.group(self._model)
+            try:
+                done = await rebuild.committed(connection, group, LISTED, self._awaited)
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+                log.warning("Kafka does not say how far linkage is", error=type(error).__name__)
+                return outputs
+            left = sum(max(0, end - done[one]) for one, end in self._awaited.items())
+            if left != self._left:
+                log.info("Another model's proposals stand until linkage is done", by=group, n=left)
+            self._left = left
+            metrics.LINKAGE_AWAITED.set(left)
+            if not left:
+                self._awaited = {}
+                await self._read_again(connection)
+                await self._difference(outputs)
+            return outputs
+
+    async def _read_again(self, connection: Connection) -> dict[int, int]:
+        """Know what the logs say, and nothing else; returns how far pairs have been read."""
+        self._pairs.clear()
+        self._said.clear()
+        self._standings.clear()
+        self._in_force.clear()
+        until = await rebuild.ends(connection, WEIGHED, self._partitions)
+        async for found in rebuild.read_again(connection, WEIGHED, until):
+            for record in found:
+                self._weighed(record)
+        for name, take in ((DECIDED, self._decided), (SAID, self._heard)):
+            ends = await rebuild.ends(connection, name, self._partitions)
+            async for found in rebuild.read_again(connection, name, ends):
+                for record in found:
+                    take(record)
+        self._unsettled = dict.fromkeys((*self._pairs, *self._standings))
+        log.info("Rescues rebuilt", partitions=sorted(self._partitions), n=len(self._pairs))
+        return until
+
+    def _said_by_another_model(self) -> bool:
+        """Whether proposals stand that would be withdrawn for want of this model's pairs."""
+        for rescue, said in self._said.items():
+            kept = offer.confirmed(self._in_force.get(rescue, {}))
+            for proposal_id, one in said.items():
+                if one.proposed is None or proposal_id in kept:
+                    continue
+                if one.proposed["model"] != self._model.version:
+                    return True
+        return False
+
+    async def handle(self, events: Sequence[Any], outputs: Outputs) -> None:
+        """Take in pairs and decisions, and add what changes for the rescues they touch.
+
+        While linkage is awaited they are passed over: all is read again afterwards.
+        """
+        async with self._lock:
+            if self._awaited:
+                return
             for event in events:
                 message = event.message
                 if message.partition not in self._partitions:
@@ -130,7 +190,7 @@ class Rescues:
             pair["case_revision"] < known["case_revision"]
             or pair["rescue_revision"] < known["rescue_revision"]
         )
-        if not older and pair["model"] == self._model.name:
+        if not older and pair["model"] == self._model.version:
             self._pairs[rescue][victim] = pair
         return rescue
 
@@ -224,13 +284,14 @@ def main() -> None:
     """Run one proposals worker."""
     from processors import worker
 
+    model = linkage_model.chosen()
     app = worker.make_app("proposals")
-    name = topics.PAIR_WEIGHTS.name()
-    incoming = app.topic(name, DECIDED, key_serializer="raw", value_serializer="raw")
-    state = Rescues(load())
+    connection = worker.options("proposals")
+    incoming = app.topic(WEIGHED, DECIDED, key_serializer="raw", value_serializer="raw")
+    state = Rescues(model)
 
     async def on_assigned(_: Any, assigned: Iterable[Any], **__: Any) -> None:
-        partitions = [where.partition for where in assigned if where.topic == name]
+        partitions = [where.partition for where in assigned if where.topic == WEIGHED]
 
         async def begin() -> None:
             outputs = await state.rebuild(worker.options("proposals"), app.conf.id, partitions)
@@ -239,6 +300,14 @@ def main() -> None:
         await worker.or_end_process(begin())
 
     app.on_partitions_assigned.connect(on_assigned)
+
+    @app.timer(AWAIT_SECONDS)  # type: ignore[untyped-decorator, unused-ignore]
+    async def look_at_linkage() -> None:
+        async def look() -> None:
+            outputs = await state.go_over(connection)
+            await outputs.send(worker.producer_of(app))
+
+        await worker.or_end_process(look())
 
     async def handle(events: Sequence[Any]) -> None:
         outputs = Outputs()

@@ -107,16 +107,16 @@ class Assignor(PartitionAssignor):  # type: ignore[misc, unused-ignore]
         return super()._get_copartitioned_groups(topics, cluster, subscriptions)
 
 
-def make_app(name: str, principal: str | None = None) -> faust.App:
+def make_app(name: str, group: str | None = None) -> faust.App:
     """A Faust app without tables, web server, leader topic or topic creation.
 
-    It logs in as the principal of its name, if no other is given.
+    It logs in as the principal of its name; its group is named after it, if no other is given.
     """
-    connection = options(principal or name)
+    connection = options(name)
     patience = settings().patience
     session = max(LEAST_SESSION_SECONDS, SESSION_SECONDS * patience)
     app = faust.App(
-        f"crossregion-{name}",
+        group or f"crossregion-{name}",
         broker=f"kafka://{connection['bootstrap_servers']}",
         broker_credentials=credentials(connection),
         datadir=tempfile.gettempdir(),

@@ -1,14 +1,15 @@
 """Who may do what on Kafka: drawn from `written_by` and `read_by` of `schemas/topics/*.toml`.
 
-What is not granted here is refused. The right to read or write includes the one to describe, and
-the right to write to any topic includes idempotent writing.
+Besides, proposals may see how far linkage is. What is not granted here is refused. The right to
+read or write includes the one to describe, and the right to write to any topic includes idempotent
+writing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crossregion import clients
+from crossregion import clients, linkage_model
 from schemas import topics
 
 UNIT = "unit"
@@ -50,6 +51,8 @@ def wanted() -> frozenset[Grant]:
         found.add(Grant(process, "READ", "GROUP", GROUPS + process, True))
     for operation in ("DESCRIBE", "DELETE"):
         found.add(Grant(clients.OPERATOR, operation, "GROUP", GROUPS, True))
+    found.add(Grant("proposals", "DESCRIBE", "GROUP", linkage_model.GROUPS, True))
+    found.add(Grant("proposals", "DESCRIBE", "TOPIC", topics.LINKAGE_RECORDS.name()))
     for topic in topics.TOPICS:
         for name in topic.names():
             found.add(Grant(clients.OPERATOR, "DESCRIBE", "TOPIC", name))

@@ -13,6 +13,7 @@ from crossregion.stack import WORKERS
 ROOT = Path(__file__).parents[2]
 PROMTOOL = ROOT / ".tools/promtool"
 RULES = ROOT / "deploy/prometheus/rules.yml"
+LINKAGE_UNIT = (ROOT / "deploy/systemd/crossregion-linkage@.service").read_text("utf-8")
 UNIT = (ROOT / "deploy/systemd/crossregion@.service").read_text("utf-8")
 
 
@@ -47,5 +48,15 @@ def test_the_service_runs_processes_and_settings_that_exist() -> None:
     assert "ExecStart=/opt/crossregion/bin/crossregion run %i" in UNIT
     (listed,) = re.findall(r"^# %i is the process: (.+)\.$", UNIT, re.MULTILINE)
     assert set(re.split(r", | or ", listed)) == set(WORKERS)
-    for named in re.findall(r"CROSSREGION_(\w+)", UNIT):
+    for named in re.findall(r"CROSSREGION_(\w+)", UNIT + LINKAGE_UNIT):
         assert named.lower() in Settings.model_fields
+
+
+def test_linkage_beside_is_shut_in_as_every_process_is() -> None:
+    assert "crossregion run linkage" in LINKAGE_UNIT
+    own = set(LINKAGE_UNIT.splitlines()) ^ set(UNIT.splitlines())
+    assert {line.partition("=")[0] for line in own if line and line[0] != "#"} == {
+        "Description",
+        "EnvironmentFile",
+        "ExecStart",
+    }

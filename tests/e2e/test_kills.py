@@ -10,7 +10,7 @@ import psycopg
 
 from consumers import registry
 from crossregion import demo
-from crossregion.stack import FLOWS, OWNER, STOP_ORDER, Lags, Stack
+from crossregion.stack import OWNER, STOP_ORDER, Lags, Stack, flows
 from producers.publisher import publish
 from producers.spool import Spool
 from schemas import topics
@@ -109,6 +109,8 @@ def at_work(stack: Stack, name: str) -> bool:
         return True
     lags = Lags(stack.kafka)
     try:
-        return any(flow.group == f"crossregion-{name}" and lags.lag(flow) > 0 for flow in FLOWS)
+        return any(
+            flow.group.startswith(f"crossregion-{name}") and lags.lag(flow) > 0 for flow in flows()
+        )
     finally:
         lags.close()

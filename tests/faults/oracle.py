@@ -166,7 +166,7 @@ def _pair(
     return cast(
         PairWeighed,
         {
-            "model": load().name,
+            "model": load().version,
             "case_id": case.record_id,
             "victim_id": victim.person_id,
             "rescue_id": rescue.record_id,

@@ -21,7 +21,9 @@ import psycopg
 from kafka.admin import KafkaAdminClient, MemberToRemove
 from kafka.errors import KafkaError
 
+from crossregion import linkage_model
 from crossregion.clients import ADMIN
+from crossregion.domain.linkage.model import load
 from crossregion.runtime import Death, Worker, WorkerGaveUp
 from crossregion.runtime.crash import ANY
 from crossregion.runtime.postgres import SUPERUSER
@@ -41,7 +43,7 @@ QUIET_SECONDS = 180.0
 STEP_SECONDS = 0.05
 GROUPS = {
     "intake": "crossregion-intake",
-    "linkage": "crossregion-linkage",
+    "linkage": linkage_model.group(load()),
     "proposals": "crossregion-proposals",
     "notices": "crossregion-notices-teller",
 }

@@ -21,12 +21,13 @@ from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, MemberToRemove
 
 from consumers import audit, dead_letters, registry
+from crossregion import linkage_model
 from crossregion.clients import ADMIN
 from crossregion.domain import records
 from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import load
 from crossregion.runtime import Supervisor, Worker
-from crossregion.stack import FLOWS, OPERATOR, WORKERS, Lags, Stack
+from crossregion.stack import OPERATOR, WORKERS, Lags, Stack, flows
 from processors.intake import DISCARDED
 from producers.publisher import publish
 from producers.spool import Spool
@@ -38,7 +39,7 @@ EXAMPLE = ROOT / "schemas/examples/CaseRecorded/1/example.json"
 CASE: dict[str, Any] = json.loads(EXAMPLE.read_text("utf-8"))
 UNIT = CASE["unit"]
 TOPIC = topics.CASES.name(UNIT)
-GROUPS = {"linkage": "crossregion-linkage", "notices": "crossregion-notices-teller"}
+GROUPS = {"linkage": linkage_model.group(load()), "notices": "crossregion-notices-teller"}
 LISTED, WEIGHTS = topics.LINKAGE_RECORDS.name(), topics.PAIR_WEIGHTS.name()
 
 
@@ -274,7 +275,7 @@ def test_two_linkage_workers_one_killed_say_what_one_would(
     wait_until(lambda: log.exists() and "Index rebuilt" in log.read_text(), stack)
     put_feed(stack, "220300", "220400")
     lags = Lags(stack.kafka)
-    flow = next(flow for flow in FLOWS if flow.group == "crossregion-linkage")
+    flow = next(flow for flow in flows() if flow.group == GROUPS["linkage"])
     wait_until(lambda: lags.lag(flow) > 0, stack)
     second.kill("linkage")
     wait_until(lambda: bool(second.poll()), stack)

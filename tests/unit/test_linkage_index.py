@@ -46,7 +46,7 @@ def test_a_pair_is_said_whichever_comes_first() -> None:
     assert first == second
     assert key_of(first) == ("220200", "C1", "C1/1", "220200", "R1")
     assert (first["case_revision"], first["rescue_revision"], first["stated"]) == (1, 1, False)
-    assert first["model"] == load().name
+    assert first["model"] == load().version
     assert first["weight"] is not None
     assert first["weight"] > 20
 

@@ -16,7 +16,7 @@ MODEL = load()
 
 def pair(case_id: str, bits: float, level: str = "equal") -> PairWeighed:
     return {
-        "model": MODEL.name,
+        "model": MODEL.version,
         "case_id": case_id,
         "victim_id": f"{case_id}/1",
         "rescue_id": "R1",

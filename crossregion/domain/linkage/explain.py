@@ -162,6 +162,8 @@ class Explanation:
     start: float
     steps: tuple[Step, ...]
     rivals: tuple[Rival, ...]
+    model: str
+    """Whose number of victims sought it begins with."""
 
 
 def explain(
@@ -186,6 +188,7 @@ def explain(
         start,
         tuple(steps),
         tuple(Rival(one["case_id"], one["victim_id"], one["probability"]) for one in others),
+        model.version,
     )
 
 
@@ -196,6 +199,8 @@ def lines(explanation: Explanation) -> Iterator[str]:
         f"Case {proposal['case_id']}, victim {proposal['victim_id']}; "
         f"rescue {proposal['rescue_id']}; model {proposal['model']}"
     )
+    if proposal["model"] != explanation.model:
+        yield f"It begins as model {explanation.model} does, which is in use now."
     if proposal["kind"] == "stated":
         yield "An officer states that they are the same."
     yield f"{'Before anything is compared':58}{'':18}  chance {_chance(explanation.start)}"

@@ -65,7 +65,7 @@ class Index:
 
     def __init__(self, model: Model) -> None:
         """Raises: BadModel if the model is of fields that this version does not know."""
-        self._model = model
+        self._version = model.version
         self._fields = fields_of(model)
         self._scale = Scale(model)
         self._limit = round(model.keep_bits * THOUSANDTHS)
@@ -228,7 +228,7 @@ class Index:
                 else:
                     case, victim_id, rescue = at[slot], ids[slot], record
                 found[case.unit, case.record_id, victim_id, rescue.unit, rescue.record_id] = {
-                    "model": self._model.name,
+                    "model": self._version,
                     "case_id": case.record_id,
                     "victim_id": victim_id,
                     "rescue_id": rescue.record_id,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -21,6 +22,9 @@ import numpy.typing as npt
 FORMAT = 2
 UNKNOWN = "unknown"
 """The level of a field that one of the two records lacks; number 0 of every field."""
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""A consumer group is named after a model."""
 
 Whole = npt.NDArray[np.int32]
 
@@ -56,7 +60,7 @@ class KeyRule:
 
 @dataclass(frozen=True)
 class Model:
-    """One version.
+    """One version; to change a part is to have another.
 
     `share` is the expected share of rescued persons who have been reported, `reported_twice` that
     of those reported a second time, `open_cases` the expected number of victims among whom they
@@ -75,6 +79,11 @@ class Model:
     frequencies: dict[str, dict[str, float]]
     keys: tuple[KeyRule, ...]
     trained: dict[str, Any]
+
+    @functools.cached_property
+    def version(self) -> str:
+        """The name, and what tells apart two contents under one name."""
+        return f"{self.name}-{digest(_content(self))[:8]}"
 
 
 def parse(text: str) -> Model:
@@ -106,7 +115,16 @@ def digest(data: dict[str, Any]) -> str:
 
 def written(model: Model) -> str:
     """A model as the JSON that `parse` reads."""
-    data: dict[str, Any] = {
+    data = _content(model)
+    data["digest"] = digest(data)
+    parts = ",\n".join(
+        f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in data.items()
+    )
+    return "{\n" + parts + "\n}\n"
+
+
+def _content(model: Model) -> dict[str, Any]:
+    return {
         "format": FORMAT,
         "name": model.name,
         "kind": model.kind,
@@ -127,14 +145,11 @@ def written(model: Model) -> str:
         ],
         "frequencies": model.frequencies,
     }
-    data["digest"] = digest(data)
-    parts = ",\n".join(
-        f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in data.items()
-    )
-    return "{\n" + parts + "\n}\n"
 
 
 def _model(data: dict[str, Any]) -> Model:
+    if not NAME.fullmatch(data["name"]):
+        raise ValueError("a name is of up to 64 letters, digits, dots, - and _")
     fields = {field: tuple(levels) for field, levels in data["fields"].items()}
     terms = []
     for term in data["terms"]:
