@@ -1,12 +1,16 @@
-"""How well a model links labelled records."""
+"""How well a model links labelled records, and how fast."""
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from crossregion.domain.linkage.decide import decide
 from crossregion.domain.linkage.files import LinkedPair, linked
+from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import Model
 from crossregion.training.labelled import Labelled
 
@@ -50,6 +54,59 @@ class Figures:
         yield f"calibration error {self.calibration_error:.4f}, sum {self.expected_links:.0f}"
         for kind, (n, likely, listed) in sorted(self.by_error.items(), key=lambda one: -one[1][1]):
             yield f"  {kind:10} {n:5}  likely {likely:.3f}  listed {listed:.3f}"
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What is compared, and how long it takes."""
+
+    blocking_recall: float
+    """The share of true pairs that the blocking keys have compared."""
+    candidates: float
+    """How many a rescued person is compared with, on average."""
+    most_candidates: int
+    speed: float
+    """Records a second of one core, from the cases' normalisation to the last decision."""
+    median: float
+    slow: float
+    """Milliseconds of one core that a rescue takes, and the slowest hundredth at least."""
+
+    def lines(self) -> Iterable[str]:
+        """For people to read."""
+        yield f"blocking          recall {self.blocking_recall:.4f}"
+        yield f"candidates        {self.candidates:,.0f} a rescue, {self.most_candidates:,} at most"
+        yield (
+            f"speed             {self.speed:,.0f} records/s of one core; "
+            f"one rescue p50 {self.median:.2f} ms, p99 {self.slow:.2f} ms"
+        )
+
+
+def effort(model: Model, data: Labelled) -> Effort:
+    """Link the data one record at a time, as the linkage worker and proposals do; then count."""
+    index, taken = Index(model), []
+    began = time.process_time()
+    for case in data.cases:
+        index.restore(case)
+    for rescue in data.rescues:
+        started = time.process_time()
+        decide(index.put(rescue), model)
+        taken.append(1000 * (time.process_time() - started))
+    whole = time.process_time() - began
+    links, compared, counts = 0, 0, [0]
+    for rescue in data.rescues:
+        true = data.truth.get(rescue["record_id"], {}).keys()
+        for ids, _ in index.candidates(rescue):
+            counts.append(len(ids))
+            compared += len(true & set(ids))
+        links += len(true)
+    return Effort(
+        blocking_recall=compared / max(links, 1),
+        candidates=sum(counts) / max(len(counts) - 1, 1),
+        most_candidates=max(counts),
+        speed=(len(data.cases) + len(data.rescues)) / max(whole, 1e-9),
+        median=statistics.median(taken or [0.0]),
+        slow=sorted(taken or [0.0])[int(len(taken) * 0.99)],
+    )
 
 
 def evaluate(model: Model, data: Labelled) -> Figures:

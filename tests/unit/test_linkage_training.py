@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import pytest
 
 from crossregion.domain.linkage.index import Index
-from crossregion.domain.linkage.model import read
+from crossregion.domain.linkage.model import KeyRule, read
 from crossregion.training import labelled
-from crossregion.training.evaluate import evaluate, measured
+from crossregion.training.evaluate import effort, evaluate, measured
 from crossregion.training.labelled import LAST_LOOK, part
 from crossregion.training.train import Refused, train
 
@@ -150,3 +151,19 @@ def test_figures_are_counted_right(directory: Path) -> None:
     assert figures.expected_links == pytest.approx(1.55)
     assert figures.by_error == {"twice": (2, 0.5, 0.5)}
     assert "precision 0.5000" in "\n".join(figures.lines())
+
+
+def test_what_blocking_misses_is_counted(directory: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model.json"
+    train(directory, out, "small-1", TODAY, "train labelled")
+    last_look = labelled.read(directory).only(lambda one: one == LAST_LOOK)
+    whole = effort(read(out), last_look)
+    narrow = effort(replace(read(out), keys=(KeyRule("surname-day", 0),)), last_look)
+    assert whole.blocking_recall > 0.95
+    assert 0 < narrow.candidates < whole.candidates <= whole.most_candidates <= 400
+    assert narrow.blocking_recall < whole.blocking_recall
+    nobody = effort(read(out), replace(last_look, rescues=[]))
+    assert (nobody.blocking_recall, nobody.candidates, nobody.slow) == (0, 0, 0)
+    said = "\n".join(whole.lines())
+    assert f"recall {whole.blocking_recall:.4f}" in said
+    assert "records/s" in said
