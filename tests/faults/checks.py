@@ -14,7 +14,7 @@ from typing import Any
 from crossregion.domain import records
 from schemas import codec, topics
 from tests.faults.generate import CANARY
-from tests.faults.oracle import Accepted, Expected, expected
+from tests.faults.oracle import AGREEMENTS, Accepted, Expected, expected
 from tests.faults.rig import Rig
 from tests.live import follows, read_all
 
@@ -29,6 +29,7 @@ PERSONAL = (
 PARTITION = re.compile(r"(?P<topic>.+?)-\d+(?:\.\w+-delete)?")
 """A directory of Kafka's, also of a partition that it is about to remove."""
 SHOWN = 3
+OF_ITS_DAY = ("regions", "persons", "exploitation", "answer_within_hours")
 INTAKE = (topics.CASES, topics.RESCUES)
 
 
@@ -96,14 +97,15 @@ def _check_registry(rig: Rig, right: Expected, verdict: Verdict) -> None:
         }
         _compare("proposals", proposed, {row[0]: row[1:] for row in proposals}, verdict)
         letters = rows("dead_letter", 'topic, partition, "offset", reason')
-        of_units = {row[:3]: row[3] for row in letters if row[0].partition(".")[2]}
-        intake = {name for topic in INTAKE for name in topic.names()}
+        outside = {AGREEMENTS, *(name for topic in INTAKE for name in topic.names())}
         _compare(
             "dead letters",
             right.dead_letters,
-            {place: reason for place, reason in of_units.items() if place[0] in intake},
+            {row[:3]: row[3] for row in letters if row[0] in outside},
             verdict,
         )
+        states = rows("agreement", "agreement_id::text, revision, digest, answer_within_hours")
+        _compare("agreements", right.agreements, {row[:3]: row[3] for row in states}, verdict)
 
 
 def _compare(
@@ -118,7 +120,10 @@ def _compare(
 
 
 def _check_notices(rig: Rig, right: Expected, verdict: Verdict) -> None:
-    """Issued and withdrawn in turn under one id; what holds is what the oracle says."""
+    """Issued and withdrawn in turn under one id; what holds is what the oracle says.
+
+    What stands in a notice as of its day, and not anew with each revision, is left out.
+    """
     last: dict[str, tuple[str, dict[str, Any]]] = {}
     for record in read_all(rig.kafka, *topics.NOTICES.names()):
         event, notice = codec.decode(record.value)
@@ -128,11 +133,16 @@ def _check_notices(rig: Rig, right: Expected, verdict: Verdict) -> None:
             verdict.wrong.append(f"notice {notice['notice_id']}: {event} {notice['revision']}")
         last[notice["notice_id"]] = (event, notice)
     in_force = {
-        notice_id: {**notice, "revision": 0}
+        notice_id: _lasting({**notice, "revision": 0})
         for notice_id, (event, notice) in last.items()
         if event == "NoticeIssued"
     }
-    _compare("notices", right.notices, in_force, verdict)
+    wanted = {notice_id: _lasting(notice) for notice_id, notice in right.notices.items()}
+    _compare("notices", wanted, in_force, verdict)
+
+
+def _lasting(notice: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in notice.items() if name not in OF_ITS_DAY}
 
 
 def leaks(rig: Rig) -> list[str]:

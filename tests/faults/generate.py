@@ -85,6 +85,7 @@ class Generator:
 
     def __init__(self, seed: int | str) -> None:
         self._random = random.Random(f"faults {seed}")
+        self._letters = random.Random(f"letters {seed}")
         self._prefix = f"F{seed}"
         self._count = 0
         self._records: list[tuple[str, dict[str, Any]]] = []
@@ -113,6 +114,40 @@ class Generator:
             rescue["person"]["identity"] = identity
             rescue["stated_case_id"] = case.record["case_id"]
             made += [case, self._keep("RescueRecorded", rescue)]
+        return made
+
+    def letters(self, size: int) -> list[Made]:
+        """Agreements between units of Jilin: new ones, revisions in any order, and unusable ones.
+
+        They change the hours of later notices and nothing else.
+        """
+        draw = self._letters
+        made = []
+        for _ in range(size):
+            units = sorted(draw.sample(UNITS, 2))
+            number = f"{self._prefix}-L{draw.randint(1, 5)}"
+            letter: dict[str, Any] = {
+                "agreement_id": records.agreement_id(units, number),
+                "revision": draw.randint(1, 3),
+                "number": number,
+                "units": units,
+                "signed_on": "2012-05-01",
+                "valid_from": draw.choice(["2012-05-01", "2100-01-01"]),
+                "valid_to": draw.choice([None, "2100-12-31"]),
+                "case_types": draw.choice([[], ["FORCED_LABOUR"]]),
+                "disclosure": draw.choice(["existence", "summary", "record"]),
+                "answer_within_hours": draw.randint(1, 240),
+                "contacts": [],
+                "status": "in-force",
+            }
+            refused = draw.choice([None, None, None, "unknown-code", "wrong-id"])
+            if refused == "unknown-code":
+                letter["units"] = ["220100", "229999"]
+            elif refused == "wrong-id":
+                letter["agreement_id"] = number
+            value = codec.encode("AgreementRecorded", letter)
+            topic = topics.AGREEMENTS.name()
+            made.append(Made(topic, "AgreementRecorded", letter, value, None, False, refused))
         return made
 
     def _some(self) -> list[Made]:

@@ -31,6 +31,7 @@ def replay(rig: Rig, scale: Scale) -> None:
     before that on what is there); nobody is told anything.
     """
     rig.accept(rig.generator.batch(scale.events))
+    rig.put(rig.generator.letters(scale.events))
     rig.quiet()
     told = _ends(rig, *topics.NOTICES.names())
     for empty in (False, True)[-scale.times :]:

@@ -52,6 +52,7 @@ class Nemesis:
         while time.monotonic() - began < seconds:
             self.rig.heal()
             self.rig.accept(self.rig.generator.batch(draw.randint(1, 12)))
+            self.rig.put(self.rig.generator.letters(2))
             ((_, harm),) = draw.choices(harms, weights)
             what = harm(draw)
             self.history.append(f"{time.monotonic() - began:.1f} s: {what}")

@@ -18,20 +18,27 @@ from typing import Any, cast
 
 import numpy as np
 
-from crossregion.domain import notices
+from crossregion.domain import agreements, notices
 from crossregion.domain.judgement import Judgement, Refused, judge_event
 from crossregion.domain.linkage.decide import decide
 from crossregion.domain.linkage.known import Known
 from crossregion.domain.linkage.model import Whole, load
 from crossregion.domain.linkage.persons import Persons
 from crossregion.domain.linkage.weigh import THOUSANDTHS, Scale, total
-from crossregion.domain.records import Evidence, MatchProposed, NoticeIssued, PairWeighed
+from crossregion.domain.records import (
+    AgreementRecorded,
+    Evidence,
+    MatchProposed,
+    NoticeIssued,
+    PairWeighed,
+)
 from schemas import codec, topics
 from schemas.codec import Undecodable
 
 RECEIVED_ON = date(2026, 1, 1)
 """The broker's day of every event: any between the generator's past and its future will do."""
 
+AGREEMENTS = topics.AGREEMENTS.name()
 Place = tuple[str, int, int]
 Key = tuple[str, str, str]
 """Kind, unit and id of a record."""
@@ -59,6 +66,8 @@ class Expected:
     flags: dict[tuple[Key, Version], dict[str, Any]] = field(default_factory=dict)
     proposals: dict[str, dict[str, Any]] = field(default_factory=dict)
     notices: dict[str, NoticeIssued] = field(default_factory=dict)
+    agreements: dict[tuple[str, int, str], int] = field(default_factory=dict)
+    """The hours of every state of an agreement, by id, revision and digest."""
     dead_letters: dict[Place, str] = field(default_factory=dict)
 
 
@@ -67,6 +76,9 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
     found = Expected()
     judged: dict[tuple[Key, Version], Judgement] = {}
     for one in accepted:
+        if one.topic == AGREEMENTS:
+            _take_letter(one, found)
+            continue
         verdict = verdict_of(one)
         if isinstance(verdict, str):
             assert one.place is not None, "a spool has taken what cannot be used"
@@ -102,7 +114,31 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
         found.notices.update((notice["notice_id"], notice) for notice in told)
     for proposal in proposed:
         found.notices.update((n["notice_id"], n) for n in notices.of_proposal(proposal))
+    for notice_id, notice in found.notices.items():
+        about = holding.get(("case", notice["case_unit"] or "", notice["case_id"] or ""))
+        case = about.remarked if about else None
+        found.notices[notice_id] = notices.with_terms(notice, case, [], RECEIVED_ON)
     return found
+
+
+def _take_letter(one: Accepted, found: Expected) -> None:
+    letter = letter_of(one)
+    if isinstance(letter, str):
+        assert one.place is not None
+        found.dead_letters[one.place] = letter
+    else:
+        state = (letter["agreement_id"], *agreements.version(letter))
+        found.agreements[state] = letter["answer_within_hours"]
+
+
+def letter_of(one: Accepted) -> AgreementRecorded | str:
+    """An agreement as it was recorded, or the reason for which it is none."""
+    try:
+        _, record = codec.decode(one.value, topics.AGREEMENTS.schemas)
+        agreements.check(cast(AgreementRecorded, record))
+        return cast(AgreementRecorded, record)
+    except (Undecodable, Refused) as refused:
+        return refused.reason
 
 
 def verdict_of(one: Accepted) -> Judgement | str:

@@ -14,7 +14,7 @@ from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import load
 from crossregion.domain.records import PairWeighed
 from tests.faults.generate import CANARY, Generator, Made
-from tests.faults.oracle import Accepted, expected, verdict_of
+from tests.faults.oracle import Accepted, expected, letter_of, verdict_of
 from tests.faults.proxy import Proxy
 
 
@@ -33,6 +33,16 @@ def test_what_is_made_is_refused_for_the_reason_it_was_made_for(seed: int) -> No
         assert (verdict if isinstance(verdict, str) else None) == one.refused
         if one.event and one.refused is None:
             assert CANARY.search(one.value or b"")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_letter_is_refused_for_the_reason_it_was_made_for(seed: int) -> None:
+    made = Generator(seed).letters(60)
+    verdicts = [letter_of(event) for event in accepted(made)]
+    assert [one if isinstance(one, str) else None for one in verdicts] == [
+        one.refused for one in made
+    ]
+    assert {one.refused for one in made} == {None, "unknown-code", "wrong-id"}
 
 
 def test_one_seed_makes_the_same_and_another_something_else() -> None:
@@ -62,7 +72,8 @@ def test_the_index_finds_every_pair_that_comparing_all_with_all_finds(seed: int)
 
 
 def test_the_order_of_events_makes_no_difference() -> None:
-    events = accepted(Generator(9).batch(200))
+    generator = Generator(9)
+    events = accepted([*generator.batch(200), *generator.letters(40)])
     shuffled = random.Random(9).sample(events, len(events))
     assert expected(shuffled) == expected(events)
 

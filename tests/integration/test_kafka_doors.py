@@ -46,7 +46,7 @@ from producers.spool import Spool
 from schemas import topics as contracts
 from tests import exports
 
-UNITS = (*contracts.UNITS, *contracts.PARTNERS)
+UNITS = contracts.NOTIFIED
 REFUSED = TopicAuthorizationFailedError.errno
 OWN = "unit-{unit}"
 EXPECTED = {
@@ -59,6 +59,7 @@ EXPECTED = {
     "pair-weights": ({"linkage"}, {"proposals"}),
     "match-proposals": ({"proposals"}, {"registry", "notices", "proposals"}),
     "decisions": ({"office"}, {"registry", "notices", "proposals"}),
+    "agreements": ({"office"}, {"registry", "notices"}),
     "days.{unit}": ({OWN}, {"operator"}),
     "dead-letters": ({"intake"}, {"registry", "operator"}),
     "audit-heads": ({"registry"}, {"operator"}),
@@ -87,7 +88,7 @@ def rows() -> set[Row]:
     found = set()
     for pattern, (writers, readers) in EXPECTED.items():
         for unit in UNITS if "{unit}" in pattern else ("",):
-            if pattern.startswith(("cases", "rescues", "days")) and unit in contracts.PARTNERS:
+            if pattern.startswith(("cases", "rescues", "days")) and unit not in contracts.UNITS:
                 continue
             may = {
                 "write": {one.format(unit=unit) for one in writers},

@@ -228,6 +228,20 @@ def test_what_follows_from_any_rescue_validates(rescue: dict[str, Any]) -> None:
     codec.validate("PersonsListed", judged.listed)
 
 
+def test_what_is_told_of_persons_and_kinds_are_known_codes(
+    case: dict[str, Any], rescue: dict[str, Any]
+) -> None:
+    case["exploitation"] = ["王红英", "FORCED_MARRIAGE"]
+    case["victims"][0] |= {"age_band": "王红英", "sex": "王红英"}
+    told = judge_event("CaseRecorded", case, case["unit"], None).remarked
+    assert told["exploitation"] == ["FORCED_MARRIAGE"]
+    assert told["persons"] == [{"age_band": "unknown", "sex": None}]
+    found = judge_event("RescueRecorded", rescue, rescue["unit"], None).remarked
+    person = rescue["person"]
+    assert found["persons"] == [{"age_band": person["age_band"], "sex": person["sex"]}]
+    assert found["exploitation"] == []
+
+
 @given(generators.rescues())
 def test_remarks_never_carry_a_value(rescue: dict[str, Any]) -> None:
     judged = judge_event("RescueRecorded", rescue, rescue["unit"], None)
