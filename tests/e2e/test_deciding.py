@@ -1,5 +1,7 @@
-"""What `demo` proposed, decided on the same data by an analyst's commands."""
+"""What `demo` proposed, decided on the same data by an analyst's commands; and agreements."""
 
+import csv
+import io
 import json
 import shutil
 from pathlib import Path
@@ -39,3 +41,48 @@ def test_what_the_demo_proposed_is_decided_on_a_running_stack(tmp_path: Path) ->
         undo = ("proposals", "decide", first, "undone", "--reason", "mistake", "--wait", "0")
         late = run(*undo, **here)
         assert (late.returncode, late.stdout) in ((4, "sent, not yet decided\n"), (0, "decided\n"))
+        agreements_and_corridors(here)
+
+
+def agreements_and_corridors(here: dict[str, str]) -> None:
+    def corridors(*options: str) -> list[dict[str, str]]:
+        done = run("corridors", "--csv", *options, **here)
+        assert done.returncode == 0, done.stderr
+        return list(csv.DictReader(io.StringIO(done.stdout)))
+
+    found = corridors()
+    assert {row["agreed"] for row in found} == {"no"}
+    assert corridors("--without-agreement") == found
+    one, other = found[0]["one"], found[0]["other"]
+    letter = ("--number", "[bold]1", "--signed", "2026-01-08", "--from", "2026-02-01")
+    record = ("agreements", "record", other, one, *letter, "--contact", f"{one}:head:PSD")
+    first = run(*record, "--hours", "48", **here)
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.endswith(", revision 1\n")
+    assert run(*record, "--hours", "48", **here).stdout == first.stdout
+    agreed = {"2026-02-01": found[1:], "2026-01-31": found}
+    for day, without in agreed.items():
+        assert corridors("--on", day, "--without-agreement") == without
+    printed = run("corridors", "--on", "2026-02-01", **here).stdout
+    assert f"{len(found)} corridors, {len(found) - 1} without an agreement in force." in printed
+    ended = run(*record, "--hours", "48", "--to", "2026-06-30", "--ended", **here)
+    assert ended.stdout.endswith(", revision 2\n")
+    agreement_id = ended.stdout.split()[1].rstrip(",")
+    shown = run("agreements", "show", agreement_id, **here).stdout.splitlines()
+    assert shown[0] == f"Agreement [bold]1 of {one} and {other}"
+    assert shown[2].startswith("Revision 2: ended from 2026-02-01 to 2026-06-30, signed 2026-01-08")
+    assert shown[3] == f"Contact: head of {one}, PSD"
+    listed = run("agreements", "list", "--unit", one, "--on", "2026-06-30", **here).stdout
+    assert "1 agreements." in listed
+    assert agreement_id in listed
+    late = run(*record, "--hours", "24", "--wait", "0", **here)
+    assert (late.returncode, late.stdout.split(":")[0]) in (
+        (4, "sent, not yet recorded\n"),
+        (0, "recorded"),
+    )
+    for wrong, says in (
+        (("agreements", "record", one, one, *letter), f"{one}, {one} are no two units"),
+        ((*record, "--contact", "somebody"), "somebody is no contact: write UNIT:ROLE:OFFICE"),
+        (("corridors", "--on", "tomorrow"), "tomorrow is no day: write 2026-01-31"),
+    ):
+        assert_one_clear_line(run(*wrong, **here), says)
