@@ -221,11 +221,12 @@ def rows(
 
 def append_audit(connection: Connection, action: str, subject: str, purpose: str) -> None:
     """Note in the audit, in this transaction, that the user of this process does something."""
-    row = {"actor": _user(), "action": action, "subject": subject, "purpose": purpose}
+    row = {"actor": user(), "action": action, "subject": subject, "purpose": purpose}
     connection.execute(query("append_audit"), row)
 
 
-def _user() -> str:
+def user() -> str:
+    """The user of this process, by its own word."""
     number = os.getuid()
     try:
         return pwd.getpwuid(number).pw_name

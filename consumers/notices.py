@@ -1,11 +1,12 @@
 """Notices: tells each unit what concerns it, and withdraws what no longer holds.
 
-    record-remarks, boundary-flags, match-proposals, decisions, agreements, notices.*
-                                                                             ->  notices.<unit>
+    record-remarks, boundary-flags, match-proposals, decisions, agreements, notices.*,
+    acknowledgements.*, reassignments  ->  notices.<unit>
 
 The log is the state: everything is read from the beginning, the sent notices too, and only the
-difference is sent, once the inputs have settled. One worker tells at a time: the one that Kafka
-has given partition 0 of `boundary-flags`; the others follow and are ready to take over.
+difference is sent, once the inputs have settled. What is overdue follows from the broker's times
+and the clock, once all has been read that stood there at the deadline. One worker tells at a time:
+the one that Kafka has given partition 0 of `boundary-flags`; the others are ready to take over.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import signal
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import structlog
@@ -27,19 +28,22 @@ from kafka import (
 )
 from kafka.errors import KafkaError
 
-from consumers import follow
+from consumers import follow, said
 from crossregion import alarm, clients, logs, metrics
 from crossregion.clients import Kafka
 from crossregion.domain import agreements, decisions, flags, notices
 from crossregion.domain.dates import day_of
 from crossregion.domain.decisions import CONFIRMED, Standing
+from crossregion.domain.escalation import OVERDUE, REASSIGN, Reassignments, Waiting
 from crossregion.domain.flags import Route
 from crossregion.domain.records import (
     AgreementRecorded,
     BoundaryFlagged,
     MatchDecided,
     MatchProposed,
+    NoticeAcknowledged,
     NoticeIssued,
+    NoticeReassigned,
     NoticeWithdrawn,
     RecordRemarked,
 )
@@ -56,6 +60,8 @@ INPUTS = (
     topics.MATCH_PROPOSALS.name(),
     topics.DECISIONS.name(),
     topics.AGREEMENTS.name(),
+    *topics.ACKNOWLEDGEMENTS.names(),
+    topics.REASSIGNMENTS.name(),
 )
 TOLD = topics.NOTICES.names()
 EVENTS = frozenset(
@@ -65,6 +71,8 @@ EVENTS = frozenset(
         *topics.MATCH_PROPOSALS.schemas,
         *topics.DECISIONS.schemas,
         *topics.AGREEMENTS.schemas,
+        *topics.ACKNOWLEDGEMENTS.schemas,
+        *topics.REASSIGNMENTS.schemas,
         *topics.NOTICES.schemas,
     }
 )
@@ -84,7 +92,9 @@ log = structlog.get_logger()
 class Noticeboard:
     """What is to be told and what has been told, as far as the log has been read. Pure."""
 
-    def __init__(self) -> None:
+    def __init__(self, hour_seconds: float = 3600.0) -> None:
+        self._waiting = Waiting(hour_seconds)
+        self._reassignments = Reassignments()
         self._versions: dict[Source, Version] = {}
         self._digests: dict[Source, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
         self._remarked: dict[Source, RecordRemarked] = {}
@@ -92,6 +102,8 @@ class Noticeboard:
         self._stating: dict[str, set[Source]] = defaultdict(set)
         self._standings: dict[str, Standing] = {}
         self._paired: dict[Source, set[str]] = defaultdict(set)
+        self._asked: dict[Source, list[NoticeIssued]] = {}
+        self._sources: dict[str, Source] = {}
         self._wanted: dict[Source, dict[str, NoticeIssued]] = {}
         self._in_force: dict[str, tuple[NoticeIssued, float]] = {}
         self._agreements: dict[str, AgreementRecorded] = {}
@@ -125,6 +137,28 @@ class Noticeboard:
                     self._agreements[agreement_id] = agreement
             case "NoticeIssued" | "NoticeWithdrawn":
                 self._sent_before(event, record)
+                notice = cast(NoticeIssued | NoticeWithdrawn, record)
+                self._want_at_office(self._waiting.say(event, notice, seconds), 0.0)
+            case "NoticeAcknowledged":
+                answer = cast(NoticeAcknowledged, record)
+                self._want_at_office(self._waiting.answer(answer), seconds)
+            case "NoticeReassigned":
+                given = cast(NoticeReassigned, record)
+                source = self._sources.get(given["notice_id"], ())
+                if self._reassignments.take(given) and source:
+                    self._want(source, self._asked[source], seconds)
+
+    def due(self, now: float) -> bool:
+        """Whether a notice has waited for its answer too long since the last `tick`."""
+        return self._waiting.due(now)
+
+    def tick(self, now: float) -> None:
+        """Have it become that late."""
+        for notice_id in self._waiting.tick(now):
+            self._want_at_office(notice_id, 0.0)
+
+    def _want_at_office(self, notice_id: str, seconds: float) -> None:
+        self._want(("answer", notice_id), self._waiting.wanted(notice_id), seconds)
 
     def _take_remarks(self, remarked: RecordRemarked, seconds: float) -> None:
         source = ("remarks", remarked["kind"], remarked["unit"], remarked["record_id"])
@@ -166,10 +200,10 @@ class Noticeboard:
         told: Iterable[NoticeIssued] = ()
         if decision is not None and decision["verdict"] == CONFIRMED:
             case, rescue = map(self._remarked.get, _records_of(decision))
-            said = None
+            second = None
             if case and rescue:
-                said = flags.confirmed(_route(case), flags.found_at(rescue["legs"]))
-            told = notices.of_confirmation(decision, said)
+                second = flags.confirmed(_route(case), flags.found_at(rescue["legs"]))
+            told = notices.of_confirmation(decision, second)
         self._want(("decision", proposal_id), told, seconds)
 
     def _newer(self, source: Source, version: Version) -> bool:
@@ -180,7 +214,12 @@ class Noticeboard:
 
     def _want(self, source: Source, told: Iterable[NoticeIssued], seconds: float) -> None:
         before = self._wanted.get(source, {})
-        now = {notice["notice_id"]: notice for notice in told}
+        self._asked[source] = list(told)
+        now = {}
+        for notice in self._asked[source]:
+            for last in self._reassignments.follow(notice):
+                self._sources[last["notice_id"]] = source
+            now[last["notice_id"]] = last
         for notice_id in before.keys() - now.keys():
             del self._in_force[notice_id]
             self._of_case[_case_of(before[notice_id])].discard(notice_id)
@@ -235,6 +274,8 @@ class Noticeboard:
         if notice_id not in self._in_force:
             return None
         notice, since = self._in_force[notice_id]
+        if notice["kind"] in (OVERDUE, REASSIGN):
+            return notice
         case = self._remarked.get(_case_of(notice))
         on = day_of(int(since * 1000))
         return notices.with_terms(notice, case, self._agreements.values(), on)
@@ -284,7 +325,13 @@ class _Post(ConsumerRebalanceListener):  # type: ignore[misc, unused-ignore]
 class Teller:
     """Reads the log, and sends what is due while Kafka says that this worker is the one."""
 
-    def __init__(self, kafka: Kafka, worker: str) -> None:
+    def __init__(
+        self,
+        kafka: Kafka,
+        worker: str,
+        hour_seconds: float = 3600.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         common = {
             **kafka.options(PRINCIPAL),
             "enable_auto_commit": False,
@@ -312,7 +359,8 @@ class Teller:
             enable_idempotence=True,
             allow_auto_create_topics=False,
         )
-        self._board = Noticeboard()
+        self._board = Noticeboard(hour_seconds)
+        self._clock = clock
         self._telling = False
         self._done: dict[TopicPartition, int] = {}
         self._changed = self._first_change = time.monotonic()
@@ -324,8 +372,10 @@ class Teller:
         follow.subscribe(self._post, [TELLER.topic], self._held)
         while not stop.is_set():
             self._read()
-            if self._is_the_one() and self._settled() and self._proven():
-                self._tell()
+            if self._is_the_one():
+                self._look_at_the_clock()
+                if self._settled() and self._proven():
+                    self._tell()
             health.beat()
         self._log.close()
         self._post.close()
@@ -344,11 +394,7 @@ class Teller:
             for record in records:
                 try:
                     event, content = codec.decode(record.value, EVENTS)
-                    if event == "MatchDecided":
-                        expected = topics.partition_of(content["rescue_id"], topics.DECISIONS)
-                        decisions.check(cast(MatchDecided, content), record.partition, expected)
-                    elif event == "AgreementRecorded":
-                        agreements.check(cast(AgreementRecorded, content))
+                    said.check(event, content, record.topic, record.partition)
                     self._board.take(event, content, record.timestamp / 1000)
                 except Exception as error:  # noqa: BLE001 (this record's fault: an alarm)
                     alarm.unusable(record.topic, record.partition, record.offset, error)
@@ -364,12 +410,22 @@ class Teller:
             self._post.pause(mine)
         telling = bool(self._held.held)
         if telling and not self._telling:
-            ends = self._log.end_offsets(list(self._log.assignment()))
-            while any(self._log.position(where) < end for where, end in ends.items()):
-                self._read()
+            self._read_to_the_ends()
             log.info("This worker tells the units", unsettled=self._board.unsettled)
         self._telling = telling
         return telling
+
+    def _read_to_the_ends(self) -> None:
+        ends = self._log.end_offsets(list(self._log.assignment()))
+        while any(self._log.position(where) < end for where, end in ends.items()):
+            self._read()
+
+    def _look_at_the_clock(self) -> None:
+        """An answer that the broker had in time is in time, however late it is read here."""
+        now = self._clock()
+        if self._board.due(now):
+            self._read_to_the_ends()
+            self._board.tick(now)
 
     def _proven(self) -> bool:
         """Whether the broker agrees, which a worker that was frozen for a while cannot know.
@@ -439,7 +495,7 @@ def main() -> None:
     port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
     log.info("Metrics", process="notices", port=port)
     with clients.explained(kafka, PRINCIPAL):
-        Teller(kafka, chosen.worker).run(stop, health)
+        Teller(kafka, chosen.worker, chosen.hour_seconds).run(stop, health)
 
 
 if __name__ == "__main__":

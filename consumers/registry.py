@@ -1,7 +1,7 @@
 """The registry: what has been reported, found, flagged and proposed, in PostgreSQL.
 
     cases.*, rescues.*, replays, boundary-flags, match-proposals, decisions, agreements,
-    dead-letters  ->  registry
+    dead-letters, notices.*, acknowledgements.*, reassignments  ->  registry
 
 A batch's rows and the marks that its events have been seen are one transaction; the offsets are
 committed after it. Everything is keyed so that a second time changes nothing.
@@ -17,7 +17,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, cast
 
 import structlog
@@ -26,14 +26,19 @@ from kafka.admin import KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CommitFailedError, RebalanceInProgressError
 
-from consumers import audit, database, follow, links
+from consumers import answers, audit, database, follow, links, said
 from consumers.database import Connection, Database
 from crossregion import alarm, clients, logs, metrics
 from crossregion.clients import Kafka
-from crossregion.domain import agreements, decisions, judgement, records
+from crossregion.domain import acknowledgements, agreements, judgement, records
 from crossregion.domain.dates import day_of
 from crossregion.domain.judgement import Judgement, Refused
-from crossregion.domain.records import AgreementRecorded, DeadLettered, MatchDecided
+from crossregion.domain.records import (
+    AgreementRecorded,
+    DeadLettered,
+    NoticeAcknowledged,
+    NoticeReassigned,
+)
 from crossregion.runtime import RuntimeFault, crash_point, run_process
 from crossregion.settings import settings
 from schemas import codec, envelope, topics
@@ -50,20 +55,27 @@ TOPICS = (
     topics.DECISIONS.name(),
     topics.AGREEMENTS.name(),
     topics.DEAD_LETTERS.name(),
+    *topics.NOTICES.names(),
+    *topics.ACKNOWLEDGEMENTS.names(),
+    topics.REASSIGNMENTS.name(),
 )
 BATCH_RECORDS = 2_000
 POLL_MS = 200
 SESSION_MS = 10_000
 DISCARDED, REPLAYED = "discarded", "replayed"
 OURS = {
-    topic.name(): topic.schemas
+    name: topic.schemas
     for topic in (
         topics.BOUNDARY_FLAGS,
         topics.MATCH_PROPOSALS,
         topics.DECISIONS,
         topics.AGREEMENTS,
         topics.DEAD_LETTERS,
+        topics.NOTICES,
+        topics.ACKNOWLEDGEMENTS,
+        topics.REASSIGNMENTS,
     )
+    for name in topic.names()
 }
 KINDS = {"cases": "case", "rescues": "rescue"}
 
@@ -84,6 +96,9 @@ class Batch:
     proposals: dict[str, Row] = field(default_factory=dict)
     decisions: dict[str, Row] = field(default_factory=dict)
     agreements: list[Row] = field(default_factory=list)
+    notices: dict[str, Row] = field(default_factory=dict)
+    answers: dict[tuple[str, str, int, str], Row] = field(default_factory=dict)
+    reassignments: dict[str, Row] = field(default_factory=dict)
     dead_letters: list[Row] = field(default_factory=list)
     settled: dict[str, str] = field(default_factory=dict)
 
@@ -94,9 +109,13 @@ class Batch:
         offset: int,
         value: bytes | None,
         headers: Mapping[str, bytes],
-        received_on: date | None = None,
+        received: int | None = None,
     ) -> str:
-        """Add what follows from one record; returns the outcome for the metrics."""
+        """Add what follows from one record; returns the outcome for the metrics.
+
+        `received` is the broker's time of it in milliseconds.
+        """
+        received_on = None if received is None else day_of(received)
         if topic in INTAKE:
             accepted = _accepted(topic, value, headers, received_on)
             outcome = "refused" if accepted is None else "accepted"
@@ -117,10 +136,7 @@ class Batch:
             return self._take_replay(value, received_on)
         try:
             event, record = codec.decode(value, OURS[topic])
-            if event == "MatchDecided":
-                decisions.check(cast(MatchDecided, record), partition, _partition_of(record))
-            elif event == "AgreementRecorded":
-                agreements.check(cast(AgreementRecorded, record))
+            said.check(event, record, topic, partition)
         except (Undecodable, Refused) as error:
             return self._set_aside(topic, partition, offset, value, error)
         match event:
@@ -136,6 +152,12 @@ class Batch:
             case "AgreementRecorded":
                 _, digest = agreements.version(cast(AgreementRecorded, record))
                 self.agreements.append({**record, "digest": digest})
+            case "NoticeIssued" | "NoticeWithdrawn":
+                self._add_notice(event, record, received)
+            case "NoticeAcknowledged":
+                self._add_answer(cast(NoticeAcknowledged, record), offset)
+            case "NoticeReassigned":
+                self._add_reassignment(cast(NoticeReassigned, record))
             case "DeadLettered":
                 self._add_dead_letter(record, value or b"")
         return "stored"
@@ -219,6 +241,30 @@ class Batch:
         if known is None or known["revision"] < record["revision"]:
             self.proposals[record["proposal_id"]] = {**record, "open": event == "MatchProposed"}
 
+    def _add_notice(self, event: str, record: Row, received: int | None) -> None:
+        issued = event == "NoticeIssued"
+        known = self.notices.get(record["notice_id"], {"revision": 0, "withdrawn": 0})
+        withdrawn = max(known["withdrawn"], 0 if issued else record["revision"])
+        if known["revision"] < record["revision"]:
+            said_at = None
+            if received is not None:
+                said_at = datetime.fromtimestamp(received / 1000, UTC).isoformat()
+            known = {**record, "issued": issued, "said_at": said_at}
+        self.notices[record["notice_id"]] = {**known, "withdrawn": withdrawn}
+
+    def _add_answer(self, answer: NoticeAcknowledged, offset: int) -> None:
+        revision, digest = acknowledgements.version(answer)
+        key = (answer["notice_id"], answer["unit"], revision, digest)
+        known = self.answers.get(key)
+        if known is None or offset < known["offset"]:
+            self.answers[key] = {**answer, "digest": digest, "offset": offset}
+
+    def _add_reassignment(self, given: NoticeReassigned) -> None:
+        revision, digest = acknowledgements.reassignment_version(given)
+        known = self.reassignments.get(given["notice_id"])
+        if known is None or (known["revision"], known["digest"]) < (revision, digest):
+            self.reassignments[given["notice_id"]] = {**given, "digest": digest}
+
     def _add_dead_letter(self, letter: Mapping[str, Any], value: bytes) -> None:
         names = ("dead_letter_id", "topic", "partition", "offset", "reason", "detail")
         self.dead_letters.append(
@@ -244,6 +290,9 @@ class Batch:
         database.put(connection, "add_agreements", self.agreements)
         if now or self.decisions:
             links.write(connection, list(self.decisions.values()), now)
+        if self.notices or self.answers:
+            answers.write(connection, list(self.notices.values()), list(self.answers.values()))
+        database.put(connection, "put_reassignments", list(self.reassignments.values()))
         for letter in self.dead_letters:
             connection.execute(database.query("put_dead_letter"), letter)
         for dead_letter_id, outcome in self.settled.items():
@@ -293,10 +342,6 @@ def _event_id(value: bytes | None, headers: Mapping[str, bytes]) -> str:
         return str(uuid.UUID(claimed))
     except ValueError:
         return hashlib.sha256(value or b"").hexdigest()
-
-
-def _partition_of(decision: Row) -> int:
-    return topics.partition_of(decision["rescue_id"], topics.DECISIONS)
 
 
 class Registry:
@@ -365,7 +410,7 @@ class Registry:
                 record.offset,
                 record.value,
                 headers,
-                day_of(record.timestamp),
+                record.timestamp,
             )
             kind = record.topic.partition(".")[0]
             metrics.EVENTS.labels("registry", kind, outcome).inc()

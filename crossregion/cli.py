@@ -22,6 +22,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from crossregion import clients, summary
 from crossregion import demo as demonstration
 from crossregion.agreeing import agreements_app, corridors
+from crossregion.answering import notices_app
 from crossregion.deciding import proposals_app
 from crossregion.domain.linkage.files import BadLine
 from crossregion.domain.linkage.model import BadModel
@@ -59,6 +60,7 @@ app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(audit_app, name="audit")
 app.add_typer(proposals_app, name="proposals")
 app.add_typer(agreements_app, name="agreements")
+app.add_typer(notices_app, name="notices")
 app.add_typer(linkage_app, name="linkage")
 app.command()(link)
 app.command()(explain)

@@ -42,6 +42,11 @@ class Settings(BaseSettings):
         le=10,
         description="Factor of every time-out towards Kafka; tests shorten outages by it.",
     )
+    hour_seconds: float = Field(
+        default=3600.0,
+        gt=0,
+        description="How long an hour of a notice's deadline is; tests shorten it.",
+    )
     crash_at: str | None = Field(
         default=None, description="Tests only: the crash point that is honoured, or `any`."
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
@@ -72,7 +72,6 @@ class Flow:
 
 INTAKE_TOPICS = (*contracts.CASES.names(), *contracts.RESCUES.names())
 
-
 def flows() -> tuple[Flow, ...]:
     """In the order of the way through: once one is done, what the next has to read is final.
 
@@ -83,6 +82,19 @@ def flows() -> tuple[Flow, ...]:
         Flow(linkage_model.group(linkage_model.chosen()), (contracts.LINKAGE_RECORDS.name(),)),
         Flow("crossregion-proposals", (contracts.PAIR_WEIGHTS.name(), contracts.DECISIONS.name())),
         Flow(
+            "crossregion-notices",
+            (
+                contracts.RECORD_REMARKS.name(),
+                contracts.BOUNDARY_FLAGS.name(),
+                contracts.MATCH_PROPOSALS.name(),
+                contracts.DECISIONS.name(),
+                contracts.AGREEMENTS.name(),
+                *contracts.ACKNOWLEDGEMENTS.names(),
+                contracts.REASSIGNMENTS.name(),
+                *contracts.NOTICES.names(),
+            ),
+        ),
+        Flow(
             "crossregion-registry",
             (
                 *INTAKE_TOPICS,
@@ -92,16 +104,9 @@ def flows() -> tuple[Flow, ...]:
                 contracts.DECISIONS.name(),
                 contracts.AGREEMENTS.name(),
                 contracts.DEAD_LETTERS.name(),
-            ),
-        ),
-        Flow(
-            "crossregion-notices",
-            (
-                contracts.RECORD_REMARKS.name(),
-                contracts.BOUNDARY_FLAGS.name(),
-                contracts.MATCH_PROPOSALS.name(),
-                contracts.DECISIONS.name(),
-                contracts.AGREEMENTS.name(),
+                *contracts.NOTICES.names(),
+                *contracts.ACKNOWLEDGEMENTS.names(),
+                contracts.REASSIGNMENTS.name(),
             ),
         ),
     )
@@ -115,6 +120,7 @@ class Addresses:
     database: str
     owner: str
     operator: str
+    units: dict[str, str]
 
 
 def addresses(chosen: Settings) -> Addresses | None:
@@ -125,9 +131,10 @@ def addresses(chosen: Settings) -> Addresses | None:
     kafka, found = kafka_address(chosen), _running(chosen)
     if chosen.database:
         found |= dict.fromkeys(DATABASES, chosen.database)
-    if kafka is None or not found.keys() >= set(DATABASES):
+        found["units"] = dict.fromkeys(contracts.ENTERING, chosen.database)
+    if kafka is None or not found.keys() >= {*DATABASES, "units"}:
         return None
-    return Addresses(kafka, **{name: found[name] for name in DATABASES})
+    return Addresses(kafka, units=found["units"], **{name: found[name] for name in DATABASES})
 
 
 def kafka_address(chosen: Settings) -> Kafka | None:
@@ -138,7 +145,7 @@ def kafka_address(chosen: Settings) -> Kafka | None:
     return Kafka(running["kafka"], Path(running["kafka_secrets"])) if running else None
 
 
-def _running(chosen: Settings) -> dict[str, str]:
+def _running(chosen: Settings) -> dict[str, Any]:
     file = chosen.data / ADDRESSES
     runs = file.exists() and DataDirectory(chosen.data, "Crossregion").in_use
     return json.loads(file.read_text()) if runs else {}
@@ -202,6 +209,7 @@ class Stack:
                 "database": self.database,
                 "owner": self.dsn(OWNER),
                 "operator": self.dsn(OPERATOR),
+                "units": {unit: self.dsn(f"unit_{unit}") for unit in contracts.ENTERING},
             }
             write_private(self.data / ADDRESSES, json.dumps(found))
             undo.callback((self.data / ADDRESSES).unlink, missing_ok=True)

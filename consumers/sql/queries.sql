@@ -155,6 +155,124 @@ INSERT INTO registry.agreement
 SELECT * FROM jsonb_populate_recordset(NULL::registry.agreement, %(rows)s::jsonb)
 ON CONFLICT DO NOTHING;
 
+-- name: lock_answers
+-- Held to the end of the transaction: notices and answers change each other's rows.
+SELECT pg_advisory_xact_lock(hashtext('registry.notice'));
+
+-- name: put_notices
+-- What was said last; of a withdrawn one only that.
+INSERT INTO registry.notice AS held
+SELECT * FROM jsonb_populate_recordset(NULL::registry.notice, %(rows)s::jsonb)
+ON CONFLICT (notice_id) DO UPDATE
+SET
+    revision = excluded.revision,
+    issued = excluded.issued,
+    unit = excluded.unit,
+    kind = excluded.kind,
+    cause = excluded.cause,
+    boundary = excluded.boundary,
+    units = excluded.units,
+    remarks = excluded.remarks,
+    regions = excluded.regions,
+    case_unit = excluded.case_unit,
+    case_id = excluded.case_id,
+    persons = excluded.persons,
+    exploitation = excluded.exploitation,
+    urgent = excluded.urgent,
+    disclosure = excluded.disclosure,
+    answer_within_hours = excluded.answer_within_hours,
+    contact = excluded.contact,
+    proposal_id = excluded.proposal_id,
+    said_at = excluded.said_at
+WHERE held.revision < excluded.revision;
+
+-- name: withdraw_notices
+-- The highest revision by which each was taken back, in whatever order that comes in.
+UPDATE registry.notice AS held
+SET withdrawn = said.withdrawn
+FROM jsonb_populate_recordset(NULL::registry.notice, %(rows)s::jsonb) AS said
+WHERE held.notice_id = said.notice_id AND held.withdrawn < said.withdrawn;
+
+-- name: add_acknowledgements
+INSERT INTO registry.acknowledgement AS held
+SELECT * FROM jsonb_populate_recordset(NULL::registry.acknowledgement, %(rows)s::jsonb)
+ON CONFLICT (notice_id, unit, revision, digest) DO UPDATE
+SET "offset" = excluded."offset", acknowledged_at = excluded.acknowledged_at
+WHERE held."offset" > excluded."offset";
+
+-- name: put_reassignments
+INSERT INTO registry.reassignment AS held
+SELECT * FROM jsonb_populate_recordset(NULL::registry.reassignment, %(rows)s::jsonb)
+ON CONFLICT (notice_id) DO UPDATE
+SET
+    revision = excluded.revision,
+    digest = excluded.digest,
+    to_unit = excluded.to_unit,
+    role = excluded.role
+WHERE (held.revision, held.digest) < (excluded.revision, excluded.digest);
+
+-- name: notices_of
+SELECT notice_id, unit, revision, issued, withdrawn, disclosure, case_unit, case_id, proposal_id
+FROM registry.notice
+WHERE notice_id = ANY(%(notices)s);
+
+-- name: acknowledgements_of
+SELECT notice_id, notice_revision, unit, revision, answer, reason, role
+FROM registry.acknowledgement
+WHERE notice_id = ANY(%(notices)s);
+
+-- name: settle_answers
+UPDATE registry.notice
+SET
+    answer = settled.answer,
+    answer_revision = settled.answer_revision,
+    answer_reason = settled.answer_reason,
+    answer_role = settled.answer_role
+FROM jsonb_populate_recordset(NULL::registry.notice, %(rows)s::jsonb) AS settled
+WHERE notice.notice_id = settled.notice_id;
+
+-- name: remove_disclosures
+DELETE FROM registry.disclosure WHERE notice_id = ANY(%(notices)s);
+
+-- name: add_disclosures
+INSERT INTO registry.disclosure
+SELECT * FROM jsonb_populate_recordset(NULL::registry.disclosure, %(rows)s::jsonb);
+
+-- name: told_notices
+-- What the asking unit has been told, the oldest first.
+SELECT
+    notice_id, revision, issued, unit, kind, cause, boundary, units, remarks, regions, case_unit,
+    case_id, persons, exploitation, urgent, disclosure, answer_within_hours, contact, proposal_id,
+    said_at, answer, answer_revision, answer_reason, answer_role
+FROM registry.told_notices()
+ORDER BY said_at, notice_id;
+
+-- name: registered_notices
+-- The same of every unit.
+SELECT
+    notice_id, revision, issued, unit, kind, cause, urgent, answer_within_hours, said_at, answer,
+    answer_revision, answer_reason, answer_role
+FROM registry.notice
+ORDER BY said_at, notice_id;
+
+-- name: registered_notice
+SELECT
+    notice.notice_id, notice.unit, notice.issued, notice.answer, notice.answer_revision,
+    notice.answer_role, given.revision AS reassigned
+FROM registry.notice
+LEFT JOIN registry.reassignment AS given USING (notice_id)
+WHERE notice.notice_id = %(notice_id)s;
+
+-- name: readable_records
+SELECT kind, unit, record_id
+FROM registry.readable_records()
+WHERE basis = %(basis)s
+ORDER BY kind, unit, record_id;
+
+-- name: read_record
+SELECT revision, record
+FROM registry.read_record(%(kind)s, %(unit)s, %(record_id)s, %(actor)s, %(purpose)s);
+
 -- name: put_dead_letter
 INSERT INTO registry.dead_letter
 VALUES (
@@ -311,6 +429,15 @@ SELECT md5(coalesce(string_agg(line, E'\n' ORDER BY line), '')) FROM (
             evidence, decided_at, refused, in_force, last
         )::text
     FROM registry.decision
+    UNION ALL SELECT 'notice ' || t::text FROM registry.notice AS t
+    UNION ALL SELECT 'disclosure ' || t::text FROM registry.disclosure AS t
+    UNION ALL SELECT 'reassignment ' || t::text FROM registry.reassignment AS t
+    UNION ALL SELECT
+        'acknowledgement ' || row(
+            notice_id, unit, revision, digest, notice_revision, answer, reason, role,
+            acknowledged_at
+        )::text
+    FROM registry.acknowledgement
 ) AS lines;
 
 -- name: missing_roles

@@ -45,7 +45,8 @@ def of_flag(flag: BoundaryFlagged, basis: str = "") -> Iterator[NoticeIssued]:
     ends = _known(flag["source"], flag["destination"])
     for unit in flag["told"]:
         notice = _notice("flag", unit, flag["unit"], flag["case_id"], boundary, units, [], basis)
-        yield {**_about(notice, case), "regions": ends, "contact": flag["unit"]}
+        notice = {**_about(notice, case), "regions": ends, "contact": flag["unit"]}
+        yield {**notice, "proposal_id": basis or None}
 
 
 def of_proposal(proposal: MatchProposed) -> Iterator[NoticeIssued]:
@@ -71,7 +72,7 @@ def of_confirmation(decision: MatchDecided, said: Confirmed | None) -> Iterator[
         (decision["rescue_unit"], decision["rescue_id"], decision["case_unit"]),
     ):
         notice = _notice("confirmed", unit, OFFICE, cause, None, units, [], proposal)
-        yield {**_about(notice, case), "contact": other}
+        yield {**_about(notice, case), "contact": other, "proposal_id": proposal}
     if said is not None and said.flag is not None:
         yield from of_flag(said.flag, proposal)
     if said is not None and said.contradicts:
@@ -138,6 +139,7 @@ def _bare(notice: NoticeIssued) -> NoticeIssued:
         "persons": [],
         "exploitation": [],
         "contact": OFFICE,
+        "proposal_id": None,
     }
 
 
@@ -186,4 +188,5 @@ def _notice(
         "disclosure": RECORD,
         "answer_within_hours": None,
         "contact": OFFICE,
+        "proposal_id": None,
     }

@@ -245,6 +245,7 @@ class NoticeIssued(TypedDict):
     disclosure: str
     answer_within_hours: int | None
     contact: str
+    proposal_id: str | None
 
 
 class NoticeWithdrawn(TypedDict):
@@ -253,6 +254,26 @@ class NoticeWithdrawn(TypedDict):
     revision: int
     kind: str
     cause: str
+
+
+class NoticeAcknowledged(TypedDict):
+    notice_id: str
+    notice_revision: int
+    unit: str
+    revision: int
+    answer: str
+    reason: str | None
+    role: str
+    acknowledged_at: str | None
+
+
+class NoticeReassigned(TypedDict):
+    notice_id: str
+    revision: int
+    to_unit: str
+    unit: str
+    role: str
+    reassigned_at: str | None
 
 
 class DayClosed(TypedDict):

@@ -27,10 +27,13 @@ UNITS = (
 PARTNERS = ("border", "foreign-affairs", "police-cooperation")
 """Units that are notified and publish nothing."""
 
+ENTERING = (*UNITS, *PARTNERS)
+"""Units that have a way into the database."""
+
 PROVINCES = ("150000", "210000", "230000")
 """The offices of the neighbouring provinces, which are notified and do not enter the database."""
 
-NOTIFIED = (*UNITS, *PARTNERS, *PROVINCES)
+NOTIFIED = (*ENTERING, *PROVINCES)
 """Every unit that has an inbox."""
 
 _UNITS_OF = {
@@ -89,6 +92,8 @@ MATCH_PROPOSALS = _load("match-proposals")
 DECISIONS = _load("decisions")
 AGREEMENTS = _load("agreements")
 NOTICES = _load("notices")
+ACKNOWLEDGEMENTS = _load("acknowledgements")
+REASSIGNMENTS = _load("reassignments")
 DEAD_LETTERS = _load("dead-letters")
 REPLAYS = _load("replays")
 AUDIT_HEADS = _load("audit-heads")
@@ -105,6 +110,8 @@ TOPICS = (
     DECISIONS,
     AGREEMENTS,
     NOTICES,
+    ACKNOWLEDGEMENTS,
+    REASSIGNMENTS,
     DEAD_LETTERS,
     REPLAYS,
     AUDIT_HEADS,

@@ -6,7 +6,9 @@ a row here fails.
 
 from __future__ import annotations
 
+import itertools
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, LiteralString
@@ -21,7 +23,7 @@ from consumers.registry import Batch
 from crossregion.domain import records
 from crossregion.runtime import postgres
 from schemas import codec, topics
-from tests.integration.test_registry import history
+from tests.integration.test_registry import NOTICE, answered, history
 
 OPERATIONS: dict[str, LiteralString] = {
     "select": "SELECT FROM {}",
@@ -64,6 +66,10 @@ RIGHTS: dict[str, dict[str, str]] = {
     "registry.agreement_held": VIEWED,
     "registry.case_ends": VIEWED,
     "registry.corridor": VIEWED,
+    "registry.notice": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
+    "registry.acknowledgement": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
+    "registry.reassignment": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
+    "registry.disclosure": {OWNER: OWNS, WORKER: "select insert delete", OFFICE: "select"},
     "registry.dead_letter": {
         OWNER: OWNS,
         WORKER: "select insert update",
@@ -79,6 +85,9 @@ RIGHTS: dict[str, dict[str, str]] = {
     "registry.asking_unit()": {OWNER: "execute", UNIT: "execute", PARTNER: "execute"},
     "registry.own_records()": {UNIT: "execute", PARTNER: "execute"},
     "registry.case_summary()": {UNIT: "execute", PARTNER: "execute"},
+    "registry.told_notices()": {UNIT: "execute", PARTNER: "execute"},
+    "registry.readable_records()": {UNIT: "execute", PARTNER: "execute"},
+    "registry.read_record(text,text,text,text,text)": {UNIT: "execute", PARTNER: "execute"},
     "audit.entry": {OWNER: "select", WORKER: "select", OPERATOR: "select"},
     "audit.append(text,text,text,text)": {
         OWNER: "execute",
@@ -247,7 +256,7 @@ def test_a_role_finds_the_rows_it_may_read(enter: Enter) -> None:
 
     assert set(counts(OWNER).values()) == {0}
     office = counts(OFFICE)
-    assert len(office) == 15
+    assert len(office) == 19
     assert min(office.values()) > 0
     letters = ("registry.dead_letter", "registry.dead_letter_outcome")
     assert counts(OPERATOR) == {"audit.entry": 1, **{name: office[name] for name in letters}}
@@ -296,11 +305,128 @@ def test_a_unit_reads_whole_records_that_it_reported_and_no_other(enter: Enter) 
     assert "identity" in whole[0]["victims"][0]
 
 
+def read(connection: Entered, kind: str, unit: str, record_id: str) -> dict[str, Any] | None:
+    found = connection.execute(
+        "SELECT record FROM registry.read_record(%s, %s, %s, 'tester', 'a review')",
+        (kind, unit, record_id),
+    ).fetchone()
+    return None if found is None else found[0]
+
+
+def readable(connection: Entered) -> set[tuple[str, str, str]]:
+    return set(connection.execute("SELECT kind, unit, record_id FROM registry.readable_records()"))
+
+
+def said(dsn: str, topic: str, event: str, **record: Any) -> None:
+    """Have the registry worker store one event, by its own role."""
+    batch = Batch()
+    assert batch.take(topic, 0, next(OFFSETS), codec.encode(event, record), {}) == "stored"
+    held = Database(dsn)
+    held.transact(batch.write)
+    held.close()
+
+
+OFFSETS = itertools.count(1000)
+C1 = ("case", "220200", CASE["case_id"])
+
+
+@pytest.fixture
+def accepting(dsn: str, as_role: Callable[[str, str], str]) -> Iterator[Callable[..., None]]:
+    """Answers the notice about C1 that 220500 has accepted; puts the acceptance back at the end."""
+    worker = as_role(dsn, WORKER)
+    revisions = itertools.count(10)
+
+    def answer(word: str, reason: str | None = None) -> None:
+        changes = answered(word, next(revisions), reason=reason)
+        said(worker, topics.ACKNOWLEDGEMENTS.name("220500"), "NoticeAcknowledged", **changes)
+
+    yield answer
+    answer("accepted")
+
+
+def test_a_unit_reads_the_case_of_a_notice_while_it_has_accepted_it_and_each_time_is_noted(
+    enter: Enter, accepting: Callable[..., None]
+) -> None:
+    reader, stranger = enter("unit_220500"), enter(STRANGER)
+    newest = CASE["victims"][0]["identity"]["name"]
+    for answer, reason, may_read in (
+        ("accepted", None, True),
+        ("refused", "no-capacity", False),
+        ("received", None, False),
+        ("accepted", None, True),
+        ("not-ours", None, False),
+    ):
+        accepting(answer, reason)
+        noted = audited(enter)
+        record = read(reader, *C1)
+        assert (record is not None) == may_read
+        assert (C1 in readable(reader)) == may_read
+        assert len(audited(enter)) - len(noted) == may_read
+        assert own(reader) == set()
+        assert read(stranger, *C1) is None
+        if record is not None:
+            assert record["victims"][0]["identity"]["name"] == newest
+            assert audited(enter)[-1] == (
+                "unit_220500", "unit_220500", "tester", "read", " ".join(C1), "a review",
+            )  # fmt: skip
+
+
+def audited(enter: Enter) -> list[tuple[Any, ...]]:
+    return (
+        enter(OPERATOR)
+        .execute(
+            "SELECT login, role, actor, action, subject, purpose FROM audit.entry ORDER BY number"
+        )
+        .fetchall()
+    )
+
+
+def test_what_a_withdrawn_notice_or_an_undone_pair_disclosed_is_no_longer_read(
+    dsn: str, enter: Enter, as_role: Callable[[str, str], str]
+) -> None:
+    worker, reader = as_role(dsn, WORKER), enter("unit_border")
+    inbox, answers = (one.name("border") for one in (topics.NOTICES, topics.ACKNOWLEDGEMENTS))
+    link = enter(OFFICE).execute("SELECT * FROM registry.link").fetchone()
+    assert link is not None
+    proposal_id, _, case_unit, case_id, _, rescue_unit, rescue_id = link
+    both = {("case", case_unit, case_id), ("rescue", rescue_unit, rescue_id)}
+    notice = {**NOTICE, "notice_id": str(uuid.uuid4()), "unit": "border"}
+    notice |= {"case_unit": None, "case_id": None, "proposal_id": str(proposal_id)}
+    known = {"notice_id": notice["notice_id"], "unit": "border"}
+    said(worker, answers, "NoticeAcknowledged", **answered("accepted", 1, **known))
+    assert readable(reader) == set()
+    said(worker, inbox, "NoticeIssued", **notice)
+    assert readable(reader) == both
+    assert all(read(reader, *key) is not None for key in both)
+    gone = {name: notice[name] for name in ("notice_id", "unit", "kind", "cause")}
+    said(worker, inbox, "NoticeWithdrawn", **gone, revision=2)
+    assert readable(reader) == set()
+    assert all(read(reader, *key) is None for key in both)
+    said(worker, inbox, "NoticeIssued", **{**notice, "revision": 3})
+    assert readable(reader) == set()
+    again = answered("accepted", 2, **known, notice_revision=3)
+    said(worker, answers, "NoticeAcknowledged", **again)
+    assert readable(reader) == both
+    enter(WORKER).execute("DELETE FROM registry.link")
+    assert readable(reader) == set()
+    held = sql.SQL("INSERT INTO registry.link VALUES ({})").format(
+        sql.SQL(", ").join(map(sql.Literal, link))
+    )
+    enter(WORKER).execute(held)
+    assert readable(reader) == both
+    said(worker, inbox, "NoticeWithdrawn", **gone, revision=4)
+    summary_only = {**notice, "revision": 5, "disclosure": "summary"}
+    said(worker, inbox, "NoticeIssued", **summary_only)
+    said(worker, answers, "NoticeAcknowledged", **{**again, "notice_revision": 5})
+    assert readable(reader) == set()
+
+
 def test_by_a_flag_or_a_proposal_a_unit_reads_the_summary_and_nothing_else(enter: Enter) -> None:
-    """Nobody can accept a notice yet, so nobody has: a told unit sees no whole record."""
+    """Nobody has accepted a notice of these: a told unit sees no whole record."""
     told_of_it, finder = enter("unit_220500"), enter("unit_220100")
     assert summed(told_of_it) == {("220300", "220300-C9")}
     assert own(told_of_it) == set()
+    assert read(told_of_it, "case", "220300", "220300-C9") is None
     proposed = enter(OFFICE).execute(
         "SELECT case_unit, case_id FROM registry.proposal"
         " WHERE open AND rescue_unit = '220100' AND probability >= 0.5"

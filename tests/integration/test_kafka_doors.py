@@ -52,7 +52,9 @@ OWN = "unit-{unit}"
 EXPECTED = {
     "cases.{unit}": ({OWN}, {OWN, "intake", "registry"}),
     "rescues.{unit}": ({OWN}, {OWN, "intake", "registry"}),
-    "notices.{unit}": ({"notices"}, {OWN, "notices"}),
+    "notices.{unit}": ({"notices"}, {OWN, "notices", "registry"}),
+    "acknowledgements.{unit}": ({OWN}, {"notices", "registry"}),
+    "reassignments": ({"office"}, {"notices", "registry"}),
     "boundary-flags": ({"intake"}, {"registry", "notices"}),
     "record-remarks": ({"intake"}, {"notices"}),
     "linkage-records": ({"intake"}, {"linkage"}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,8 +36,8 @@ Record = tuple[str, int, int, bytes | None, dict[str, bytes]]
 EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
 
 
-def example(event: str) -> dict[str, Any]:
-    text = (EXAMPLES / event / "1/example.json").read_text("utf-8")
+def example(event: str, version: int = 1) -> dict[str, Any]:
+    text = (EXAMPLES / event / f"{version}/example.json").read_text("utf-8")
     found: dict[str, Any] = json.loads(text)
     return found
 
@@ -123,6 +123,48 @@ def recorded() -> list[dict[str, Any]]:
     return [*hours, agreement(), agreement(units=["220100", "220200"], contacts=[], **over)]
 
 
+NOTICE = {
+    **example("NoticeIssued", 3),
+    "unit": "220500",
+    "case_unit": UNIT,
+    "case_id": CASE["case_id"],
+    "proposal_id": None,
+}
+"""To a unit that has nothing to do with the case but this notice."""
+AGAIN = "2cc1b6b2-7a24-5d09-8f60-6a7a1e0a9c11"
+
+
+def answered(answer: str, revision: int, **changes: Any) -> dict[str, Any]:
+    known = {"notice_id": NOTICE["notice_id"], "unit": NOTICE["unit"], "reason": None}
+    return {**example("NoticeAcknowledged"), **known, "answer": answer, "revision": revision} | (
+        changes
+    )
+
+
+def told() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """A notice that is accepted; one that is accepted and withdrawn; and what does not count."""
+    inbox, answers = (one.name(NOTICE["unit"]) for one in (topics.NOTICES, topics.ACKNOWLEDGEMENTS))
+    second = {**NOTICE, "notice_id": AGAIN, "case_id": "another"}
+    withdrawn = {name: second[name] for name in ("notice_id", "unit", "kind", "cause")}
+    yield inbox, "NoticeIssued", NOTICE
+    yield answers, "NoticeAcknowledged", answered("received", 1)
+    yield answers, "NoticeAcknowledged", answered("not-ours", 2)
+    yield answers, "NoticeAcknowledged", answered("accepted", 3)
+    yield inbox, "NoticeIssued", second
+    yield answers, "NoticeAcknowledged", answered("accepted", 1, notice_id=AGAIN)
+    yield inbox, "NoticeWithdrawn", {**withdrawn, "revision": 2}
+    stranger = topics.ACKNOWLEDGEMENTS.name("220300")
+    yield (
+        stranger,
+        "NoticeAcknowledged",
+        answered("refused", 9, reason="no-capacity", unit="220300"),
+    )
+    yield stranger, "NoticeAcknowledged", answered("not-ours", 9)
+    for revision in (2, 1):
+        given = {**example("NoticeReassigned"), "revision": revision}
+        yield topics.REASSIGNMENTS.name(), "NoticeReassigned", given
+
+
 def history() -> list[Record]:
     log = Log()
     log.put(CASES, case(), claimed())
@@ -157,6 +199,8 @@ def history() -> list[Record]:
     for letter in (*recorded(), agreement(units=["220200", "229999"])):
         log.add(topics.AGREEMENTS.name(), codec.encode("AgreementRecorded", letter))
     log.add(topics.AGREEMENTS.name(), b"junk")
+    for topic, event, record in told():
+        log.add(topic, codec.encode(event, record))
     log.add(topics.BOUNDARY_FLAGS.name(), b"junk")
     log.add(topics.MATCH_PROPOSALS.name(), codec.encode("CaseRecorded", CASE))
     return log.records
@@ -172,6 +216,11 @@ def store(held: Database, handled: Sequence[Record], sizes: Sequence[int]) -> No
         start += size
 
 
+ANSWERS = """
+SELECT notice.notice_id, answer, answer_revision, disclosure.reader, disclosure.case_id
+FROM registry.notice LEFT JOIN registry.disclosure USING (notice_id)
+ORDER BY notice.notice_id
+"""
 CONFIRMED = """
 SELECT link.case_id, confirmed.destination, confirmed.boundary, confirmed.told
 FROM registry.link JOIN registry.confirmed_flag AS confirmed USING (proposal_id)
@@ -199,6 +248,7 @@ def said(office: str) -> dict[str, Any]:
             "agreements": list(database.rows(connection, "agreements")),
             "corridors": list(database.rows(connection, "corridors", {"on": "2026-06-30"})),
             "confirmed": connection.execute(CONFIRMED).fetchall(),
+            "answers": connection.execute(ANSWERS).fetchall(),
         }
 
 
@@ -242,6 +292,10 @@ def test_any_order_any_batches_and_any_repetition_give_the_same_registry(
         ("confirmed", 3, None, True, True),
     ]
     assert expected["confirmed"] == [(CASE["case_id"], "220102", "prefecture", ["220100"])]
+    assert expected["answers"] == [
+        (AGAIN, None, None, None, None),
+        (NOTICE["notice_id"], "accepted", 3, "220500", CASE["case_id"]),
+    ]
     assert {row["reason"] for row in expected["dead letter rows"]} == {
         "another-unit", "torn", "not-single-object", "no-value", "wrong-event", "wrong-partition",
         "unknown-code",

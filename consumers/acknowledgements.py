@@ -1,0 +1,235 @@
+"""What a unit does with its notices: look at them, answer, and read what its acceptance discloses.
+
+An answer counts once the registry has recorded it: the notice may have been withdrawn meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from consumers import database
+from consumers.database import Row
+from crossregion import clients
+from crossregion.clients import Kafka
+from crossregion.domain import acknowledgements, decisions
+from crossregion.domain.acknowledgements import ACCEPTED, ANSWERED, RECEIVED
+from crossregion.domain.records import NoticeAcknowledged, NoticeReassigned
+from crossregion.domain.regions import OFFICE
+from crossregion.faults import RuntimeFault, ServiceUnavailable
+from schemas import codec, envelope, topics
+from schemas.topics import Topic
+
+POLL_SECONDS = 0.1
+
+
+class NoticeUnknown(RuntimeFault):
+    """The unit was told no such notice."""
+
+
+class NotToBeAnswered(RuntimeFault):
+    """The notice does not stand, or the answer is not well given."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an answer: whether it holds, and the notice with the answer in force."""
+
+    holds: bool
+    notice: Row
+
+
+def listed(dsn: str | None) -> list[Row]:
+    """Every notice that the unit of this role was told, the oldest first."""
+    with database.session(dsn) as connection:
+        return list(database.rows(connection, "told_notices"))
+
+
+def of_all_units(dsn: str | None, purpose: str = "") -> list[Row]:
+    """The same of every unit, for the office."""
+    with database.session(dsn) as connection:
+        database.append_audit(connection, "list", "notices", purpose)
+        return list(database.rows(connection, "registered_notices"))
+
+
+def find(dsn: str | None, unit: str, notice_id: str) -> Row:
+    """One of them.
+
+    Raises: NoticeUnknown.
+    """
+    for notice in listed(dsn):
+        if notice["notice_id"] == notice_id:
+            return notice
+    raise NoticeUnknown(
+        f"{unit} was told no notice {notice_id}: see `crossregion notices list --unit {unit}`. "
+        "What another unit was told is that unit's to answer."
+    )
+
+
+def due(notice: Row) -> datetime | None:
+    """By when an answer is expected; None when none is, or there is one."""
+    hours = notice["answer_within_hours"]
+    if not notice["issued"] or hours is None or notice["answer"] in ANSWERED:
+        return None
+    said_at: datetime = notice["said_at"]
+    return said_at + timedelta(hours=hours)
+
+
+def read_disclosed(dsn: str | None, basis: str, purpose: str = "") -> list[Row]:
+    """The records that a notice discloses since the unit of this role has accepted it.
+
+    Each is read once the audit says who took it and what for.
+    """
+    with database.session(dsn) as connection:
+        found = []
+        for key in list(database.rows(connection, "readable_records", {"basis": basis})):
+            asked = {**key, "actor": database.user(), "purpose": purpose}
+            found += [{**key, **row} for row in database.rows(connection, "read_record", asked)]
+        return found
+
+
+def acknowledge(
+    kafka: Kafka,
+    dsn: str | None,
+    unit: str,
+    notice_id: str,
+    answer: str,
+    reason: str | None = None,
+    role: str = acknowledgements.ROLES[0],
+    wait: float = 10.0,
+) -> Outcome | None:
+    """Send a unit's answer and wait until the registry has recorded it; None if it has not.
+
+    Raises: NoticeUnknown, NotToBeAnswered, ServiceUnavailable.
+    """
+    _check(answer, reason, role)
+    notice = _standing(dsn, unit, notice_id)
+    given = (notice["answer"], notice["answer_reason"])
+    if given == (answer, reason) or (answer == RECEIVED and notice["answer"] in ANSWERED):
+        return Outcome(False, notice)
+    made: NoticeAcknowledged = {
+        "notice_id": notice_id,
+        "notice_revision": notice["revision"],
+        "unit": unit,
+        "revision": (notice["answer_revision"] or 0) + 1,
+        "answer": answer,
+        "reason": reason,
+        "role": role,
+        "acknowledged_at": _now(),
+    }
+    value = codec.encode("NoticeAcknowledged", made)
+    digest = f"{notice_id}\n{made['revision']}\n{answer}"
+    headers = envelope.caused(digest, "NoticeAcknowledged", unit, notice_id)
+    _send(kafka, clients.unit(unit), topics.ACKNOWLEDGEMENTS, unit, notice_id, value, headers)
+    deadline = time.monotonic() + wait
+    while True:
+        notice = _standing(dsn, unit, notice_id)
+        if (notice["answer_revision"] or 0) >= made["revision"]:
+            held = (notice["answer_revision"], notice["answer"], notice["answer_reason"])
+            return Outcome(held == (made["revision"], answer, reason), notice)
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(POLL_SECONDS)
+
+
+def _standing(dsn: str | None, unit: str, notice_id: str) -> Row:
+    notice = find(dsn, unit, notice_id)
+    if not notice["issued"]:
+        raise NotToBeAnswered(f"The notice {notice_id} was withdrawn: there is nothing to answer.")
+    return notice
+
+
+def _check(answer: str, reason: str | None, role: str) -> None:
+    if answer not in acknowledgements.REASONS:
+        raise NotToBeAnswered(f"{answer} is no answer: {', '.join(acknowledgements.REASONS)}.")
+    reasons = acknowledgements.REASONS[answer]
+    if reason not in reasons:
+        codes = ", ".join(code for code in reasons if code)
+        raise NotToBeAnswered(
+            f"{answer} needs --reason: {codes}." if codes else f"{answer} takes no reason."
+        )
+    if role not in acknowledgements.ROLES:
+        raise NotToBeAnswered(f"{role} is no role: {', '.join(acknowledgements.ROLES)}.")
+
+
+def reassign(
+    kafka: Kafka,
+    dsn: str | None,
+    notice_id: str,
+    to_unit: str,
+    role: str = decisions.ROLES[0],
+    purpose: str = "",
+) -> Row:
+    """Give a notice that stands and is not accepted to another unit; returns it as it was.
+
+    Raises: NoticeUnknown, NotToBeAnswered, ServiceUnavailable.
+    """
+    if to_unit not in topics.NOTIFIED:
+        raise NotToBeAnswered(f"{to_unit} is no unit: {', '.join(topics.NOTIFIED)}.")
+    if role not in decisions.ROLES:
+        raise NotToBeAnswered(f"{role} is no role: {', '.join(decisions.ROLES)}.")
+    with database.session(dsn) as connection:
+        found = list(database.rows(connection, "registered_notice", {"notice_id": notice_id}))
+        if not found:
+            raise NoticeUnknown(f"There is no notice {notice_id}: see `crossregion notices list`.")
+        database.append_audit(connection, "reassign", f"notice {found[0]['notice_id']}", purpose)
+    (notice,) = found
+    if not notice["issued"]:
+        raise NotToBeAnswered(f"The notice {notice_id} was withdrawn or has gone elsewhere.")
+    if notice["answer"] == ACCEPTED:
+        raise NotToBeAnswered(
+            f"The notice {notice_id} is already accepted at revision {notice['answer_revision']} "
+            f"by the {notice['answer_role']} of {notice['unit']}."
+        )
+    if notice["unit"] in (to_unit, OFFICE):
+        raise NotToBeAnswered(
+            f"The notice {notice_id} is told to {notice['unit']}: only another unit's notice can "
+            "go elsewhere."
+        )
+    given: NoticeReassigned = {
+        "notice_id": notice_id,
+        "revision": (notice["reassigned"] or 0) + 1,
+        "to_unit": to_unit,
+        "unit": OFFICE,
+        "role": role,
+        "reassigned_at": _now(),
+    }
+    value = codec.encode("NoticeReassigned", given)
+    headers = envelope.caused(f"{notice_id}\n{to_unit}", "NoticeReassigned", OFFICE, notice_id)
+    _send(kafka, clients.OFFICE, topics.REASSIGNMENTS, None, notice_id, value, headers)
+    return notice
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _send(
+    kafka: Kafka,
+    principal: str,
+    topic: Topic,
+    unit: str | None,
+    key: str,
+    value: bytes,
+    headers: list[tuple[str, bytes]],
+) -> None:
+    try:
+        producer = KafkaProducer(
+            **kafka.options(principal),
+            acks="all",
+            enable_idempotence=True,
+            allow_auto_create_topics=False,
+        )
+        try:
+            producer.send(topic.name(unit), key=key.encode(), value=value, headers=headers).get()
+        finally:
+            producer.close()
+    except KafkaError as error:
+        raise ServiceUnavailable(
+            "It was not sent; try again, once too often does no harm. "
+            f"{kafka.explain(error, principal)}"
+        ) from None

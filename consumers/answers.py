@@ -1,0 +1,54 @@
+"""Notices and the units' answers in the registry: which answer holds, and what it lets a unit read.
+
+All of it is computed anew from the rows that are there, so neither the order of the topics nor a
+second time changes anything.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, cast
+
+from consumers import database
+from consumers.database import Connection, Row
+from crossregion.domain import acknowledgements
+from crossregion.domain.acknowledgements import ACCEPTED, Told
+from crossregion.domain.records import NoticeAcknowledged
+
+RECORD = "record"
+"""How much a notice lets its unit know once it has accepted: the case itself, if it says so."""
+
+
+def write(connection: Connection, told: Sequence[Row], answers: Sequence[Row]) -> None:
+    """Store notices and answers, and make anew what follows from them.
+
+    Two workers take turns: each must see what the other has written of a notice.
+    """
+    connection.execute(database.query("lock_answers"))
+    database.put(connection, "put_notices", told)
+    database.put(connection, "withdraw_notices", told)
+    database.put(connection, "add_acknowledgements", answers)
+    these = {"notices": sorted({row["notice_id"] for row in (*told, *answers)})}
+    given: dict[str, list[NoticeAcknowledged]] = defaultdict(list)
+    for row in database.rows(connection, "acknowledgements_of", these):
+        given[row["notice_id"]].append(cast(NoticeAcknowledged, row))
+    settled, disclosed = [], []
+    for notice in list(database.rows(connection, "notices_of", these)):
+        notice_id = notice["notice_id"]
+        known = Told(*(notice[name] for name in ("unit", "revision", "issued", "withdrawn")))
+        held: dict[str, Any] = {**(acknowledgements.in_force(known, given[notice_id]) or {})}
+        settled.append(
+            {
+                "notice_id": notice_id,
+                "answer": held.get("answer"),
+                "answer_revision": held.get("revision"),
+                "answer_reason": held.get("reason"),
+                "answer_role": held.get("role"),
+            }
+        )
+        if held.get("answer") == ACCEPTED and notice["disclosure"] == RECORD:
+            disclosed.append({**notice, "reader": notice["unit"]})
+    database.put(connection, "settle_answers", settled)
+    connection.execute(database.query("remove_disclosures"), these)
+    database.put(connection, "add_disclosures", disclosed)

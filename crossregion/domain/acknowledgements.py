@@ -1,0 +1,115 @@
+"""What units answer to notices: which answer is in force, and where a notice goes instead.
+
+A notice and the answers to it stand in topics of their own, which have no common order. So the
+answer in force is a function of what has been said, never of what was read first: of the notified
+unit's answers since it was last withdrawn, the highest revision, and of equals the higher digest.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from crossregion.domain import decisions, records
+from crossregion.domain.judgement import MAX_ID, Refused, check_texts
+from crossregion.domain.records import NoticeAcknowledged, NoticeReassigned
+from crossregion.domain.regions import OFFICE
+
+RECEIVED, ACCEPTED, REFUSED, NOT_OURS = "received", "accepted", "refused", "not-ours"
+REASONS: dict[str, tuple[str | None, ...]] = {
+    RECEIVED: (None,),
+    ACCEPTED: (None,),
+    REFUSED: ("known-already", "no-capacity", "other-agency", "record-unclear"),
+    NOT_OURS: (None,),
+}
+"""Code list refusal_reason, by answer."""
+ANSWERED = (ACCEPTED, REFUSED, NOT_OURS)
+"""What ends the wait for an answer; that a notice was received does not."""
+DECLINED = (REFUSED, NOT_OURS)
+ROLES = ("officer", "supervisor")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The last that was said of a notice: to whom, whether it stands, and when it did not last.
+
+    `withdrawn` is the highest revision by which it was taken back, 0 if it never was. One that is
+    stated again meanwhile, as more urgent, need not be answered again.
+    """
+
+    unit: str
+    revision: int
+    issued: bool
+    withdrawn: int = 0
+
+
+def version(answer: NoticeAcknowledged) -> tuple[int, str]:
+    """By which of two answers the higher holds; the time is no part of it."""
+    content = {name: value for name, value in answer.items() if name != "acknowledged_at"}
+    return answer["revision"], records.digest_of(records.canonical(content))
+
+
+def in_force(told: Told | None, answers: Iterable[NoticeAcknowledged]) -> NoticeAcknowledged | None:
+    """The answer to a notice that holds; None while there is none, or the notice is withdrawn."""
+    if told is None or not told.issued:
+        return None
+    counting = (
+        one
+        for one in answers
+        if one["unit"] == told.unit and told.withdrawn < one["notice_revision"] <= told.revision
+    )
+    return max(counting, key=version, default=None)
+
+
+def check(answer: NoticeAcknowledged, topic_unit: str) -> None:
+    """Check that an answer is one that could hold, whatever was told.
+
+    Raises: Refused, whose detail names the field.
+    """
+    check_texts(answer, "")
+    _check_notice_id(answer["notice_id"])
+    if answer["unit"] != topic_unit:
+        raise Refused("another-unit", "unit")
+    if answer["revision"] < 1 or answer["notice_revision"] < 1:
+        raise Refused("wrong-revision", "revision or notice_revision")
+    if answer["answer"] not in REASONS:
+        raise Refused("unknown-code", "answer")
+    if answer["reason"] not in REASONS[answer["answer"]]:
+        raise Refused("unknown-code", "reason")
+    if answer["role"] not in ROLES:
+        raise Refused("unknown-code", "role")
+
+
+def check_reassignment(given: NoticeReassigned, units: Iterable[str]) -> None:
+    """Check that the office gives a notice to a unit there is.
+
+    Raises: Refused, whose detail names the field.
+    """
+    check_texts(given, "")
+    _check_notice_id(given["notice_id"])
+    if given["unit"] != OFFICE:
+        raise Refused("another-unit", "unit")
+    if given["revision"] < 1:
+        raise Refused("wrong-revision", "revision")
+    if given["to_unit"] not in units:
+        raise Refused("unknown-code", "to_unit")
+    if given["role"] not in decisions.ROLES:
+        raise Refused("unknown-code", "role")
+
+
+def _check_notice_id(notice_id: str) -> None:
+    if len(notice_id) > MAX_ID:
+        raise Refused("over-limit", "notice_id")
+    try:
+        right = notice_id == str(uuid.UUID(notice_id))
+    except ValueError:
+        right = False
+    if not right:
+        raise Refused("wrong-id", "notice_id")
+
+
+def reassignment_version(given: NoticeReassigned) -> tuple[int, str]:
+    """By which of two reassignments of a notice the higher holds."""
+    content = {name: value for name, value in given.items() if name != "reassigned_at"}
+    return given["revision"], records.digest_of(records.canonical(content))

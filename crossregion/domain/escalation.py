@@ -1,0 +1,175 @@
+"""What the office is told of notices without a good answer, and where it has them told instead.
+
+A notice that asks for an answer has its hours, counted from the broker's time of it. Past them the
+office is told once, and once more after the same hours again, counted from the first time. The ids
+are made from the notice's issue and the step, so whoever computes it anew says nothing twice.
+"""
+
+from __future__ import annotations
+
+import heapq
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from crossregion.domain import acknowledgements
+from crossregion.domain.acknowledgements import ANSWERED, DECLINED, Told
+from crossregion.domain.records import (
+    NAMESPACE,
+    NoticeAcknowledged,
+    NoticeIssued,
+    NoticeReassigned,
+    NoticeWithdrawn,
+)
+from crossregion.domain.regions import OFFICE
+
+OVERDUE, REASSIGN = "overdue", "reassign"
+STEPS = (1, 2)
+
+
+def of_overdue(notice: NoticeIssued, step: int) -> NoticeIssued:
+    """The office is told that a unit has not answered in time, for the first or the second time."""
+    return _to_office(OVERDUE, notice, str(step))
+
+
+def of_refusal(notice: NoticeIssued, answer: NoticeAcknowledged) -> NoticeIssued:
+    """The office is told that a unit does not take a notice, and decides where it goes."""
+    code = answer["reason"] or answer["answer"]
+    told = _to_office(REASSIGN, notice, code)
+    return {**told, "remarks": [{"field": "answer", "code": code}]}
+
+
+def _to_office(kind: str, notice: NoticeIssued, about: str) -> NoticeIssued:
+    cause = notice["notice_id"]
+    return {
+        **notice,
+        "notice_id": _id(kind, cause, str(notice["revision"]), about),
+        "unit": OFFICE,
+        "revision": 0,
+        "kind": kind,
+        "cause": cause,
+        "units": [notice["unit"]],
+        "answer_within_hours": None,
+        "contact": notice["unit"],
+    }
+
+
+def moved(notice: NoticeIssued, to_unit: str) -> NoticeIssued:
+    """The same told to another unit, under an id that follows from both."""
+    return {
+        **notice,
+        "notice_id": _id("reassigned", notice["notice_id"], to_unit),
+        "unit": to_unit,
+    }
+
+
+def _id(*parts: str) -> str:
+    return str(uuid.uuid5(NAMESPACE, "\n".join(["notice", *parts])))
+
+
+class Reassignments:
+    """Where the office has each notice told."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, NoticeReassigned] = {}
+
+    def take(self, given: NoticeReassigned) -> bool:
+        """Keep the highest; returns whether this is it."""
+        held = self._given.get(given["notice_id"])
+        version = acknowledgements.reassignment_version
+        if held is not None and version(held) >= version(given):
+            return False
+        self._given[given["notice_id"]] = given
+        return True
+
+    def follow(self, notice: NoticeIssued) -> Iterator[NoticeIssued]:
+        """A notice and what it has become, from unit to unit; only the last is told."""
+        yield notice
+        while (given := self._given.get(notice["notice_id"])) is not None:
+            notice = moved(notice, given["to_unit"])
+            yield notice
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The last that the log says of a notice; `issue` is its content while it stands."""
+
+    told: Told
+    issue: NoticeIssued | None
+    seconds: float
+
+
+class Waiting:
+    """Which notices wait for an answer, as far as the log has been read. Pure."""
+
+    def __init__(self, hour_seconds: float) -> None:
+        self._hour = hour_seconds
+        self._now = 0.0
+        self._said: dict[str, _Said] = {}
+        self._answers: dict[str, list[NoticeAcknowledged]] = defaultdict(list)
+        self._deadlines: list[tuple[float, str]] = []
+
+    def say(self, event: str, notice: NoticeIssued | NoticeWithdrawn, seconds: float) -> str:
+        """Take what stands in a unit's inbox; returns the notice for which it changes something."""
+        notice_id = notice["notice_id"]
+        held = self._said.get(notice_id)
+        if held is None or held.told.revision < notice["revision"]:
+            revision = notice["revision"]
+            issue = cast(NoticeIssued, notice) if event == "NoticeIssued" else None
+            withdrawn = revision if issue is None else held.told.withdrawn if held else 0
+            told = Told(notice["unit"], revision, issue is not None, withdrawn)
+            self._said[notice_id] = _Said(told, issue, seconds)
+        if notice["kind"] == OVERDUE:
+            notice_id = notice["cause"]
+        for step in STEPS:
+            deadline = self._deadline(notice_id, step)
+            if deadline is not None:
+                heapq.heappush(self._deadlines, (deadline, notice_id))
+        return notice_id
+
+    def answer(self, answer: NoticeAcknowledged) -> str:
+        """Take an answer; returns its notice."""
+        self._answers[answer["notice_id"]].append(answer)
+        return answer["notice_id"]
+
+    def due(self, now: float) -> bool:
+        """Whether a deadline has passed since the last `tick`."""
+        return bool(self._deadlines) and self._deadlines[0][0] <= now
+
+    def tick(self, now: float) -> Iterator[str]:
+        """Have it become that late; yields the notices whose deadline has passed."""
+        self._now = max(self._now, now)
+        while self.due(self._now):
+            yield heapq.heappop(self._deadlines)[1]
+
+    def wanted(self, notice_id: str) -> Iterator[NoticeIssued]:
+        """What the office is to be told of a notice now; nobody is told of the office's own."""
+        said = self._said.get(notice_id)
+        if said is None or said.issue is None or said.issue["unit"] == OFFICE:
+            return
+        answer = acknowledgements.in_force(said.told, self._answers[notice_id])
+        if answer is not None and answer["answer"] in DECLINED:
+            yield of_refusal(said.issue, answer)
+        if answer is not None and answer["answer"] in ANSWERED:
+            return
+        for step in STEPS:
+            told = of_overdue(said.issue, step)
+            known = self._said.get(told["notice_id"])
+            deadline = self._deadline(notice_id, step)
+            late = deadline is not None and deadline <= self._now
+            if late or (known is not None and known.told.issued):
+                yield told
+
+    def _deadline(self, notice_id: str, step: int) -> float | None:
+        """When the office is told for this time; None while that is open, or no answer is owed."""
+        said = self._said.get(notice_id)
+        if said is None or said.issue is None or said.issue["unit"] == OFFICE:
+            return None
+        hours, since = said.issue["answer_within_hours"], self._said.get(notice_id)
+        if step > 1:
+            since = self._said.get(of_overdue(said.issue, step - 1)["notice_id"])
+        if hours is None or since is None or not since.told.issued:
+            return None
+        return since.seconds + hours * self._hour

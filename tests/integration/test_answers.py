@@ -1,0 +1,231 @@
+"""Units answer their notices, on the running stack; the tests share it, in their order.
+
+The case of the schemas' example is told to a second unit, which does not take it.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from consumers import acknowledgements, registry
+from consumers import notices as notices_worker
+from consumers.acknowledgements import NoticeUnknown, NotToBeAnswered
+from crossregion import metrics
+from crossregion.domain.regions import OFFICE
+from crossregion.stack import OPERATOR, OWNER, STOP_ORDER, Stack
+from schemas import codec, topics
+from tests.integration.test_decisions import CASE, case, example, put
+from tests.live import in_force, notices, send, wait_for_quiet, wait_until
+
+TOLD, NEXT = "220300", "220500"
+
+
+@pytest.fixture(scope="module")
+def stack(service_data: Path) -> Iterator[Stack]:
+    with Stack(service_data / "answered") as stack:
+        put(stack, "CaseRecorded", case(1, TOLD))
+        wait_for_quiet(stack)
+        yield stack
+
+
+def as_unit(stack: Stack, unit: str) -> str:
+    return stack.dsn(f"unit_{unit}")
+
+
+def told(stack: Stack, unit: str) -> list[dict[str, Any]]:
+    """What stands in a unit's list about the case."""
+    return [
+        notice
+        for notice in acknowledgements.listed(as_unit(stack, unit))
+        if notice["issued"] and (notice["kind"], notice["cause"]) == ("flag", CASE["case_id"])
+    ]
+
+
+def acknowledge(
+    stack: Stack, notice_id: str, unit: str, answer: str, reason: str | None = None
+) -> tuple[bool, str]:
+    """Whether the answer holds, and which is in force."""
+    dsn = as_unit(stack, unit)
+    outcome = acknowledgements.acknowledge(stack.kafka, dsn, unit, notice_id, answer, reason)
+    assert outcome is not None
+    wait_for_quiet(stack)
+    return outcome.holds, outcome.notice["answer"]
+
+
+def disclosed(stack: Stack, unit: str, notice_id: str) -> list[tuple[str, Any]]:
+    """The records that a unit may read by a notice."""
+    found = acknowledgements.read_disclosed(as_unit(stack, unit), notice_id, "a review")
+    return [(row["kind"], row["record"]) for row in found]
+
+
+def at_office(stack: Stack, kind: str) -> list[str]:
+    """The notices of this kind that the office has: what each is about."""
+    found = in_force(stack.kafka).values()
+    return sorted(one["cause"] for one in found if (one["unit"], one["kind"]) == (OFFICE, kind))
+
+
+def test_a_unit_answers_and_a_refusal_goes_to_the_office_which_gives_it_to_another(
+    stack: Stack,
+) -> None:
+    (notice,) = told(stack, TOLD)
+    first = notice["notice_id"]
+    assert acknowledge(stack, first, TOLD, "received") == (True, "received")
+    assert acknowledge(stack, first, TOLD, "received") == (False, "received")
+    assert acknowledge(stack, first, TOLD, "refused", "no-capacity") == (True, "refused")
+    assert acknowledge(stack, first, TOLD, "received") == (False, "refused")
+    assert at_office(stack, "reassign") == [first]
+    acknowledgements.reassign(stack.kafka, stack.database, first, NEXT)
+    wait_for_quiet(stack)
+    assert at_office(stack, "reassign") == []
+    assert told(stack, TOLD) == []
+    (second,) = told(stack, NEXT)
+    with pytest.raises(NotToBeAnswered, match="was withdrawn"):
+        acknowledge(stack, first, TOLD, "accepted")
+    with pytest.raises(NotToBeAnswered, match="has gone elsewhere"):
+        acknowledgements.reassign(stack.kafka, stack.database, first, NEXT)
+    assert disclosed(stack, NEXT, second["notice_id"]) == []
+    assert acknowledge(stack, second["notice_id"], NEXT, "accepted") == (True, "accepted")
+    assert disclosed(stack, NEXT, second["notice_id"]) == [("case", case(1, TOLD))]
+    assert disclosed(stack, TOLD, second["notice_id"]) == disclosed(stack, TOLD, first) == []
+    assert acknowledge(stack, second["notice_id"], NEXT, "accepted") == (False, "accepted")
+    with pytest.raises(NotToBeAnswered, match=r"already accepted at revision 1 by the officer of"):
+        acknowledgements.reassign(stack.kafka, stack.database, second["notice_id"], TOLD)
+
+
+def test_what_a_unit_was_not_told_it_cannot_answer(stack: Stack) -> None:
+    (notice,) = told(stack, NEXT)
+    given: list[tuple[str, str, str, str | None, type[Exception], str]] = [
+        (notice["notice_id"], TOLD, "accepted", None, NoticeUnknown, "220300 was told no notice"),
+        ("no id", NEXT, "accepted", None, NoticeUnknown, "was told no notice no id: see"),
+        (notice["notice_id"], NEXT, "maybe", None, NotToBeAnswered, "is no answer: received, "),
+        (notice["notice_id"], NEXT, "refused", None, NotToBeAnswered, "needs --reason: known-"),
+        (notice["notice_id"], NEXT, "accepted", "dna", NotToBeAnswered, "takes no reason"),
+    ]
+    for notice_id, unit, answer, reason, fault, says in given:
+        with pytest.raises(fault, match=says) as refused:
+            acknowledge(stack, notice_id, unit, answer, reason)
+        assert "\n" not in str(refused.value)
+    with pytest.raises(NotToBeAnswered, match="999999 is no unit"):
+        acknowledgements.reassign(stack.kafka, stack.database, notice["notice_id"], "999999")
+    with pytest.raises(NoticeUnknown, match="There is no notice"):
+        acknowledgements.reassign(stack.kafka, stack.database, "no id", TOLD)
+
+
+def test_what_cannot_be_an_answer_is_set_aside_and_changes_nothing(stack: Stack) -> None:
+    (before,) = told(stack, NEXT)
+    pids = stack.supervisor.pids()
+    good = {
+        **example("NoticeAcknowledged"),
+        "notice_id": before["notice_id"],
+        "unit": NEXT,
+        "revision": 9,
+    }
+    own = topics.ACKNOWLEDGEMENTS.name(NEXT)
+    stranger = topics.ACKNOWLEDGEMENTS.name(TOLD)
+    wrong = [
+        (stranger, good),
+        (stranger, {**good, "unit": TOLD}),
+        (own, {**good, "reason": "because"}),
+        (own, {**good, "notice_id": "x" * 101}),
+        (own, {**good, "role": "x\0y"}),
+    ]
+    values = [(topic, codec.encode("NoticeAcknowledged", one)) for topic, one in wrong]
+    values += [(own, b"junk"), (topics.REASSIGNMENTS.name(), b"junk")]
+    given = {**example("NoticeReassigned"), "notice_id": before["notice_id"]}
+    for changes in ({"to_unit": "999999"}, {"unit": TOLD}):
+        bad = codec.encode("NoticeReassigned", {**given, **changes})
+        values.append((topics.REASSIGNMENTS.name(), bad))
+    send(stack.kafka, [{"topic": topic, "key": b"k", "value": value} for topic, value in values])
+    wait_for_quiet(stack)
+    assert told(stack, NEXT) == [before]
+    assert stack.supervisor.pids() == pids
+    with psycopg.connect(stack.dsn(OPERATOR)) as connection:
+        reasons = sorted(row["reason"] for row in registry.dead_letter_rows(connection))
+    assert reasons == [
+        "another-unit", "another-unit", "not-single-object", "not-single-object", "over-limit",
+        "unknown-code", "unknown-code", "unstorable-text",
+    ]  # fmt: skip
+
+
+def test_a_rebuild_ends_as_it_was_and_nothing_is_said_again(stack: Stack) -> None:
+    def everything() -> tuple[str, Any, Any]:
+        with psycopg.connect(stack.database) as connection:
+            content = registry.content(connection)
+        return content, told(stack, NEXT), notices(stack.kafka)
+
+    before = everything()
+    stack.supervisor.stop(["registry"])
+    registry.rebuild(stack.kafka, stack.dsn(OWNER))
+    for name in STOP_ORDER:
+        stack.supervisor.start(name)
+    wait_for_quiet(stack)
+    assert everything() == before
+    stack.supervisor.stop(["notices"])
+    stack.supervisor.start("notices")
+    wait_for_quiet(stack)
+    assert everything() == before
+
+
+LATE, HOURS = "220600", 24
+MARGIN = 4.0
+
+
+@contextmanager
+def teller_of_tomorrow(stack: Stack) -> Iterator[None]:
+    """The teller by a clock that is ahead by the hours of an urgent notice but for a moment."""
+    stop = threading.Event()
+    ahead = HOURS * 3600.0 - MARGIN
+    teller = notices_worker.Teller(stack.kafka, "1", clock=lambda: time.time() + ahead)
+    thread = threading.Thread(target=teller.run, args=[stop, metrics.Health()])
+    thread.start()
+    yield
+    stop.set()
+    thread.join(30.0)
+    assert not thread.is_alive()
+
+
+def test_an_overdue_notice_goes_to_the_office_twice_across_restarts_until_it_is_answered(
+    stack: Stack,
+) -> None:
+    other = {**case(1, LATE), "case_id": "overdue"}
+    other["victims"] = [{**CASE["victims"][0], "victim_id": "overdue/1"}]
+    put(stack, "CaseRecorded", other)
+    wait_for_quiet(stack)
+    (notice,) = (
+        one for one in acknowledgements.listed(as_unit(stack, LATE)) if one["kind"] == "flag"
+    )
+    assert (notice["urgent"], notice["answer_within_hours"]) == (True, HOURS)
+    assert acknowledgements.due(notice) == notice["said_at"] + timedelta(hours=HOURS)
+    about = [notice["notice_id"]]
+    stack.supervisor.stop(["notices"])
+    with teller_of_tomorrow(stack):
+        wait_until(lambda: at_office(stack, "overdue") == about, stack)
+    with teller_of_tomorrow(stack):
+        wait_until(lambda: at_office(stack, "overdue") == about * 2, stack)
+        time.sleep(MARGIN + 1.0)
+    with teller_of_tomorrow(stack):
+        time.sleep(2.0)
+        assert at_office(stack, "overdue") == about * 2
+        acknowledgements.acknowledge(
+            stack.kafka, as_unit(stack, LATE), LATE, notice["notice_id"], "accepted"
+        )
+        wait_until(lambda: at_office(stack, "overdue") == [], stack)
+    stack.supervisor.start("notices")
+    wait_for_quiet(stack)
+    assert at_office(stack, "overdue") == []
+
+
+def test_the_stack_tells_the_commands_where_a_unit_enters(stack: Stack) -> None:
+    addresses = json.loads((stack.data / "addresses.json").read_text())
+    assert set(addresses["units"]) == set(topics.ENTERING)
+    assert addresses["units"][TOLD] == as_unit(stack, TOLD)

@@ -1,0 +1,216 @@
+"""What the office is told of notices without an answer, and where it has them told instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from consumers.notices import Noticeboard
+from tests.contract.test_schemas import example
+from tests.unit.test_notices import Event, flag
+
+HOURS = 24
+DAY = float(HOURS)
+
+
+class Desk:
+    """A board whose hour lasts a second, and the log of the broker, whose clock the test sets."""
+
+    def __init__(self, log: list[tuple[str, dict[str, Any], float]] | None = None) -> None:
+        self.log = log or []
+        self.board = Noticeboard(1.0)
+        for one in self.log:
+            self.board.take(*one)
+
+    def put(self, event: str, record: Any, at: float) -> None:
+        self.log.append((event, dict(record), at))
+        self.board.take(event, dict(record), at)
+
+    def tell(self, now: float) -> list[tuple[str, str]]:
+        """Send what is due, as the teller does, until nothing more follows; kind and unit."""
+        told: list[tuple[str, str]] = []
+        while True:
+            self.board.tick(now)
+            due = self.board.difference()
+            if not due:
+                return told
+            for notice, _ in due:
+                issued = "units" in notice
+                self.put("NoticeIssued" if issued else "NoticeWithdrawn", notice, now)
+                said = notice["kind"] if issued else f"{notice['kind']} withdrawn"
+                told.append((said, notice["unit"]))
+
+
+def answer(word: str, revision: int = 1, notice: Any = None, **changes: Any) -> Event:
+    notice = notice or {}
+    known = {"notice_id": notice.get("notice_id"), "notice_revision": notice.get("revision")}
+    content = {"answer": word, "revision": revision, "unit": notice.get("unit"), "reason": None}
+    return "NoticeAcknowledged", {**example("NoticeAcknowledged"), **known, **content, **changes}
+
+
+def asked(hours: int | None = HOURS) -> tuple[Desk, dict[str, Any]]:
+    """A desk on which one flag was told at 0 to one unit, which is to answer."""
+    desk = Desk()
+    desk.put(*flag(), 0.0)
+    ((notice, _),) = desk.board.difference()
+    told = {**notice, "answer_within_hours": hours}
+    desk.put("NoticeIssued", told, 0.0)
+    return desk, told
+
+
+def test_an_overdue_notice_is_told_to_the_office_once_and_once_more() -> None:
+    desk, _ = asked()
+    assert desk.tell(DAY - 1) == []
+    assert desk.tell(DAY) == [("overdue", "220000")]
+    assert desk.tell(2 * DAY - 1) == []
+    assert desk.tell(2 * DAY) == [("overdue", "220000")]
+    assert desk.tell(99 * DAY) == []
+
+
+def test_across_restarts_nothing_is_said_twice_and_the_second_time_is_the_first_ones() -> None:
+    desk, _ = asked()
+    assert desk.tell(5 * DAY) == [("overdue", "220000")]
+    for now, told in ((5 * DAY, 0), (6 * DAY - 1, 0), (6 * DAY, 1), (6 * DAY, 0), (9 * DAY, 0)):
+        desk = Desk(desk.log)
+        assert desk.tell(now) == [("overdue", "220000")] * told
+
+
+def test_a_clock_that_stands_behind_the_one_before_takes_nothing_back() -> None:
+    desk, _ = asked()
+    desk.tell(DAY)
+    assert Desk(desk.log).tell(DAY - 5) == []
+
+
+def test_an_answer_in_time_ends_the_wait_and_a_late_one_withdraws_what_was_said() -> None:
+    desk, notice = asked()
+    desk.put(*answer("accepted", notice=notice), DAY - 1)
+    assert desk.tell(9 * DAY) == []
+    desk, notice = asked()
+    desk.tell(DAY)
+    desk.tell(2 * DAY)
+    desk.put(*answer("received", notice=notice), 2 * DAY + 1)
+    assert desk.tell(2 * DAY + 1) == []
+    desk.put(*answer("accepted", 2, notice), 2 * DAY + 2)
+    assert desk.tell(2 * DAY + 2) == [("overdue withdrawn", "220000")] * 2
+
+
+def test_a_withdrawn_notice_waits_for_nothing() -> None:
+    desk, _ = asked()
+    desk.tell(DAY)
+    desk.put(*flag(2, "none", ()), DAY + 1)
+    assert sorted(desk.tell(DAY + 1)) == [
+        ("flag withdrawn", "220300"), ("overdue withdrawn", "220000"),
+    ]  # fmt: skip
+
+
+def test_a_refusal_goes_to_the_office_until_it_is_taken_back() -> None:
+    for word, reason in (("refused", "no-capacity"), ("not-ours", None)):
+        desk, notice = asked()
+        desk.put(*answer(word, 1, notice, reason=reason), 1.0)
+        assert desk.tell(1.0) == [("reassign", "220000")]
+        _, issued, _ = desk.log[-1]
+        assert issued["cause"] == notice["notice_id"]
+        assert issued["remarks"] == [{"field": "answer", "code": reason or word}]
+        assert desk.tell(9 * DAY) == []
+        desk.put(*answer("accepted", 2, notice), 2.0)
+        assert desk.tell(9 * DAY) == [("reassign withdrawn", "220000")]
+
+
+def reassigned(notice_id: str, to_unit: str, revision: int = 1) -> Event:
+    content = {"notice_id": notice_id, "to_unit": to_unit, "revision": revision}
+    return "NoticeReassigned", {**example("NoticeReassigned"), **content}
+
+
+def test_what_the_office_reassigns_is_told_to_the_new_unit_and_withdrawn_from_the_old() -> None:
+    desk, notice = asked()
+    desk.put(*answer("refused", 1, notice, reason="no-capacity"), 1.0)
+    desk.tell(1.0)
+    desk.put(*reassigned(notice["notice_id"], "220500"), 2.0)
+    assert sorted(desk.tell(2.0)) == [
+        ("flag", "220500"), ("flag withdrawn", "220300"), ("reassign withdrawn", "220000"),
+    ]  # fmt: skip
+    (second,) = (record for _, record, _ in desk.log if record.get("unit") == "220500")
+    desk.put(*reassigned(second["notice_id"], "220300"), 3.0)
+    assert sorted(desk.tell(3.0)) == [("flag", "220300"), ("flag withdrawn", "220500")]
+    assert Desk(desk.log).tell(3.0) == []
+    desk.put(*reassigned(notice["notice_id"], "220600", 2), 4.0)
+    assert sorted(desk.tell(4.0)) == [("flag", "220600"), ("flag withdrawn", "220300")]
+    desk.put(*flag(2, "none", ()), 5.0)
+    assert desk.tell(5.0) == [("flag withdrawn", "220600")]
+
+
+def test_nobody_is_above_the_office() -> None:
+    desk = Desk()
+    desk.put(*flag(told=("220000",)), 0.0)
+    ((notice, _),) = desk.board.difference()
+    told = {**notice, "answer_within_hours": HOURS}
+    desk.put("NoticeIssued", told, 0.0)
+    desk.put(*answer("not-ours", 1, told), 1.0)
+    assert desk.tell(9 * DAY) == []
+
+
+def test_a_notice_that_asks_for_no_answer_is_never_overdue() -> None:
+    desk, _ = asked(hours=None)
+    assert desk.tell(99 * DAY) == []
+
+
+class Clockwork(RuleBasedStateMachine):
+    """A notice, its unit, and tellers that are restarted at any time.
+
+    The model is the office's own book: when it was told for the first and for the second time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.desk, self.notice = asked()
+        self.now, self.revision = 0.0, 0
+        self.answered = False
+        self.book: list[float] = []
+
+    @rule(hours=st.integers(1, HOURS))
+    def wait(self, hours: int) -> None:
+        self.now += hours
+
+    @rule(word=st.sampled_from(["accepted", "received"]))
+    def answer(self, word: str) -> None:
+        self.revision += 1
+        self.desk.put(*answer(word, self.revision, self.notice), self.now)
+        self.answered = word == "accepted"
+
+    @rule()
+    def restart(self) -> None:
+        self.desk = Desk(self.desk.log)
+
+    @rule()
+    def tell(self) -> None:
+        self.desk.tell(self.now)
+        if self.answered:
+            self.book.clear()
+        elif len(self.book) < 2 and self.now >= (self.book[-1] if self.book else 0.0) + DAY:
+            self.book.append(self.now)
+        assert self.standing() == len(self.book)
+        assert Desk(self.desk.log).tell(self.now) == []
+
+    def standing(self) -> int:
+        held = {
+            record["notice_id"]: event == "NoticeIssued"
+            for event, record, _ in self.desk.log
+            if record.get("kind") == "overdue"
+        }
+        return sum(held.values())
+
+    @invariant()
+    def nothing_is_said_twice(self) -> None:
+        said = [
+            (record["notice_id"], record["revision"])
+            for event, record, _ in self.desk.log
+            if event.startswith("Notice") and record.get("kind") == "overdue"
+        ]
+        assert len(said) == len(set(said))
+
+
+Clockwork.TestCase.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+TestClockwork = Clockwork.TestCase
