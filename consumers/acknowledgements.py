@@ -124,7 +124,7 @@ def acknowledge(
     value = codec.encode("NoticeAcknowledged", made)
     digest = f"{notice_id}\n{made['revision']}\n{answer}"
     headers = envelope.caused(digest, "NoticeAcknowledged", unit, notice_id)
-    _send(kafka, clients.unit(unit), topics.ACKNOWLEDGEMENTS, unit, notice_id, value, headers)
+    send(kafka, clients.unit(unit), topics.ACKNOWLEDGEMENTS, unit, notice_id, value, headers)
     deadline = time.monotonic() + wait
     while True:
         notice = _standing(dsn, unit, notice_id)
@@ -200,7 +200,7 @@ def reassign(
     }
     value = codec.encode("NoticeReassigned", given)
     headers = envelope.caused(f"{notice_id}\n{to_unit}", "NoticeReassigned", OFFICE, notice_id)
-    _send(kafka, clients.OFFICE, topics.REASSIGNMENTS, None, notice_id, value, headers)
+    send(kafka, clients.OFFICE, topics.REASSIGNMENTS, None, notice_id, value, headers)
     return notice
 
 
@@ -208,7 +208,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _send(
+def send(
     kafka: Kafka,
     principal: str,
     topic: Topic,
@@ -217,6 +217,10 @@ def _send(
     value: bytes,
     headers: list[tuple[str, bytes]],
 ) -> None:
+    """Send one event as a principal, and wait for the broker.
+
+    Raises: ServiceUnavailable.
+    """
     try:
         producer = KafkaProducer(
             **kafka.options(principal),

@@ -1,7 +1,7 @@
 """The registry: what has been reported, found, flagged and proposed, in PostgreSQL.
 
     cases.*, rescues.*, replays, boundary-flags, match-proposals, decisions, agreements,
-    dead-letters, notices.*, acknowledgements.*, reassignments  ->  registry
+    dead-letters, notices.*, acknowledgements.*, reassignments, handovers.*  ->  registry
 
 A batch's rows and the marks that its events have been seen are one transaction; the offsets are
 committed after it. Everything is keyed so that a second time changes nothing.
@@ -26,7 +26,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CommitFailedError, RebalanceInProgressError
 
-from consumers import answers, audit, database, follow, links, said
+from consumers import answers, audit, database, follow, handovers, links, said
 from consumers.database import Connection, Database
 from crossregion import alarm, clients, logs, metrics
 from crossregion.clients import Kafka
@@ -58,6 +58,7 @@ TOPICS = (
     *topics.NOTICES.names(),
     *topics.ACKNOWLEDGEMENTS.names(),
     topics.REASSIGNMENTS.name(),
+    *topics.HANDOVERS.names(),
 )
 BATCH_RECORDS = 2_000
 POLL_MS = 200
@@ -74,6 +75,7 @@ OURS = {
         topics.NOTICES,
         topics.ACKNOWLEDGEMENTS,
         topics.REASSIGNMENTS,
+        topics.HANDOVERS,
     )
     for name in topic.names()
 }
@@ -99,6 +101,7 @@ class Batch:
     notices: dict[str, Row] = field(default_factory=dict)
     answers: dict[tuple[str, str, int, str], Row] = field(default_factory=dict)
     reassignments: dict[str, Row] = field(default_factory=dict)
+    handovers: list[Row] = field(default_factory=list)
     dead_letters: list[Row] = field(default_factory=list)
     settled: dict[str, str] = field(default_factory=dict)
 
@@ -158,6 +161,8 @@ class Batch:
                 self._add_answer(cast(NoticeAcknowledged, record), offset)
             case "NoticeReassigned":
                 self._add_reassignment(cast(NoticeReassigned, record))
+            case "HandoverRecorded":
+                self.handovers.append({**record, "milliseconds": received or 0, "offset": offset})
             case "DeadLettered":
                 self._add_dead_letter(record, value or b"")
         return "stored"
@@ -293,6 +298,8 @@ class Batch:
         if self.notices or self.answers:
             answers.write(connection, list(self.notices.values()), list(self.answers.values()))
         database.put(connection, "put_reassignments", list(self.reassignments.values()))
+        if self.handovers:
+            handovers.write(connection, self.handovers)
         for letter in self.dead_letters:
             connection.execute(database.query("put_dead_letter"), letter)
         for dead_letter_id, outcome in self.settled.items():

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from crossregion.domain import acknowledgements, agreements, decisions
+from crossregion.domain import acknowledgements, agreements, decisions, handover
 from crossregion.domain.records import (
     AgreementRecorded,
+    HandoverRecorded,
     MatchDecided,
     NoticeAcknowledged,
     NoticeReassigned,
@@ -33,3 +34,6 @@ def check(event: str, record: dict[str, Any], topic: str, partition: int) -> Non
         case "NoticeReassigned":
             given = cast(NoticeReassigned, record)
             acknowledgements.check_reassignment(given, topics.NOTIFIED)
+        case "HandoverRecorded":
+            step = cast(HandoverRecorded, record)
+            handover.check(step, topics.unit_of_topic(topic), topics.UNITS)

@@ -34,7 +34,7 @@ NoticeId = Annotated[str, typer.Argument(metavar="ID", help="As `notices list` s
 Unit = Annotated[str, typer.Option(help="Code of the unit that was told.")]
 
 
-def _as_unit(unit: str) -> tuple[Addresses, str]:
+def as_unit(unit: str) -> tuple[Addresses, str]:
     """The installation, and where this unit enters the database."""
     if unit not in contracts.ENTERING:
         units = ", ".join(contracts.ENTERING)
@@ -57,7 +57,7 @@ def notices_list(
     if unit is None:
         rows = answers.of_all_units(kafka_and_database().database, purpose)
     else:
-        rows = answers.listed(_as_unit(unit)[1])
+        rows = answers.listed(as_unit(unit)[1])
     rows = [row for row in rows if row["issued"] and (not waiting or answers.due(row))]
     table = Table()
     for column in ("id", "unit", "kind", "about", "urgent", "answer", "answer until"):
@@ -91,7 +91,7 @@ def notices_show(
 
     They hold names: each reading stands in the audit.
     """
-    _, dsn = _as_unit(unit)
+    _, dsn = as_unit(unit)
     notice = answers.find(dsn, unit, notice_id)
     for name in SHOWN:
         if notice[name] not in (None, [], False):
@@ -148,7 +148,7 @@ def notices_acknowledge(
     Exit status 3 if it was answered already, 4 if the answer is sent and not yet recorded: the
     same command again tells what became of it.
     """
-    where, dsn = _as_unit(unit)
+    where, dsn = as_unit(unit)
     outcome = answers.acknowledge(where.kafka, dsn, unit, notice_id, answer, reason, role, wait)
     if outcome is None:
         console.print("sent, not yet recorded")

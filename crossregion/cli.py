@@ -26,6 +26,7 @@ from crossregion.answering import notices_app
 from crossregion.deciding import proposals_app
 from crossregion.domain.linkage.files import BadLine
 from crossregion.domain.linkage.model import BadModel
+from crossregion.handing import handover_app
 from crossregion.linking import explain, link, linkage_app
 from crossregion.operations import (
     audit_app,
@@ -61,6 +62,7 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(proposals_app, name="proposals")
 app.add_typer(agreements_app, name="agreements")
 app.add_typer(notices_app, name="notices")
+app.add_typer(handover_app, name="handover")
 app.add_typer(linkage_app, name="linkage")
 app.command()(link)
 app.command()(explain)

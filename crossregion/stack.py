@@ -107,6 +107,7 @@ def flows() -> tuple[Flow, ...]:
                 *contracts.NOTICES.names(),
                 *contracts.ACKNOWLEDGEMENTS.names(),
                 contracts.REASSIGNMENTS.name(),
+                *contracts.HANDOVERS.names(),
             ),
         ),
     )

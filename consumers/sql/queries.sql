@@ -269,6 +269,57 @@ FROM registry.readable_records()
 WHERE basis = %(basis)s
 ORDER BY kind, unit, record_id;
 
+-- name: lock_handovers
+-- Held to the end of the transaction: the steps of a record change what each other mean.
+SELECT pg_advisory_xact_lock(hashtext('registry.handover'));
+
+-- name: add_handover_step
+-- Of a second time the first on the broker is kept.
+INSERT INTO registry.handover_step AS held
+VALUES (
+    %(step_id)s, %(follows)s, %(kind)s, %(record_unit)s, %(record_id)s, %(action)s, %(unit)s,
+    %(to_unit)s, %(reason)s, %(role)s, %(recorded_at)s, %(milliseconds)s, %(offset)s
+)
+ON CONFLICT (step_id) DO UPDATE
+SET
+    recorded_at = excluded.recorded_at,
+    milliseconds = excluded.milliseconds,
+    "offset" = excluded."offset"
+WHERE (held.milliseconds, held."offset") > (excluded.milliseconds, excluded."offset");
+
+-- name: handover_steps_of
+-- All steps on the records that these are about.
+SELECT to_jsonb(step) - 'milliseconds' - 'offset', step.milliseconds, step."offset"
+FROM registry.handover_step AS step
+WHERE (step.kind, step.record_unit, step.record_id) IN (
+    SELECT kind, record_unit, record_id
+    FROM jsonb_populate_recordset(NULL::registry.handover_step, %(rows)s::jsonb)
+);
+
+-- name: put_handovers
+INSERT INTO registry.handover
+SELECT * FROM jsonb_populate_recordset(NULL::registry.handover, %(rows)s::jsonb)
+ON CONFLICT (kind, unit, record_id) DO UPDATE
+SET
+    owner = excluded.owner,
+    offered_to = excluded.offered_to,
+    asked_back = excluded.asked_back,
+    givers = excluded.givers,
+    readers = excluded.readers,
+    head = excluded.head,
+    taken = excluded.taken,
+    refused = excluded.refused;
+
+-- name: handovers
+-- Those that the asking unit has a part in.
+SELECT
+    kind, unit, record_id, owner, offered_to, asked_back, givers, readers, head, taken, refused
+FROM registry.handovers()
+ORDER BY kind, unit, record_id;
+
+-- name: own_record
+SELECT 1 FROM registry.own_records() WHERE kind = %(kind)s AND record_id = %(record_id)s LIMIT 1;
+
 -- name: read_record
 SELECT revision, record
 FROM registry.read_record(%(kind)s, %(unit)s, %(record_id)s, %(actor)s, %(purpose)s);
@@ -430,6 +481,8 @@ SELECT md5(coalesce(string_agg(line, E'\n' ORDER BY line), '')) FROM (
         )::text
     FROM registry.decision
     UNION ALL SELECT 'notice ' || t::text FROM registry.notice AS t
+    UNION ALL SELECT 'handover ' || t::text FROM registry.handover AS t
+    UNION ALL SELECT 'handover step ' || t::text FROM registry.handover_step AS t
     UNION ALL SELECT 'disclosure ' || t::text FROM registry.disclosure AS t
     UNION ALL SELECT 'reassignment ' || t::text FROM registry.reassignment AS t
     UNION ALL SELECT

@@ -17,13 +17,15 @@ from crossregion.domain.records import NoticeAcknowledged, NoticeReassigned
 from crossregion.domain.regions import OFFICE
 
 RECEIVED, ACCEPTED, REFUSED, NOT_OURS = "received", "accepted", "refused", "not-ours"
+REFUSALS = ("known-already", "no-capacity", "other-agency", "record-unclear")
+"""Code list refusal_reason."""
 REASONS: dict[str, tuple[str | None, ...]] = {
     RECEIVED: (None,),
     ACCEPTED: (None,),
-    REFUSED: ("known-already", "no-capacity", "other-agency", "record-unclear"),
+    REFUSED: REFUSALS,
     NOT_OURS: (None,),
 }
-"""Code list refusal_reason, by answer."""
+"""Which reasons go with an answer."""
 ANSWERED = (ACCEPTED, REFUSED, NOT_OURS)
 """What ends the wait for an answer; that a notice was received does not."""
 DECLINED = (REFUSED, NOT_OURS)

@@ -276,6 +276,20 @@ class NoticeReassigned(TypedDict):
     reassigned_at: str | None
 
 
+class HandoverRecorded(TypedDict):
+    step_id: str
+    follows: str | None
+    kind: str
+    record_unit: str
+    record_id: str
+    action: str
+    unit: str
+    to_unit: str | None
+    reason: str | None
+    role: str
+    recorded_at: str | None
+
+
 class DayClosed(TypedDict):
     unit: str
     day: str

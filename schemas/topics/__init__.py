@@ -94,6 +94,7 @@ AGREEMENTS = _load("agreements")
 NOTICES = _load("notices")
 ACKNOWLEDGEMENTS = _load("acknowledgements")
 REASSIGNMENTS = _load("reassignments")
+HANDOVERS = _load("handovers")
 DEAD_LETTERS = _load("dead-letters")
 REPLAYS = _load("replays")
 AUDIT_HEADS = _load("audit-heads")
@@ -112,6 +113,7 @@ TOPICS = (
     NOTICES,
     ACKNOWLEDGEMENTS,
     REASSIGNMENTS,
+    HANDOVERS,
     DEAD_LETTERS,
     REPLAYS,
     AUDIT_HEADS,

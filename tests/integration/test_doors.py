@@ -23,7 +23,7 @@ from consumers.registry import Batch
 from crossregion.domain import records
 from crossregion.runtime import postgres
 from schemas import codec, topics
-from tests.integration.test_registry import NOTICE, answered, history
+from tests.integration.test_registry import NOTICE, answered, handed, history
 
 OPERATIONS: dict[str, LiteralString] = {
     "select": "SELECT FROM {}",
@@ -69,6 +69,8 @@ RIGHTS: dict[str, dict[str, str]] = {
     "registry.notice": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
     "registry.acknowledgement": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
     "registry.reassignment": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
+    "registry.handover_step": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
+    "registry.handover": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
     "registry.disclosure": {OWNER: OWNS, WORKER: "select insert delete", OFFICE: "select"},
     "registry.dead_letter": {
         OWNER: OWNS,
@@ -86,6 +88,7 @@ RIGHTS: dict[str, dict[str, str]] = {
     "registry.own_records()": {UNIT: "execute", PARTNER: "execute"},
     "registry.case_summary()": {UNIT: "execute", PARTNER: "execute"},
     "registry.told_notices()": {UNIT: "execute", PARTNER: "execute"},
+    "registry.handovers()": {UNIT: "execute", PARTNER: "execute"},
     "registry.readable_records()": {UNIT: "execute", PARTNER: "execute"},
     "registry.read_record(text,text,text,text,text)": {UNIT: "execute", PARTNER: "execute"},
     "audit.entry": {OWNER: "select", WORKER: "select", OPERATOR: "select"},
@@ -256,7 +259,7 @@ def test_a_role_finds_the_rows_it_may_read(enter: Enter) -> None:
 
     assert set(counts(OWNER).values()) == {0}
     office = counts(OFFICE)
-    assert len(office) == 19
+    assert len(office) == 21
     assert min(office.values()) > 0
     letters = ("registry.dead_letter", "registry.dead_letter_outcome")
     assert counts(OPERATOR) == {"audit.entry": 1, **{name: office[name] for name in letters}}
@@ -327,6 +330,7 @@ def said(dsn: str, topic: str, event: str, **record: Any) -> None:
 
 
 OFFSETS = itertools.count(1000)
+C9 = ("case", "220300", "220300-C9")
 C1 = ("case", "220200", CASE["case_id"])
 
 
@@ -419,6 +423,32 @@ def test_what_a_withdrawn_notice_or_an_undone_pair_disclosed_is_no_longer_read(
     said(worker, inbox, "NoticeIssued", **summary_only)
     said(worker, answers, "NoticeAcknowledged", **{**again, "notice_revision": 5})
     assert readable(reader) == set()
+
+
+def test_a_record_that_was_handed_over_is_read_by_all_who_have_owned_it_and_by_no_other(
+    dsn: str, enter: Enter, as_role: Callable[[str, str], str]
+) -> None:
+    worker, kind, unit, record_id = as_role(dsn, WORKER), *C9
+    last: str | None = None
+    for action, by, to, readers in (
+        ("offered", unit, "220700", ()),
+        ("accepted", "220700", None, ("220700",)),
+        ("offered", "220700", "220800", ("220700",)),
+        ("accepted", "220800", None, ("220700", "220800")),
+        ("returned", "220800", None, ("220700", "220800")),
+    ):
+        made = handed(kind, unit, record_id, action, by, to, last)
+        said(worker, topics.HANDOVERS.name(by), "HandoverRecorded", **made)
+        last = made["step_id"]
+        for one in ("220700", "220800"):
+            reader = enter(f"unit_{one}")
+            assert (C9 in readable(reader)) == (read(reader, *C9) is not None) == (one in readers)
+            assert own(reader) == set()
+        owners = enter(f"unit_{unit}").execute("SELECT owner FROM registry.handovers()").fetchall()
+        assert len(owners) == 1
+    assert owners == [("220700",)]
+    assert (unit, record_id) in own(enter(f"unit_{unit}"))
+    assert enter("unit_222400").execute("SELECT FROM registry.handovers()").fetchall() == []
 
 
 def test_by_a_flag_or_a_proposal_a_unit_reads_the_summary_and_nothing_else(enter: Enter) -> None:

@@ -54,6 +54,7 @@ EXPECTED = {
     "rescues.{unit}": ({OWN}, {OWN, "intake", "registry"}),
     "notices.{unit}": ({"notices"}, {OWN, "notices", "registry"}),
     "acknowledgements.{unit}": ({OWN}, {"notices", "registry"}),
+    "handovers.{unit}": ({OWN}, {"registry"}),
     "reassignments": ({"office"}, {"notices", "registry"}),
     "boundary-flags": ({"intake"}, {"registry", "notices"}),
     "record-remarks": ({"intake"}, {"notices"}),
@@ -90,7 +91,8 @@ def rows() -> set[Row]:
     found = set()
     for pattern, (writers, readers) in EXPECTED.items():
         for unit in UNITS if "{unit}" in pattern else ("",):
-            if pattern.startswith(("cases", "rescues", "days")) and unit not in contracts.UNITS:
+            inside = ("cases", "rescues", "days", "handovers")
+            if pattern.startswith(inside) and unit not in contracts.UNITS:
                 continue
             may = {
                 "write": {one.format(unit=unit) for one in writers},

@@ -14,7 +14,7 @@ import pytest
 from consumers import database, registry
 from consumers.database import Database, DatabaseFailed
 from consumers.registry import Batch
-from crossregion.domain import agreements, records
+from crossregion.domain import agreements, handover, records
 from processors.intake import DISCARDED, Incoming, take
 from processors.outputs import Outputs
 from schemas import codec, topics
@@ -165,6 +165,26 @@ def told() -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield topics.REASSIGNMENTS.name(), "NoticeReassigned", given
 
 
+def handed(
+    kind: str, unit: str, record_id: str, action: str, by: str, to: str | None, after: str | None
+) -> dict[str, Any]:
+    """One step of a hand-over."""
+    known = {"kind": kind, "record_unit": unit, "record_id": record_id, "follows": after}
+    does = {"action": action, "unit": by, "to_unit": to, "reason": None}
+    step = cast(records.HandoverRecorded, {**example("HandoverRecorded"), **known, **does})
+    return {**step, "step_id": handover.step_id(step)}
+
+
+def handed_over() -> list[dict[str, Any]]:
+    """A rescue that goes to another unit, whose acceptance is there twice; and a step too many."""
+    record = ("rescue", RESCUE["unit"], RESCUE["rescue_id"])
+    offer = handed(*record, "offered", RESCUE["unit"], "220600", None)
+    taken = handed(*record, "accepted", "220600", None, offer["step_id"])
+    back = handed(*record, "withdrawn", RESCUE["unit"], None, taken["step_id"])
+    stale = handed(*record, "returned", "220600", None, offer["step_id"])
+    return [offer, taken, taken, back, stale]
+
+
 def history() -> list[Record]:
     log = Log()
     log.put(CASES, case(), claimed())
@@ -201,6 +221,9 @@ def history() -> list[Record]:
     log.add(topics.AGREEMENTS.name(), b"junk")
     for topic, event, record in told():
         log.add(topic, codec.encode(event, record))
+    for step in handed_over():
+        value = codec.encode("HandoverRecorded", step)
+        log.add(topics.HANDOVERS.name(step["unit"]), value)
     log.add(topics.BOUNDARY_FLAGS.name(), b"junk")
     log.add(topics.MATCH_PROPOSALS.name(), codec.encode("CaseRecorded", CASE))
     return log.records
@@ -220,6 +243,10 @@ ANSWERS = """
 SELECT notice.notice_id, answer, answer_revision, disclosure.reader, disclosure.case_id
 FROM registry.notice LEFT JOIN registry.disclosure USING (notice_id)
 ORDER BY notice.notice_id
+"""
+HANDED_OVER = """
+SELECT record_id, owner, offered_to, asked_back, readers, jsonb_array_length(refused)
+FROM registry.handover
 """
 CONFIRMED = """
 SELECT link.case_id, confirmed.destination, confirmed.boundary, confirmed.told
@@ -249,6 +276,7 @@ def said(office: str) -> dict[str, Any]:
             "corridors": list(database.rows(connection, "corridors", {"on": "2026-06-30"})),
             "confirmed": connection.execute(CONFIRMED).fetchall(),
             "answers": connection.execute(ANSWERS).fetchall(),
+            "handed over": connection.execute(HANDED_OVER).fetchall(),
         }
 
 
@@ -296,6 +324,8 @@ def test_any_order_any_batches_and_any_repetition_give_the_same_registry(
         (AGAIN, None, None, None, None),
         (NOTICE["notice_id"], "accepted", 3, "220500", CASE["case_id"]),
     ]
+    both = sorted({RESCUE["unit"], "220600"})
+    assert expected["handed over"] == [(RESCUE["rescue_id"], "220600", None, True, both, 1)]
     assert {row["reason"] for row in expected["dead letter rows"]} == {
         "another-unit", "torn", "not-single-object", "no-value", "wrong-event", "wrong-partition",
         "unknown-code",

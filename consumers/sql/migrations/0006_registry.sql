@@ -1,4 +1,4 @@
--- Notices and the units' answers to them, and the records that an acceptance lets a unit read.
+-- Notices and the units' answers to them, hand-overs, and the records that these let a unit read.
 
 -- The last that was said under each notice's id, with the answer that is in force.
 CREATE TABLE registry.notice (
@@ -64,6 +64,49 @@ CREATE TABLE registry.disclosure (
 );
 CREATE INDEX disclosure_reader ON registry.disclosure (reader);
 
+-- Every step of handing a record over, and where the broker has put it.
+CREATE TABLE registry.handover_step (
+    step_id text PRIMARY KEY,
+    follows text,
+    kind text NOT NULL,
+    record_unit text NOT NULL,
+    record_id text NOT NULL,
+    action text NOT NULL,
+    unit text NOT NULL,
+    to_unit text,
+    reason text,
+    role text NOT NULL,
+    recorded_at text,
+    milliseconds bigint NOT NULL,
+    "offset" bigint NOT NULL
+);
+CREATE INDEX handover_step_record ON registry.handover_step (kind, record_unit, record_id);
+
+-- Where each record stands of which there is a step; one without is its unit's.
+CREATE TABLE registry.handover (
+    kind text NOT NULL,
+    unit text NOT NULL,
+    record_id text NOT NULL,
+    owner text NOT NULL,
+    offered_to text,
+    asked_back boolean NOT NULL,
+    givers jsonb NOT NULL,
+    readers jsonb NOT NULL,
+    head text,
+    taken jsonb NOT NULL,
+    refused jsonb NOT NULL,
+    PRIMARY KEY (kind, unit, record_id)
+);
+
+ALTER TABLE registry.handover_step ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE registry.handover ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY worker ON registry.handover_step TO crossregion_registry USING (true);
+CREATE POLICY worker ON registry.handover TO crossregion_registry USING (true);
+CREATE POLICY office ON registry.handover_step FOR SELECT TO crossregion_office USING (true);
+CREATE POLICY office ON registry.handover FOR SELECT TO crossregion_office USING (true);
+GRANT SELECT, INSERT, UPDATE ON registry.handover_step, registry.handover TO crossregion_registry;
+GRANT SELECT ON registry.handover_step, registry.handover TO crossregion_office;
+
 ALTER TABLE registry.notice ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE registry.acknowledgement ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE registry.reassignment ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -91,7 +134,12 @@ USING (unit = (SELECT registry.asking_unit()));
 CREATE POLICY own ON registry.disclosure FOR SELECT TO crossregion_own
 USING (reader = (SELECT registry.asking_unit()));
 CREATE POLICY own ON registry.link FOR SELECT TO crossregion_own USING (true);
-GRANT SELECT ON registry.notice, registry.disclosure TO crossregion_own;
+CREATE POLICY own ON registry.handover FOR SELECT TO crossregion_own
+USING (
+    (SELECT registry.asking_unit()) IN (unit, owner, offered_to)
+    OR readers ? (SELECT registry.asking_unit())
+);
+GRANT SELECT ON registry.notice, registry.disclosure, registry.handover TO crossregion_own;
 GRANT SELECT (proposal_id, case_unit, case_id, rescue_unit, rescue_id)
 ON registry.link TO crossregion_own;
 
@@ -119,7 +167,17 @@ BEGIN ATOMIC
     JOIN registry.link ON link.proposal_id::text = disclosure.proposal_id
     CROSS JOIN LATERAL (
         VALUES ('case', link.case_unit, link.case_id), ('rescue', link.rescue_unit, link.rescue_id)
-    ) AS one (kind, unit, record_id);
+    ) AS one (kind, unit, record_id)
+    UNION
+    SELECT 'handover', handover.kind, handover.unit, handover.record_id
+    FROM registry.handover
+    WHERE handover.readers ? (SELECT registry.asking_unit());
+END;
+CREATE FUNCTION registry.handovers() RETURNS SETOF registry.handover
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM registry.handover;
 END;
 CREATE FUNCTION registry.read_record(
     kind text, unit text, record_id text, actor text, purpose text
@@ -143,12 +201,13 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION
-    registry.told_notices(), registry.readable_records(),
+    registry.told_notices(), registry.readable_records(), registry.handovers(),
     registry.read_record(text, text, text, text, text)
 TO crossregion_unit;
 GRANT CREATE ON SCHEMA registry TO crossregion_own;
 ALTER FUNCTION registry.told_notices() OWNER TO crossregion_own;
 ALTER FUNCTION registry.readable_records() OWNER TO crossregion_own;
+ALTER FUNCTION registry.handovers() OWNER TO crossregion_own;
 ALTER FUNCTION registry.read_record(text, text, text, text, text) OWNER TO crossregion_own;
 SET LOCAL ROLE crossregion_own;
 CREATE OR REPLACE FUNCTION registry.own_records() RETURNS SETOF registry.record_revision

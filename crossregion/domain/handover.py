@@ -1,0 +1,152 @@
+"""Hand-over of a case or a found person from unit to unit: who owns it is a function of the steps.
+
+Each step names the one it follows, so the steps of a record form a tree that grows from its report.
+Of several that follow the same one the first holds that is allowed there, first by the broker's
+time and then by unit: topics have no other common order. A step written later never changes what
+holds already. There is one owner always: the unit that reported the record, until one has accepted.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from crossregion.domain import acknowledgements, records
+from crossregion.domain.judgement import MAX_ID, Refused, check_texts
+from crossregion.domain.records import HandoverRecorded
+
+OFFERED, ACCEPTED, REFUSED, WITHDRAWN, RETURNED = (
+    *("offered", "accepted", "refused", "withdrawn", "returned"),
+)
+ACTIONS = (OFFERED, ACCEPTED, REFUSED, WITHDRAWN, RETURNED)
+KINDS = ("case", "rescue")
+REFUSALS, ROLES = acknowledgements.REFUSALS, acknowledgements.ROLES
+
+Record = tuple[str, str, str]
+"""Kind, unit that reported it, and its id there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A step, and where the broker has put it."""
+
+    step: HandoverRecorded
+    milliseconds: int
+    offset: int
+
+    @property
+    def place(self) -> tuple[int, str, int]:
+        return self.milliseconds, self.step["unit"], self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a record stands.
+
+    `givers` are those from whom it came, the last one last; `readers` all that have ever owned it.
+    `head` is the step that the next one has to follow, `taken` all that hold, in their order.
+    """
+
+    owner: str
+    readers: frozenset[str]
+    offered_to: str | None = None
+    asked_back: bool = False
+    givers: tuple[str, ...] = ()
+    head: str | None = None
+    taken: tuple[str, ...] = ()
+
+
+def after(standing: Standing, step: HandoverRecorded) -> Standing | None:
+    """The standing after one more step that follows its head; None if it is not allowed there."""
+    unit, offered_to, owner = step["unit"], standing.offered_to, standing.owner
+    giver = standing.givers[-1] if standing.givers else None
+    match step["action"]:
+        case "offered" if unit == owner and offered_to is None and step["to_unit"] != owner:
+            changed = replace(standing, offered_to=step["to_unit"])
+        case "accepted" if unit == offered_to:
+            givers = (*standing.givers, owner)
+            changed = replace(_owned(standing, unit), givers=givers)
+        case "refused" if unit == offered_to:
+            changed = replace(standing, offered_to=None)
+        case "refused" if unit == owner and standing.asked_back:
+            changed = replace(standing, asked_back=False)
+        case "withdrawn" if unit == owner and offered_to is not None:
+            changed = replace(standing, offered_to=None)
+        case "withdrawn" if unit == giver and not standing.asked_back:
+            changed = replace(standing, asked_back=True)
+        case "returned" if unit == owner and giver is not None and offered_to is None:
+            changed = replace(_owned(standing, giver), givers=standing.givers[:-1])
+        case _:
+            return None
+    return replace(changed, head=step["step_id"], taken=(*standing.taken, step["step_id"]))
+
+
+def _owned(standing: Standing, by: str) -> Standing:
+    readers = standing.readers | {by}
+    return replace(standing, owner=by, readers=readers, offered_to=None, asked_back=False)
+
+
+def trace(record: Record, steps: Iterable[Placed]) -> Standing:
+    """Where a record stands by all steps on it, whatever order they were read in."""
+    following: dict[str | None, list[Placed]] = defaultdict(list)
+    for one in sorted(steps, key=lambda one: one.place):
+        if record_of(one.step) == record:
+            following[one.step["follows"]].append(one)
+    _, unit, _ = record
+    standing = Standing(unit, frozenset({unit}))
+    overtaken: list[Placed] = []
+    while True:
+        candidates = sorted((*following[standing.head], *overtaken), key=lambda one: one.place)
+        for one in candidates:
+            changed = after(standing, one.step)
+            if changed is not None and one.step["step_id"] not in standing.taken:
+                break
+        else:
+            return standing
+        overtaken = []
+        if one.step["action"] == ACCEPTED:
+            overtaken = [
+                late for late in following[standing.head] if late.step["action"] == WITHDRAWN
+            ]
+            """An offer that is withdrawn after it was accepted is a request to return it."""
+        standing = changed
+
+
+def record_of(step: HandoverRecorded) -> Record:
+    return step["kind"], step["record_unit"], step["record_id"]
+
+
+def step_id(step: HandoverRecorded) -> str:
+    """UUIDv5 of what is done, after what and by whom; the time is no part of it."""
+    content = {k: v for k, v in step.items() if k not in ("step_id", "recorded_at")}
+    return str(uuid.uuid5(records.NAMESPACE, f"handover\n{records.canonical(content)}"))
+
+
+def check(step: HandoverRecorded, topic_unit: str, units: Iterable[str]) -> None:
+    """Check that a step is one that could hold, whatever stands; `units` may own records.
+
+    Raises: Refused, whose detail names the field.
+    """
+    check_texts(step, "")
+    if not 0 < len(step["record_id"]) <= MAX_ID:
+        raise Refused("over-limit", "record_id")
+    if len(step["follows"] or "") > MAX_ID:
+        raise Refused("over-limit", "follows")
+    if step["unit"] != topic_unit:
+        raise Refused("another-unit", "unit")
+    offered = step["action"] == OFFERED
+    for name, codes in (
+        ("kind", KINDS),
+        ("record_unit", units),
+        ("unit", units),
+        ("action", ACTIONS),
+        ("to_unit", units if offered else (None,)),
+        ("reason", REFUSALS if step["action"] == REFUSED else (None,)),
+        ("role", ROLES),
+    ):
+        if step[name] not in codes:  # type: ignore[literal-required]
+            raise Refused("unknown-code", name)
+    if step["step_id"] != step_id(step):
+        raise Refused("wrong-id", "step_id does not follow from the content")
