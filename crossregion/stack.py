@@ -72,6 +72,7 @@ class Flow:
 
 INTAKE_TOPICS = (*contracts.CASES.names(), *contracts.RESCUES.names())
 
+
 def flows() -> tuple[Flow, ...]:
     """In the order of the way through: once one is done, what the next has to read is final.
 
