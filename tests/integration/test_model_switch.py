@@ -177,7 +177,7 @@ def test_a_new_model_is_computed_beside_the_old_one_and_then_switched(
 def test_going_back_too_early_says_nothing_until_linkage_is_done_and_nobody_is_told_twice(
     stack: Switched,
 ) -> None:
-    before, of_new = said(stack), standing(stack)
+    known, of_new = said(stack).keys(), standing(stack)
     old_linkage = stack.supervisor.pids()["linkage"]
     os.kill(old_linkage, signal.SIGSTOP)
     put_feed(stack, "220700")
@@ -185,6 +185,7 @@ def test_going_back_too_early_says_nothing_until_linkage_is_done_and_nobody_is_t
     log = stack.data / "log" / "proposals.log"
     stack.restart_proposals(OLD)
     stack.wait(lambda: WAITS in log.read_text())
+    before = said(stack)
     stack.wait(lambda: linkage_done(stack, NEW))
     assert said(stack) == before
 
@@ -192,7 +193,7 @@ def test_going_back_too_early_says_nothing_until_linkage_is_done_and_nobody_is_t
     wait_for_quiet(stack)
     after = fresh(stack, OLD)
     stack.wait(lambda: standing(stack) == after)
-    assert after.keys() - before.keys(), "nothing came in between"
+    assert after.keys() - known, "nothing came in between"
     for proposal_id in of_new.keys() & after.keys():
         words = [event for event, _ in said(stack)[proposal_id]]
         assert "MatchWithdrawn" not in words[len(before[proposal_id]) :]

@@ -160,6 +160,7 @@ def test_a_partner_without_an_agreement_learns_that_there_is_a_case_and_whom_to_
         "persons": [],
         "exploitation": [],
         "contact": OFFICE,
+        "proposal_id": None,
     }
     agreed = {**row, "letters": "liaoning"}
     full = next(notice for notice in told_in(agreed) if notice["unit"] == "210000")
