@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from lunardate import LunarDate
 
+from crossregion.domain.linkage.columns import lunar_as_solar
 from crossregion.domain.linkage.compare import LEVELS
 from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import load
@@ -105,6 +108,17 @@ def test_a_lunar_date_read_as_a_solar_one(victim: str, rescued: str, expected: s
     """Lunar new year was on 1984-02-02; 1990-01-29 in the lunar calendar was 1990-02-24."""
     found = levels(person(birth_date=victim), person(birth_date=rescued))
     assert found["birth"] == expected
+
+
+def test_every_day_is_found_in_the_lunar_calendar_or_not_as_the_calendar_says() -> None:
+    """1987 had a leap month; the calendar knows no day before 1900 and none after 2099."""
+    for first in (date(1899, 12, 1), date(1987, 1, 1), date(2099, 11, 1)):
+        for day in (first + timedelta(number) for number in range(400)):
+            try:
+                expected = LunarDate(day.year, day.month, day.day).to_solar_date().toordinal()
+            except ValueError:
+                expected = 0
+            assert lunar_as_solar(day) == expected
 
 
 @pytest.mark.parametrize(

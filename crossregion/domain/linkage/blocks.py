@@ -40,10 +40,10 @@ def posted(person: Person, rules: Iterable[KeyRule], texts: Texts) -> set[Key]:
             places = () if year is None else tuple(year << 2 | sex for sex in sexes)
         else:
             places = ((year or 0) << 2,)
-        if places:
-            for parts, _ in VALUES[rule.of](person, texts.number):
-                start = _start(number, parts)
-                found.update([start | place for place in places])
+        for parts, _ in VALUES[rule.of](person, texts.number) if places else ():
+            start = _start(number, parts)
+            for place in places:
+                found.add(start | place)
     return found
 
 

@@ -185,7 +185,7 @@ def compare(one: Encoded, is_victim: bool, many: Whole, texts: Sequence[str]) ->
     by_home = _homes(levels, row, many, victim, flags[1])
     _numbers(levels, one, many, texts, victim, rescued)
     _times(levels, victim, rescued)
-    _heights(levels, victim, rescued)
+    _heights(levels, row, many, victim, rescued)
     _marks(levels, one, many)
     known = np.not_equal(many[AT["dna"]], 0) if row[AT["dna"]] else False
     levels[FIELDS["dna"]] = np.where(known, 2 - same[AT["dna"]], 0)
@@ -329,6 +329,8 @@ def _numbers(
 ) -> None:
     """The identity numbers; and where they don't agree, the date in one against the other's."""
     number, stated, born = AT["number"], AT["number_born"], AT["born"]
+    if not (one.row[number] or one.row[stated] or many[stated].any()):
+        return
     level = levels[FIELDS["id_number"]]
     if one.row[number]:
         at = np.flatnonzero(many[number])
@@ -366,11 +368,13 @@ def _times(levels: Whole, victim: Side, rescued: Side) -> None:
     levels[FIELDS["time"]] = np.where(known, later, 0)
 
 
-def _heights(levels: Whole, victim: Side, rescued: Side) -> None:
+def _heights(levels: Whole, row: Sequence[int], many: Whole, victim: Side, rescued: Side) -> None:
     height, day, birth = AT["height"], AT["happened"], AT["birth"]
+    if not (row[height] and row[day]):
+        return
     known = _AGREES[levels[FIELDS["birth"]]]
     for column in (height, day):
-        known = known & np.not_equal(victim[column], 0) & np.not_equal(rescued[column], 0)
+        known = known & (many[column] != 0)
     if not known.any():
         return
     unsure = np.equal(victim[AT["born"]], 0) & np.not_equal(rescued[AT["born"]], 0)
