@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from crossregion.clients import Kafka
+from crossregion.domain.linkage.model import load, written
 from crossregion.stack import WORKERS
 
 
@@ -31,6 +32,21 @@ def test_where_nothing_listens_every_worker_says_so_in_one_line(tmp_path: Path) 
         assert out == ""
         assert err.strip().splitlines() == [
             "Nothing listens at 127.0.0.1:9: check CROSSREGION_KAFKA and that the broker runs."
+        ]
+
+
+def test_whoever_uses_the_model_does_not_start_with_one_it_cannot_use(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_text(written(load()).replace("0.7", "0.8", 1), encoding="utf-8")
+    started = [
+        start(WORKERS[name], CROSSREGION_LINKAGE_MODEL=str(path))
+        for name in ("linkage", "proposals")
+    ]
+    for process in started:
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out) == (1, "")
+        assert err.strip().splitlines() == [
+            f"{path}: The linkage model is damaged: its content does not have its digest."
         ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crossregion import linkage_model
 from crossregion.domain.linkage.compare import LEVELS
 from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import (
@@ -20,6 +21,8 @@ from crossregion.domain.linkage.model import (
     read,
     written,
 )
+from crossregion.domain.linkage.texts import LEVELS as TEXT_LEVELS
+from crossregion.faults import RuntimeFault
 from tests.unit.linkage_records import identity, weight
 
 
@@ -94,3 +97,38 @@ def test_a_model_of_other_fields_is_refused_and_the_index_that_runs_goes_on() ->
         with pytest.raises(BadModel, match=why):
             Index(model)
     assert len(running) == 0
+
+
+PLAIN = replace(
+    load(),
+    kind="texts",
+    fields={"name": TEXT_LEVELS},
+    terms=(),
+    rarity={},
+    keys=(KeyRule("name"),),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (changed(format=FORMAT + 1), "has format 3, this version reads 2"),
+        (changed(name="a/b"), "a name is of up to 64"),
+        (written(replace(load(), fields={"name": ("equal",)}, terms=())), "another set of fields"),
+        (written(PLAIN), "of texts, not of persons"),
+        (None, "cannot be read: No such file"),
+    ],
+)
+def test_an_installation_takes_the_model_of_its_settings_or_says_why_not(
+    text: str | None, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.json"
+    monkeypatch.setenv("CROSSREGION_LINKAGE_MODEL", str(path))
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(RuntimeFault, match=f"^{path}.*{why}"):
+        linkage_model.chosen()
+    path.write_text(written(replace(load(), name="another")), encoding="utf-8")
+    assert linkage_model.chosen().name == "another"
+    monkeypatch.delenv("CROSSREGION_LINKAGE_MODEL")
+    assert linkage_model.chosen() is load()
