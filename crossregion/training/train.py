@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 
-from crossregion.domain.linkage.model import BadModel, Model, read, written
+from crossregion.domain.linkage.model import NAME, BadModel, Model, read, written
 from crossregion.training import labelled
 from crossregion.training.estimate import estimated
 from crossregion.training.evaluate import Figures, evaluate
@@ -29,6 +29,8 @@ def train(directory: Path, out: Path, name: str, on: date, command: str) -> Figu
     one that stands in `out`, and its figures stand in the model.
     Returns: the figures of the last look. Raises: Refused, BadLine, OSError.
     """
+    if not NAME.fullmatch(name):
+        raise Refused("A model's name is of up to 64 letters, digits, dots, - and _.")
     data = labelled.read(directory)
     learned = data.only(lambda part: part != labelled.LAST_LOOK)
     last_look = data.only(lambda part: part == labelled.LAST_LOOK)

@@ -128,6 +128,12 @@ def test_nothing_is_learned_from_nothing(directory: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "model.json").exists()
 
 
+def test_a_name_that_no_group_could_have_is_refused(directory: Path, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="name"):
+        train(directory, tmp_path / "model.json", "模型 1", TODAY, "train labelled")
+    assert not (tmp_path / "model.json").exists()
+
+
 def test_a_damaged_model_is_replaced(directory: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.json"
     out.write_text("{", encoding="utf-8")
