@@ -83,6 +83,12 @@ class Switched(Stack):
         wait_until(look, self)
         return ended
 
+    def wait_linked(self, model: Model, done: bool = True) -> list[int]:
+        """Wait until linkage by this model has nothing to do, or something."""
+        flow = Flow(linkage_model.group(model), (LISTED,))
+        with closing(Lags(self.kafka)) as lags:
+            return self.wait(lambda: (lags.lag(flow) == 0) == done)
+
     def stop(self) -> None:
         for supervisor in self.beside:
             supervisor.stop(seconds=0)
@@ -139,11 +145,6 @@ def fresh(stack: Stack, model: Model) -> dict[str, Any]:
     }
 
 
-def linkage_done(stack: Stack, model: Model) -> bool:
-    with closing(Lags(stack.kafka)) as lags:
-        return lags.lag(Flow(linkage_model.group(model), (LISTED,))) == 0
-
-
 def likely(proposed: dict[str, Any]) -> set[str]:
     return {key for key, one in proposed.items() if one["probability"] >= 0.5}
 
@@ -154,7 +155,7 @@ def test_a_new_model_is_computed_beside_the_old_one_and_then_switched(
     stack.link_beside(NEW)
     put_feed(stack, "220500")
     wait_for_quiet(stack)
-    assert stack.wait(lambda: linkage_done(stack, NEW)) == [KILLED]
+    assert stack.wait_linked(NEW) == [KILLED]
     before = fresh(stack, OLD)
     assert standing(stack) == before
 
@@ -181,12 +182,12 @@ def test_going_back_too_early_says_nothing_until_linkage_is_done_and_nobody_is_t
     old_linkage = stack.supervisor.pids()["linkage"]
     os.kill(old_linkage, signal.SIGSTOP)
     put_feed(stack, "220700")
-    stack.wait(lambda: not linkage_done(stack, OLD))
+    stack.wait_linked(OLD, done=False)
     log = stack.data / "log" / "proposals.log"
     stack.restart_proposals(OLD)
     stack.wait(lambda: WAITS in log.read_text())
     before = said(stack)
-    stack.wait(lambda: linkage_done(stack, NEW))
+    stack.wait_linked(NEW)
     assert said(stack) == before
 
     os.kill(old_linkage, signal.SIGCONT)
