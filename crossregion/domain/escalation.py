@@ -85,9 +85,14 @@ class Reassignments:
         return True
 
     def follow(self, notice: NoticeIssued) -> Iterator[NoticeIssued]:
-        """A notice and what it has become, from unit to unit; only the last is told."""
+        """A notice and what it has become, from unit to unit; only the last is told.
+
+        What the office is told of answers is the office's.
+        """
         yield notice
-        while (given := self._given.get(notice["notice_id"])) is not None:
+        while notice["kind"] not in (OVERDUE, REASSIGN) and (
+            given := self._given.get(notice["notice_id"])
+        ):
             notice = moved(notice, given["to_unit"])
             yield notice
 
@@ -152,7 +157,8 @@ class Waiting:
         answer = acknowledgements.in_force(said.told, self._answers[notice_id])
         if answer is not None and answer["answer"] in DECLINED:
             yield of_refusal(said.issue, answer)
-        if answer is not None and answer["answer"] in ANSWERED:
+        answered = answer is not None and answer["answer"] in ANSWERED
+        if answered or said.issue["answer_within_hours"] is None:
             return
         for step in STEPS:
             told = of_overdue(said.issue, step)
@@ -167,9 +173,12 @@ class Waiting:
         said = self._said.get(notice_id)
         if said is None or said.issue is None or said.issue["unit"] == OFFICE:
             return None
-        hours, since = said.issue["answer_within_hours"], self._said.get(notice_id)
+        hours = said.issue["answer_within_hours"]
+        if hours is None:
+            return None
+        since: _Said | None = said
         if step > 1:
             since = self._said.get(of_overdue(said.issue, step - 1)["notice_id"])
-        if hours is None or since is None or not since.told.issued:
+        if since is None or not since.told.issued:
             return None
         return since.seconds + hours * self._hour

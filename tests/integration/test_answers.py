@@ -25,6 +25,7 @@ from crossregion import metrics
 from crossregion.domain.regions import OFFICE
 from crossregion.stack import OPERATOR, OWNER, STOP_ORDER, Stack
 from schemas import codec, topics
+from tests.e2e.command import run
 from tests.integration.test_decisions import CASE, CASE_UNIT, case, example, put
 from tests.live import in_force, notices, send, wait_for_quiet, wait_until
 
@@ -272,6 +273,53 @@ def test_an_overdue_notice_goes_to_the_office_twice_across_restarts_until_it_is_
     start(stack)
     wait_for_quiet(stack)
     assert times() == 0
+
+
+def test_the_commands_say_what_is_recorded(stack: Stack, tmp_path: Path) -> None:
+    other = {**case(1, LATE), "case_id": "by command"}
+    other["victims"] = [{**CASE["victims"][0], "victim_id": "by command/1"}]
+    put(stack, "CaseRecorded", other)
+    wait_for_quiet(stack)
+
+    def command(*words: str | Path) -> tuple[int, str]:
+        answer = run(*words, CROSSREGION_DATA=str(stack.data))
+        return answer.returncode, answer.stdout + answer.stderr
+
+    unit = ("--unit", LATE)
+    _, listed = command("notices", "list", *unit, "--waiting")
+    (line,) = (line for line in listed.splitlines() if "by command" in line)
+    notice_id = line.split("│")[1].strip()
+    _, shown = command("notices", "show", notice_id, *unit)
+    assert "case_id: by command" in shown
+    assert "Answer until " in shown
+    kept = tmp_path / "record.json"
+    saving = ("notices", "show", notice_id, *unit, "--save", kept)
+    status, said = command(*saving)
+    assert (status, "Nothing of" in said, kept.exists()) == (1, True, False)
+    accepting = ("notices", "acknowledge", notice_id, "accepted", *unit)
+    by = "accepted at revision 1 by the officer of 220600\n"
+    assert command(*accepting) == (0, by)
+    assert command(*accepting) == (3, f"already {by}")
+    status, said = command(*saving)
+    assert (status, f"1 records written to {kept}" in said) == (0, True)
+    name = CASE["victims"][0]["identity"]["name"]
+    assert name in kept.read_text()
+    assert name not in said
+    assert kept.stat().st_mode & 0o077 == 0
+    status, said = command("notices", "acknowledge", notice_id, "refused", *unit)
+    assert (status, said) == (1, "refused needs --reason: known-already, no-capacity, "
+                                 "other-agency, record-unclear.\n")  # fmt: skip
+    status, said = command("notices", "reassign", notice_id, "--to", NEXT)
+    assert (status, said) == (1, f"The notice {notice_id} is already {by.strip()}.\n")
+    record = ("case", CASE_UNIT, "by command")
+    offer = ("handover", "offer", *record, "--unit", CASE_UNIT, "--to", NEXT)
+    whose = f"offered: case by command of {CASE_UNIT} is {CASE_UNIT}'s, offered to {NEXT}\n"
+    assert command(*offer) == (0, whose)
+    status, said = command("handover", "accept", *record, "--unit", LATE)
+    assert (status, "only the unit that it is offered to may accept it" in said) == (1, True)
+    _, listed = command("handover", "list", "--unit", NEXT)
+    assert "1 records." in listed
+    assert command("notices", "list", "--unit", "999999")[0] == 1
 
 
 def test_the_stack_tells_the_commands_where_a_unit_enters(stack: Stack) -> None:

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from consumers.notices import Noticeboard
+from crossregion.domain.noticeboard import Noticeboard
 from tests.contract.test_schemas import example
 from tests.unit.test_notices import Event, flag
 
@@ -140,6 +140,14 @@ def test_what_the_office_reassigns_is_told_to_the_new_unit_and_withdrawn_from_th
     assert sorted(desk.tell(4.0)) == [("flag", "220600"), ("flag withdrawn", "220300")]
     desk.put(*flag(2, "none", ()), 5.0)
     assert desk.tell(5.0) == [("flag withdrawn", "220600")]
+
+
+def test_what_the_office_is_told_of_answers_goes_nowhere_else() -> None:
+    desk, _ = asked()
+    desk.tell(DAY)
+    (_, overdue, _) = desk.log[-1]
+    desk.put(*reassigned(overdue["notice_id"], "220500"), DAY)
+    assert desk.tell(DAY) == []
 
 
 def test_nobody_is_above_the_office() -> None:
