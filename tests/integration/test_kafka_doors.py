@@ -284,7 +284,7 @@ def test_grants_beyond_the_contracts_are_taken_away_and_others_left(kafka: Kafka
     foreign = grants.Grant("somebody-else", "READ", "TOPIC", "their-topic")
     with topics.administering(kafka) as admin:
         users.allow(admin, [extra, foreign])
-        assert extra in users.granted(admin)
+        wait_until(lambda: extra in users.granted(admin))
     topics.apply(kafka)
     with topics.administering(kafka) as admin:
         granted = users.granted(admin)
