@@ -13,9 +13,9 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import demo, doors, feed, harness, intake, latency, registry
+from benchmarks import delivery, demo, doors, feed, harness, intake, latency, registry
 
-FIGURES = ("throughput", "latency", "doors", "demo")
+FIGURES = ("throughput", "latency", "doors", "delivery", "demo")
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 LATENCY_SHARE = 20
 """One event in so many is enough to know the latency by."""
@@ -44,6 +44,8 @@ def main() -> None:
         latency.run(max(1, given.events // LATENCY_SHARE))
     if "doors" in chosen:
         doors.run(given.events, max(1, given.events // LATENCY_SHARE))
+    if "delivery" in chosen:
+        delivery.run(max(1, given.events // LATENCY_SHARE))
     if "demo" in chosen:
         if not given.samples.is_dir():
             sys.exit(f"{given.samples} is not there: name the samples by --samples DIR.")

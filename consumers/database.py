@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import os
 import pwd
@@ -11,11 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, LiteralString, TypeVar, cast
 
 import psycopg
 import structlog
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -33,6 +35,7 @@ Row = dict[str, Any]
 TEMPORARY = re.compile(r"40001|40P01|08...|57P0[123]|53...|25006")
 """SQLSTATEs that pass: serialisation, deadlock, connection, shutdown, resources, read-only."""
 MIGRATION_LOCK = 0x63726F73
+PROCRASTINATE = re.compile(r"^-- procrastinate: (\S+) to (\S+)$", re.MULTILINE)
 
 log = structlog.get_logger()
 
@@ -130,9 +133,34 @@ def as_role(dsn: str, role: str) -> str:
     return make_conninfo(dsn, options=f"-c role={role}")
 
 
+def in_schema(dsn: str, schema: str) -> str:
+    """The same connection, in which names without a schema are those of this one."""
+    given = conninfo_to_dict(dsn).get("options") or ""
+    return make_conninfo(dsn, options=f"{given} -c search_path={schema}".strip())
+
+
 def migrations() -> dict[int, LiteralString]:
-    """All migrations by number, each the text of one file, named after the schema it changes."""
-    return {int(file.name[:4]): file.read_text("utf-8") for file in _files()}
+    """All migrations by number, each the text of one file, named after the schema it changes.
+
+    Where a line names versions of procrastinate, that library's own migrations stand.
+    """
+    return {int(file.name[:4]): _with_library(file.read_text("utf-8")) for file in _files()}
+
+
+def _with_library(text: str) -> LiteralString:
+    named = PROCRASTINATE.search(text)
+    if named is None:
+        return text
+    steps = [step.read_text("utf-8") for step in library_steps(*named.groups())]
+    return text.replace(named[0], "\n".join(steps))
+
+
+def library_steps(first: str, last: str) -> list[Path]:
+    """Procrastinate's migrations between two versions, found without importing it."""
+    spec = importlib.util.find_spec("procrastinate")
+    homes = (spec.submodule_search_locations or ()) if spec else ()
+    files = sorted(file for home in homes for file in Path(home, "sql/migrations").glob("*.sql"))
+    return [file for file in files if first <= file.name[:11] <= last]
 
 
 def _derived() -> list[int]:
@@ -191,7 +219,7 @@ def _migrate(connection: Connection) -> list[int]:
         )
         connection.execute(
             "GRANT SELECT ON public.crossregion_migration TO"
-            " crossregion_registry, crossregion_office, crossregion_operator"
+            " crossregion_registry, crossregion_office, crossregion_operator, crossregion_delivery"
         )
         missing = _missing(connection)
         for number in missing:

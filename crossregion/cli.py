@@ -23,6 +23,7 @@ from crossregion import clients, summary
 from crossregion import demo as demonstration
 from crossregion.agreeing import agreements_app, corridors
 from crossregion.answering import notices_app
+from crossregion.channels import endpoints_app
 from crossregion.deciding import proposals_app
 from crossregion.domain.linkage.files import BadLine
 from crossregion.domain.linkage.model import BadModel
@@ -63,6 +64,7 @@ app.add_typer(proposals_app, name="proposals")
 app.add_typer(agreements_app, name="agreements")
 app.add_typer(notices_app, name="notices")
 app.add_typer(handover_app, name="handover")
+app.add_typer(endpoints_app, name="endpoints")
 app.add_typer(linkage_app, name="linkage")
 app.command()(link)
 app.command()(explain)

@@ -30,6 +30,29 @@ RECORD_TO_NOTICE = Histogram(
     ("unit",),
     buckets=_SECONDS,
 )
+NOTICE_TO_DELIVERY = Histogram(
+    "crossregion_notice_to_delivery_seconds",
+    "From the broker's time of a notice to the channel's acknowledgement.",
+    ("unit", "channel"),
+    buckets=(*_SECONDS, 86_400),
+)
+ATTEMPTS = Counter(
+    "crossregion_delivery_attempts", "Attempts to deliver a notice.", ("channel", "outcome")
+)
+UNDELIVERED = Counter(
+    "crossregion_undelivered",
+    "Deliveries given up: refused, or not taken within three days.",
+    ("unit", "channel", "state"),
+)
+DELIVERIES_WAITING = Gauge(
+    "crossregion_deliveries_waiting", "Deliveries still to be made.", ("unit", "channel")
+)
+OLDEST_DELIVERY = Gauge(
+    "crossregion_oldest_delivery_timestamp_seconds",
+    "Since when the oldest delivery waits; 0 when none does.",
+    ("unit", "channel"),
+)
+ENDPOINTS = Gauge("crossregion_endpoints", "Endpoints of units.", ("channel", "state"))
 OLDEST_UNHANDLED = Gauge(
     "crossregion_oldest_unhandled_timestamp_seconds",
     "Broker's time of the oldest event in the batch being handled; 0 when there is none.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
@@ -40,7 +41,32 @@ class Settings(BaseSettings):
         default=1.0,
         gt=0,
         le=10,
-        description="Factor of every time-out towards Kafka; tests shorten outages by it.",
+        description=(
+            "Factor of every time-out towards Kafka and of every wait of delivery; tests shorten "
+            "outages by it."
+        ),
+    )
+    authorities: Path | None = Field(
+        default=None,
+        description="PEM file of CAs that webhooks and mail trust besides the system's.",
+    )
+    networks: dict[str, IPv4Network | IPv6Network] = Field(
+        default={},
+        description=(
+            "JSON: private networks by name, which an endpoint may be allowed to be in, such as "
+            '`{"police": "10.1.0.0/16"}`.'
+        ),
+    )
+    smtp: str | None = Field(
+        default=None,
+        description="Mail server, host:port; only with STARTTLS and a right certificate.",
+    )
+    smtp_from: str = Field(
+        default="crossregion@localhost", description="Sender's address of the mails."
+    )
+    smtp_user: str | None = Field(default=None, description="Whom the mail server knows us as.")
+    smtp_password: Path | None = Field(
+        default=None, description="File, mode 0600, with that user's password."
     )
     hour_seconds: float = Field(
         default=3600.0,

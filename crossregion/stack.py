@@ -39,6 +39,7 @@ from crossregion.settings import Settings, settings
 from schemas import topics as contracts
 
 WORKERS = {
+    "delivery": "consumers.delivery",
     "registry": "consumers.registry",
     "notices": "consumers.notices",
     "proposals": "processors.proposals",
@@ -48,11 +49,11 @@ WORKERS = {
 }
 """Each kind of process and its module; stopped from the source on."""
 
-ROLES = {"registry": "crossregion_registry"}
+ROLES = {"registry": "crossregion_registry", "delivery": "crossregion_delivery"}
 """The database role of each process that has one."""
 
 OWNER, OFFICE, OPERATOR = "crossregion", "crossregion_office", "crossregion_operator"
-STOP_ORDER = ("sender", "intake", "linkage", "proposals", "registry", "notices")
+STOP_ORDER = ("sender", "intake", "linkage", "proposals", "registry", "notices", "delivery")
 DATABASE = "crossregion"
 ADDRESSES = "addresses.json"
 DATABASES = ("database", "owner", "operator")
@@ -111,6 +112,7 @@ def flows() -> tuple[Flow, ...]:
                 *contracts.HANDOVERS.names(),
             ),
         ),
+        Flow("crossregion-delivery", contracts.NOTICES.names()),
     )
 
 

@@ -497,7 +497,7 @@ SELECT md5(coalesce(string_agg(line, E'\n' ORDER BY line), '')) FROM (
 SELECT role
 FROM unnest(ARRAY[
     'crossregion_registry', 'crossregion_office', 'crossregion_operator', 'crossregion_unit',
-    'crossregion_own', 'crossregion_summary', 'crossregion_audit'
+    'crossregion_own', 'crossregion_summary', 'crossregion_audit', 'crossregion_delivery'
 ]) AS role
 WHERE to_regrole(role) IS NULL;
 
@@ -542,3 +542,164 @@ WHERE outcome = 'accepted' AND NOT EXISTS (
     WHERE revision.event_id = sighting.event_id
 )
 ORDER BY topic, partition, "offset";
+
+-- name: add_notices
+-- What is to be delivered of notices that were not read before; the endpoints concerned.
+WITH new AS (
+    INSERT INTO delivery.notice
+    SELECT * FROM jsonb_populate_recordset(NULL::delivery.notice, %(rows)s::jsonb)
+    ON CONFLICT DO NOTHING
+    RETURNING notice_id, revision, unit
+),
+made AS (
+    INSERT INTO delivery.delivery (endpoint_id, notice_id, revision)
+    SELECT endpoint.endpoint_id, new.notice_id, new.revision
+    FROM new
+    JOIN delivery.endpoint USING (unit)
+    WHERE endpoint.state = 'enabled'
+    RETURNING endpoint_id
+)
+SELECT DISTINCT endpoint_id::text FROM made;
+
+-- name: open_endpoint
+-- Where to send now, with the secrets that are valid; no row while it is disabled or paused.
+SELECT
+    endpoint_id::text AS endpoint_id, unit, kind, address, network, failures,
+    ARRAY(
+        SELECT secret FROM delivery.secret
+        WHERE secret.endpoint_id = endpoint.endpoint_id AND coalesce(ends_at > now(), true)
+        ORDER BY number DESC
+    ) AS secrets
+FROM delivery.endpoint
+WHERE endpoint_id = %(endpoint_id)s AND state = 'enabled'
+    AND coalesce(paused_until <= now(), true);
+
+-- name: due_deliveries
+SELECT
+    notice_id::text AS notice_id, revision, attempts, since, event, content, at
+FROM delivery.delivery
+JOIN delivery.notice USING (notice_id, revision)
+WHERE endpoint_id = %(endpoint_id)s AND state = 'waiting' AND due_at <= now()
+ORDER BY due_at, at
+LIMIT 20;
+
+-- name: put_attempt
+-- The attempt, what it leaves of the delivery, and what it says of the endpoint.
+WITH tried AS (
+    INSERT INTO delivery.attempt
+        (endpoint_id, notice_id, revision, at, outcome, status, seconds)
+    VALUES (
+        %(endpoint_id)s, %(notice_id)s, %(revision)s, %(at)s, %(outcome)s, %(status)s, %(seconds)s
+    )
+),
+settled AS (
+    UPDATE delivery.delivery
+    SET
+        state = %(state)s,
+        attempts = attempts + 1,
+        due_at = coalesce(%(due_at)s, due_at)
+    WHERE (endpoint_id, notice_id, revision)
+        = (%(endpoint_id)s::uuid, %(notice_id)s::uuid, %(revision)s) AND state = 'waiting'
+)
+UPDATE delivery.endpoint
+SET
+    failures = %(failures)s,
+    paused_until = %(paused_until)s,
+    state = CASE WHEN %(gone)s AND state = 'enabled' THEN 'gone' ELSE state END
+WHERE endpoint_id = %(endpoint_id)s AND (failures <> %(failures)s OR %(gone)s);
+
+-- name: next_delivery
+-- When there is something to send again; null when nothing waits or nothing may be sent.
+SELECT greatest(min(due_at), paused_until) AS at
+FROM delivery.delivery
+JOIN delivery.endpoint USING (endpoint_id)
+WHERE endpoint_id = %(endpoint_id)s AND delivery.state = 'waiting' AND endpoint.state = 'enabled'
+GROUP BY paused_until;
+
+-- name: due_endpoints
+SELECT endpoint_id::text AS endpoint_id
+FROM delivery.endpoint
+WHERE state = 'enabled' AND coalesce(paused_until <= now(), true) AND EXISTS (
+    SELECT FROM delivery.delivery
+    WHERE delivery.endpoint_id = endpoint.endpoint_id AND delivery.state = 'waiting'
+        AND due_at <= now()
+);
+
+-- name: expire_deliveries
+-- What was not even tried when its time was over, for its endpoint was paused or disabled.
+UPDATE delivery.delivery
+SET state = 'expired'
+FROM delivery.endpoint
+WHERE delivery.endpoint_id = endpoint.endpoint_id AND delivery.state = 'waiting'
+    AND since < now() - %(after)s
+RETURNING endpoint.endpoint_id::text AS endpoint_id, unit, kind;
+
+-- name: waiting_deliveries
+SELECT unit, kind, count(*) AS count, extract(epoch FROM min(since))::float8 AS since
+FROM delivery.delivery
+JOIN delivery.endpoint USING (endpoint_id)
+WHERE delivery.state = 'waiting'
+GROUP BY unit, kind;
+
+-- name: count_endpoints
+SELECT kind, state, count(*) AS count FROM delivery.endpoint GROUP BY kind, state;
+
+-- name: add_endpoint
+INSERT INTO delivery.endpoint (endpoint_id, unit, kind, address, network)
+VALUES (%(endpoint_id)s, %(unit)s, %(kind)s, %(address)s, %(network)s);
+
+-- name: find_endpoint
+SELECT endpoint_id::text AS endpoint_id, unit, kind, state FROM delivery.endpoint
+WHERE endpoint_id = %(endpoint_id)s AND state <> 'removed';
+
+-- name: endpoint_of_address
+SELECT endpoint_id::text AS endpoint_id FROM delivery.endpoint
+WHERE (unit, kind, address) = (%(unit)s, %(kind)s, %(address)s) AND state <> 'removed';
+
+-- name: list_endpoints
+SELECT
+    endpoint_id::text AS endpoint_id, unit, kind, address, network, endpoint.state, failures,
+    count(*) FILTER (WHERE delivery.state = 'waiting') AS waiting,
+    count(*) FILTER (WHERE delivery.state = 'delivered') AS delivered,
+    count(*) FILTER (WHERE delivery.state IN ('refused', 'expired')) AS failed,
+    (
+        SELECT outcome FROM delivery.attempt
+        WHERE attempt.endpoint_id = endpoint.endpoint_id
+        ORDER BY number DESC
+        LIMIT 1
+    ) AS last
+FROM delivery.endpoint
+LEFT JOIN delivery.delivery USING (endpoint_id)
+WHERE endpoint.state <> 'removed'
+GROUP BY endpoint_id
+ORDER BY unit, kind, address;
+
+-- name: set_endpoint_state
+UPDATE delivery.endpoint SET state = %(state)s, failures = 0, paused_until = NULL
+WHERE endpoint_id = %(endpoint_id)s;
+
+-- name: drop_deliveries
+UPDATE delivery.delivery SET state = 'dropped'
+WHERE endpoint_id = %(endpoint_id)s AND state = 'waiting';
+
+-- name: add_secret
+INSERT INTO delivery.secret (endpoint_id, number, secret)
+VALUES (
+    %(endpoint_id)s,
+    coalesce((
+        SELECT max(number) + 1 FROM delivery.secret WHERE endpoint_id = %(endpoint_id)s
+    ), 1),
+    %(secret)s
+);
+
+-- name: end_secrets
+-- The newest goes on being valid beside its successor until the time given; older ones are gone.
+WITH older AS (
+    DELETE FROM delivery.secret
+    WHERE endpoint_id = %(endpoint_id)s AND ends_at IS NOT NULL
+)
+UPDATE delivery.secret SET ends_at = now() + %(after)s
+WHERE endpoint_id = %(endpoint_id)s AND ends_at IS NULL;
+
+-- name: remove_secrets
+DELETE FROM delivery.secret WHERE endpoint_id = %(endpoint_id)s;

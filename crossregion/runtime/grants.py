@@ -16,7 +16,7 @@ UNIT = "unit"
 """The role, in the contracts of topics, of whichever unit a topic belongs to."""
 
 PROCESSES = (
-    *("intake", "linkage", "proposals", "registry", "notices"),
+    *("intake", "linkage", "proposals", "registry", "notices", "delivery"),
     *(clients.OPERATOR, clients.OFFICE),
 )
 GROUPS = "crossregion-"

@@ -13,6 +13,7 @@ BEGIN
     END LOOP;
     FOREACH role IN ARRAY ARRAY[
         'crossregion', 'crossregion_registry', 'crossregion_office', 'crossregion_operator',
+        'crossregion_delivery',
         'unit_220000', 'unit_220100', 'unit_220200', 'unit_220300', 'unit_220400', 'unit_220500',
         'unit_220600', 'unit_220700', 'unit_220800', 'unit_222400', 'unit_22CBS0',
         'unit_border', 'unit_foreign-affairs', 'unit_police-cooperation'
@@ -31,6 +32,6 @@ $$;
 -- The owner makes tables and gives rights; it inherits none of them, and so reads no record.
 ALTER ROLE crossregion NOINHERIT;
 GRANT
-    crossregion_registry, crossregion_office, crossregion_operator,
+    crossregion_registry, crossregion_office, crossregion_operator, crossregion_delivery,
     crossregion_own, crossregion_summary, crossregion_audit
 TO crossregion;

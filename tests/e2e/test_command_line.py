@@ -56,6 +56,12 @@ COMMANDS = [
     "proposals list",
     "proposals show",
     "proposals decide",
+    "endpoints add",
+    "endpoints list",
+    "endpoints disable",
+    "endpoints enable",
+    "endpoints rotate",
+    "endpoints remove",
 ]
 
 

@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from functools import partial
+from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -64,6 +65,19 @@ def test_migrations_run_forwards_on_a_database_in_use(
         database.migrate(dsn)
     assert count(dsn, "pg_tables WHERE tablename = 'half'") == 0
     assert count(dsn, "public.crossregion_migration") == next_one
+
+
+def test_the_migrations_hold_all_that_the_scheduling_library_has() -> None:
+    """A new version with more fails here: a migration of ours has to name these."""
+    files = resources.files("consumers") / "sql/migrations"
+    named = [
+        file.name
+        for one in sorted(files.iterdir(), key=lambda file: file.name)
+        for found in database.PROCRASTINATE.finditer(one.read_text("utf-8"))
+        for file in database.library_steps(*found.groups())
+    ]
+    assert named == [file.name for file in database.library_steps("00", "99")]
+    assert len(named) == 38
 
 
 def test_workers_that_start_together_migrate_once(new_database: NewDatabase) -> None:

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from consumers import database
+from consumers import database, endpoints
 from consumers.database import Database, RolesMissing
 from consumers.registry import Batch
 from crossregion.domain import records
@@ -37,9 +37,10 @@ NOT_INTO_A_VIEW = (
     psycopg.errors.WrongObjectType,
 )
 OWNER, WORKER = "crossregion", "crossregion_registry"
+DELIVERY = "crossregion_delivery"
 OFFICE, OPERATOR = "crossregion_office", "crossregion_operator"
 UNIT, STRANGER, PARTNER = "unit_220200", "unit_220300", "unit_border"
-ROLES = (OWNER, WORKER, OFFICE, OPERATOR, UNIT, PARTNER)
+ROLES = (OWNER, WORKER, DELIVERY, OFFICE, OPERATOR, UNIT, PARTNER)
 
 OWNS = "select update delete truncate"
 """Of no row: what these find is in `test_a_role_finds_the_rows_it_may_read`."""
@@ -49,6 +50,7 @@ RIGHTS: dict[str, dict[str, str]] = {
     "public.crossregion_migration": {
         OWNER: "select insert update delete truncate",
         WORKER: "select",
+        DELIVERY: "select",
         OFFICE: "select",
         OPERATOR: "select",
     },
@@ -97,14 +99,45 @@ RIGHTS: dict[str, dict[str, str]] = {
         OFFICE: "execute",
         OPERATOR: "execute",
     },
+    "delivery.endpoint": {
+        OWNER: OWNS,
+        DELIVERY: "select update",
+        OPERATOR: "select insert update",
+    },
+    "delivery.secret": {
+        OWNER: OWNS,
+        DELIVERY: "select",
+        OPERATOR: "select insert update delete",
+    },
+    "delivery.notice": {OWNER: OWNS, DELIVERY: "select insert"},
+    "delivery.delivery": {
+        OWNER: OWNS,
+        DELIVERY: "select insert update",
+        OPERATOR: "select update",
+    },
+    "delivery.attempt": {OWNER: OWNS, DELIVERY: "select insert", OPERATOR: "select"},
+    "delivery.attempt_number_seq": {OWNER: "next"},
 }
+LIBRARY = "delivery.procrastinate_"
+"""What the library that schedules makes: its worker's alone."""
+
+
+def of_library(name: str) -> dict[str, str]:
+    """Who may do what with a thing of the library."""
+    if name.endswith(")"):
+        return {OWNER: "execute", DELIVERY: "execute"}
+    if name.endswith("_seq"):
+        drawn = "procrastinate_workers" not in name
+        return {OWNER: "next"} | ({DELIVERY: "next"} if drawn else {})
+    return {OWNER: OWNS, DELIVERY: "select insert update delete"}
+
 
 RELATIONS = """
 SELECT
     relation.relnamespace::regnamespace || '.' || relation.relname,
     ARRAY(
         SELECT attname::text FROM pg_attribute
-        WHERE attrelid = relation.oid AND attnum > 0 AND attgenerated = ''
+        WHERE attrelid = relation.oid AND attnum > 0 AND attgenerated = '' AND NOT attisdropped
     )
 FROM pg_class AS relation
 WHERE relation.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
@@ -137,8 +170,7 @@ def dsn(new_database: Callable[[], str], as_role: Callable[[str, str], str]) -> 
     held = Database(as_role(dsn, WORKER))
     held.transact(batch.write)
     held.close()
-    with psycopg.connect(as_role(dsn, OPERATOR)) as connection:
-        database.append_audit(connection, "read", "dead letter 1", "")
+    endpoints.add(as_role(dsn, OPERATOR), "220200", "webhook", "https://unit.example/", None, "")
     return dsn
 
 
@@ -196,6 +228,8 @@ def rights(connection: Entered, name: str, columns: list[str]) -> str:
         call = sql.SQL("SELECT {}({})").format(sql.Identifier(*routine.split(".")), nothing)
         return "execute" if may(connection, call) else ""
     relation = sql.Identifier(*name.split("."))
+    if name.endswith("_seq"):
+        return "next" if may(connection, sql.SQL("SELECT nextval({})").format(name)) else ""
     tried = {
         operation: [sql.SQL(text).format(relation, sql.Identifier(one)) for one in columns]
         for operation, text in OPERATIONS.items()
@@ -215,7 +249,11 @@ def test_every_role_has_the_rights_of_the_table_and_no_other(enter: Enter) -> No
         name: {role: had for role in ROLES if (had := rights(enter(role), name, columns))}
         for name, columns in there.items()
     }
-    assert found == RIGHTS
+    assert found == {
+        **RIGHTS,
+        **{name: of_library(name) for name in there if name.startswith(LIBRARY)},
+    }
+    assert sum(name.startswith(LIBRARY) for name in there) == 26
 
 
 def test_every_table_that_holds_records_forces_its_policies(enter: Enter) -> None:
@@ -237,7 +275,7 @@ def test_no_role_of_ours_can_pass_the_policies_or_make_roles(enter: Enter) -> No
     units = {f"unit_{unit}" for unit in (*topics.UNITS, *topics.PARTNERS)}
     groups = {f"crossregion_{name}" for name in ("unit", "own", "summary", "audit")}
     assert found == {
-        **dict.fromkeys(units | {WORKER, OFFICE, OPERATOR}, (True, True)),
+        **dict.fromkeys(units | {WORKER, DELIVERY, OFFICE, OPERATOR}, (True, True)),
         **dict.fromkeys(groups, (False, True)),
         OWNER: (True, False),
     }
@@ -262,7 +300,12 @@ def test_a_role_finds_the_rows_it_may_read(enter: Enter) -> None:
     assert len(office) == 21
     assert min(office.values()) > 0
     letters = ("registry.dead_letter", "registry.dead_letter_outcome")
-    assert counts(OPERATOR) == {"audit.entry": 1, **{name: office[name] for name in letters}}
+    assert counts(OPERATOR) == {
+        "audit.entry": 1,
+        **{name: office[name] for name in letters},
+        **dict.fromkeys(("delivery.endpoint", "delivery.secret"), 1),
+        **dict.fromkeys(("delivery.delivery", "delivery.attempt"), 0),
+    }
 
 
 @pytest.mark.parametrize(
@@ -273,6 +316,9 @@ def test_a_role_finds_the_rows_it_may_read(enter: Enter) -> None:
         (WORKER, "SELECT record FROM registry.record_revision"),
         (WORKER, "SELECT identity FROM registry.person"),
         (WORKER, "SELECT subject FROM audit.entry"),
+        (OPERATOR, "SELECT secret FROM delivery.secret"),
+        (DELIVERY, "SELECT FROM registry.record"),
+        (DELIVERY, "UPDATE delivery.endpoint SET address = ''"),
         ("postgres", "SET ROLE crossregion_summary; SELECT identity FROM registry.person"),
         ("postgres", "SET ROLE crossregion_summary; SELECT record FROM registry.record_revision"),
     ],
@@ -489,19 +535,23 @@ def test_what_no_longer_concerns_a_unit_is_no_longer_shown(enter: Enter) -> None
 
 def test_a_right_given_to_units_by_mistake_shows_them_their_own_rows_only(enter: Enter) -> None:
     owner, unit = enter(OWNER), enter(UNIT)
-    owner.execute("GRANT USAGE ON SCHEMA audit TO crossregion_unit")
-    owner.execute("GRANT SELECT ON ALL TABLES IN SCHEMA registry, audit TO crossregion_unit")
+    owner.execute("GRANT USAGE ON SCHEMA audit, delivery TO crossregion_unit")
+    owner.execute(
+        "GRANT SELECT ON ALL TABLES IN SCHEMA registry, audit, delivery TO crossregion_unit"
+    )
     try:
         seen = {}
         for name in RIGHTS:
-            if name.endswith(")") or name.startswith("public."):
+            if name.endswith((")", "_seq")) or name.startswith("public."):
                 continue
             seen[name] = unit.execute(
                 sql.SQL("SELECT * FROM {}").format(sql.Identifier(*name.split(".")))
             ).fetchall()
     finally:
-        owner.execute("REVOKE ALL ON ALL TABLES IN SCHEMA registry, audit FROM crossregion_unit")
-        owner.execute("REVOKE ALL ON SCHEMA audit FROM crossregion_unit")
+        owner.execute(
+            "REVOKE ALL ON ALL TABLES IN SCHEMA registry, audit, delivery FROM crossregion_unit"
+        )
+        owner.execute("REVOKE ALL ON SCHEMA audit, delivery FROM crossregion_unit")
     assert {name for name, rows in seen.items() if rows} == {
         "registry.record_revision", "registry.record", "registry.person", "registry.flag",
     }  # fmt: skip

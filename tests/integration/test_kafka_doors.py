@@ -52,7 +52,7 @@ OWN = "unit-{unit}"
 EXPECTED = {
     "cases.{unit}": ({OWN}, {OWN, "intake", "registry"}),
     "rescues.{unit}": ({OWN}, {OWN, "intake", "registry"}),
-    "notices.{unit}": ({"notices"}, {OWN, "notices", "registry"}),
+    "notices.{unit}": ({"notices"}, {OWN, "notices", "registry", "delivery"}),
     "acknowledgements.{unit}": ({OWN}, {"notices", "registry"}),
     "handovers.{unit}": ({OWN}, {"registry"}),
     "reassignments": ({"office"}, {"notices", "registry"}),

@@ -213,7 +213,7 @@ def test_a_dead_letter_is_put_back_or_discarded(stack: Stack) -> None:
     assert outcomes[refused["dead_letter_id"]] == "discarded"
 
 
-def test_only_the_registry_worker_enters_the_database_and_it_passes_the_audit_on(
+def test_registry_and_delivery_alone_enter_the_database_and_the_audit_is_passed_on(
     stack: Stack,
 ) -> None:
     with psycopg.connect(stack.dsn("postgres")) as connection:
@@ -221,9 +221,9 @@ def test_only_the_registry_worker_enters_the_database_and_it_passes_the_audit_on
             "SELECT DISTINCT usename::text FROM pg_stat_activity"
             " WHERE application_name = 'crossregion'"
         ).fetchall()
-    assert entered == [("crossregion_registry",)]
+    assert set(entered) == {("crossregion_registry",), ("crossregion_delivery",)}
     knows = {name for name in WORKERS if stack.environment(name)["CROSSREGION_DATABASE"]}
-    assert knows == {"registry"}
+    assert knows == {"registry", "delivery"}
     (known, *_) = dead_letters.listed(stack.dsn(OPERATOR))
     dead_letters.find(stack.dsn(OPERATOR), known["dead_letter_id"])
     wait_until(lambda: bool(audit.heads(stack.kafka)), stack)
