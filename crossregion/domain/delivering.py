@@ -108,8 +108,9 @@ def payload(event: str, notice: dict[str, Any], at: datetime) -> bytes:
 def subject(event: str, notice: dict[str, Any]) -> str:
     """The subject of a letter."""
     what = "notice" if event == "NoticeIssued" else "notice withdrawn"
+    urgent = "urgent " if notice.get("urgent") else ""
     boundary = f" ({notice['boundary']})" if notice.get("boundary") else ""
-    return f"Crossregion: {what}, {notice['kind']}{boundary}, for {notice['unit']}"
+    return f"Crossregion: {urgent}{what}, {notice['kind']}{boundary}, for {notice['unit']}"
 
 
 def letter(event: str, notice: dict[str, Any]) -> str:
@@ -122,11 +123,16 @@ def letter(event: str, notice: dict[str, Any]) -> str:
     ]
     if notice.get("boundary"):
         lines.append(f"Boundary: {notice['boundary']}")
-    if notice.get("units"):
-        lines.append(f"Units concerned: {', '.join(notice['units'])}")
+    for heading, name in (("Units concerned", "units"), ("Regions", "regions")):
+        if notice.get(name):
+            lines.append(f"{heading}: {', '.join(notice[name])}")
     lines += [f"Remark: {one['field']}: {one['code']}" for one in notice.get("remarks") or ()]
     if event == "NoticeIssued":
         lines += ["", "What to do: look this id up in the registry, and answer this notice."]
+        if notice.get("answer_within_hours") is not None:
+            lines.append(f"Answer within: {notice['answer_within_hours']} hours")
+        if notice.get("contact"):
+            lines.append(f"Whom to ask: {notice['contact']}")
     else:
         lines += ["", "What to do: nothing. What this notice said no longer holds."]
     return "\n".join(lines) + "\n"

@@ -140,6 +140,11 @@ def test_a_letter_says_what_it_is_about_and_what_to_do() -> None:
     assert "Units concerned: 220100, 220200" in text
     assert "Remark: lost_on: future" in text
     assert "answer this notice" in text
+    assert "Answer within" not in text
+    urgent = {**ISSUED, "urgent": True, "answer_within_hours": 24, "contact": "220000"}
+    assert delivering.subject("NoticeIssued", urgent).startswith("Crossregion: urgent notice, flag")
+    text = delivering.letter("NoticeIssued", urgent)
+    assert "Answer within: 24 hours\nWhom to ask: 220000\n" in text
     withdrawn = {name: ISSUED[name] for name in ("notice_id", "unit", "revision", "kind", "cause")}
     assert delivering.subject("NoticeWithdrawn", withdrawn) == (
         "Crossregion: notice withdrawn, flag, for 220100"
