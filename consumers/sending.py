@@ -35,7 +35,8 @@ from crossregion.settings import Settings
 
 ENDPOINTS_AT_ONCE = 100
 """More than there are endpoints: none waits for another."""
-HEARTBEAT_SECONDS, STALLED_SECONDS = 2.0, 10.0
+HEARTBEAT_SECONDS, STALLED_SECONDS, LEAST_STALLED_SECONDS = 2.0, 10.0, 5.0
+"""A worker that is only slow must not count as gone: what it sends would be sent twice."""
 ENDING_SECONDS = 3.0
 POLL_SECONDS, AWAY_SECONDS = 2.0, 0.5
 SHORT_SECONDS, MOST_SHORT = 5.0, 5
@@ -51,9 +52,13 @@ log = structlog.get_logger()
 
 def begin(connection: Connection, endpoint_id: str) -> None:
     """Have what is due to an endpoint be sent, once this transaction is committed."""
-    App(connector=SyncPsycopgConnector()).configure_task(
+    job = App(connector=SyncPsycopgConnector()).configure_task(
         SEND, lock=endpoint_id, connection=connection
-    ).defer(endpoint_id=endpoint_id)
+    )
+    try:
+        job.defer(endpoint_id=endpoint_id)
+    except ConnectorException as error:
+        raise error.__cause__ or error from None
 
 
 class Sender:
@@ -63,6 +68,7 @@ class Sender:
         self._chosen = chosen
         self._health = health
         self._scale = chosen.patience
+        self._stalled = max(LEAST_STALLED_SECONDS, STALLED_SECONDS * self._scale)
         self._of_webhooks, self._of_mail = _trusting(chosen), _trusting(chosen)
         self._mail = mail.server(chosen)
         self._app = App(
@@ -126,7 +132,7 @@ class Sender:
                 delete_jobs="always",
                 fetch_job_polling_interval=POLL_SECONDS * self._scale,
                 update_heartbeat_interval=HEARTBEAT_SECONDS * self._scale,
-                stalled_worker_timeout=STALLED_SECONDS * self._scale,
+                stalled_worker_timeout=self._stalled,
                 shutdown_graceful_timeout=ENDING_SECONDS,
             )
         )
@@ -252,10 +258,7 @@ class Sender:
 
     async def _sweep(self) -> None:
         manager = self._app.job_manager
-        stalled = await manager.get_stalled_jobs(
-            seconds_since_heartbeat=STALLED_SECONDS * self._scale
-        )
-        for job in stalled:
+        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=self._stalled):
             await manager.finish_job(job, Status.FAILED, delete_job=True)
         expired = await self._ask(
             lambda found: _rows(

@@ -204,7 +204,7 @@ def letter(got: Received) -> Message:
 def test_a_notice_comes_once_by_each_channel_signed_and_without_a_person(rig: Rig) -> None:
     hook = rig.webhook("220100", "/first")
     mailbox = rig.add("220100", "mail", "first@office.example", None)
-    issued = notice("220100", kind="flag", boundary="prefecture")
+    issued = notice("220100", kind="flag", boundary="prefecture", urgent=False)
     withdrawn = {
         "notice_id": issued["notice_id"],
         "unit": "220100",
@@ -322,6 +322,29 @@ def test_a_dead_channel_holds_up_neither_the_others_nor_other_units(rig: Rig) ->
         assert len(rig.outcomes(hook)) < 5
         endpoints.remove(rig.operator, hook, "")
         assert rig.states(hook) == {"dropped": 100}
+
+
+def test_two_workers_send_each_notice_once(rig: Rig) -> None:
+    hooks = [rig.webhook("220000", f"/both{number}") for number in range(3)]
+    with (rig.home / "delivery.log").open("ab") as log:
+        second = subprocess.Popen(
+            [sys.executable, "-m", "consumers.delivery"],
+            env={**os.environ, **rig.settings, "CROSSREGION_WORKER": "2"},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        workers = "SELECT count(*) AS count FROM delivery.procrastinate_workers"
+        rig.wait(lambda: rig.rows(workers)[0]["count"] == 2)
+        for _ in range(10):
+            rig.tell("220000", 5)
+        rig.wait(lambda: all(rig.states(hook) == {"delivered": 50} for hook in hooks))
+        for number, hook in enumerate(hooks):
+            assert len(rig.outcomes(hook)) == len(rig.web.got[f"/both{number}"]) == 50
+            endpoints.remove(rig.operator, hook, "")
+    finally:
+        second.terminate()
+        second.wait(30)
 
 
 def test_a_kill_between_sending_and_recording_sends_the_same_again(rig: Rig) -> None:
