@@ -17,7 +17,7 @@ from consumers.database import Connection, Row, query
 from crossregion.runtime import RuntimeFault
 from schemas import topics
 
-UNITS = (*topics.UNITS, *topics.PARTNERS)
+UNITS = topics.NOTIFIED
 SECRET_BYTES = 32
 ENABLED, DISABLED, REMOVED = "enabled", "disabled", "removed"
 
