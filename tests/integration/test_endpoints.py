@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from consumers import database
+from crossregion import channels
 from crossregion.cli import app
 from crossregion.runtime import RuntimeFault
 
@@ -36,7 +37,7 @@ def run(
     monkeypatch.setenv("CROSSREGION_KAFKA_SECRETS", str(tmp_path))
     monkeypatch.setenv("CROSSREGION_DATABASE", as_role(dsn, "crossregion_operator"))
     monkeypatch.setenv("CROSSREGION_NETWORKS", '{"police": "10.1.0.0/16"}')
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(channels.console, "width", 200)
 
     def command(*arguments: str) -> Result:
         return CliRunner().invoke(app, ["endpoints", *arguments])
