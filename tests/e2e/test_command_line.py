@@ -62,6 +62,20 @@ COMMANDS = [
     "endpoints enable",
     "endpoints rotate",
     "endpoints remove",
+    "agreements record",
+    "agreements list",
+    "agreements show",
+    "corridors",
+    "notices list",
+    "notices show",
+    "notices acknowledge",
+    "notices reassign",
+    "handover offer",
+    "handover accept",
+    "handover refuse",
+    "handover withdraw",
+    "handover return",
+    "handover list",
 ]
 
 
