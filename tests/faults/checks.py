@@ -125,8 +125,10 @@ def _check_notices(rig: Rig, right: Expected, verdict: Verdict) -> None:
     What stands in a notice as of its day, and not anew with each revision, is left out.
     """
     last: dict[str, tuple[str, dict[str, Any]]] = {}
+    stated = {}
     for record in read_all(rig.kafka, *topics.NOTICES.names()):
         event, notice = codec.decode(record.value)
+        stated[notice["notice_id"], notice["revision"]] = (notice["unit"], event)
         before, known = last.get(notice["notice_id"], ("", {"revision": 0}))
         if notice["revision"] != known["revision"] + 1 or not follows(before, known, event, notice):
             verdict.twice += 1
@@ -139,6 +141,10 @@ def _check_notices(rig: Rig, right: Expected, verdict: Verdict) -> None:
     }
     wanted = {notice_id: _lasting(notice) for notice_id, notice in right.notices.items()}
     _compare("notices", wanted, in_force, verdict)
+    with rig.superuser() as connection:
+        query = "SELECT notice_id::text, revision, unit, event FROM delivery.notice"
+        to_bring = {(row[0], row[1]): row[2:] for row in connection.execute(query)}
+    _compare("notices to be brought", stated, to_bring, verdict)
 
 
 def _lasting(notice: Mapping[str, Any]) -> dict[str, Any]:

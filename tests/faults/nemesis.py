@@ -12,12 +12,13 @@ from tests.faults.checks import Verdict, check
 from tests.faults.rig import Rig
 
 PROCESSORS = ("intake", "linkage", "proposals")
-KINDS = ("sender", *PROCESSORS, "registry", "notices")
+KINDS = ("sender", *PROCESSORS, "registry", "notices", "delivery")
 POINTS = {
     "sender": ("before-send", "acknowledged"),
     **dict.fromkeys(PROCESSORS, ("before-send", "some-sent", "before-commit", "rebuilding")),
     "registry": ("before-transaction", "in-transaction", "before-commit"),
     "notices": ("before-send", "some-sent", "before-commit"),
+    "delivery": ("notices-read", "deliveries-put"),
 }
 LONGEST_PAUSE = 8.0
 """Longer than a session, so that another may have a frozen worker's work when it wakes."""

@@ -24,6 +24,7 @@ POINTS = {
     **dict.fromkeys(PROCESSORS, ("before-send", "some-sent", "before-commit")),
     "registry": ("before-transaction", "in-transaction", "before-commit"),
     "notices": ("before-send", "some-sent", "before-commit"),
+    "delivery": ("notices-read", "deliveries-put"),
 }
 
 
