@@ -480,9 +480,20 @@ SELECT md5(coalesce(string_agg(line, E'\n' ORDER BY line), '')) FROM (
             evidence, decided_at, refused, in_force, last
         )::text
     FROM registry.decision
-    UNION ALL SELECT 'notice ' || t::text FROM registry.notice AS t
+    UNION ALL SELECT
+        'notice ' || row(
+            notice_id, unit, kind, cause, boundary, units, remarks, regions, case_unit, case_id,
+            persons, exploitation, urgent, disclosure, answer_within_hours, contact, proposal_id,
+            answer, answer_revision, answer_reason, answer_role
+        )::text
+    FROM registry.notice WHERE issued
     UNION ALL SELECT 'handover ' || t::text FROM registry.handover AS t
-    UNION ALL SELECT 'handover step ' || t::text FROM registry.handover_step AS t
+    UNION ALL SELECT
+        'handover step ' || row(
+            step_id, follows, kind, record_unit, record_id, action, unit, to_unit, reason, role,
+            recorded_at
+        )::text
+    FROM registry.handover_step
     UNION ALL SELECT 'disclosure ' || t::text FROM registry.disclosure AS t
     UNION ALL SELECT 'reassignment ' || t::text FROM registry.reassignment AS t
     UNION ALL SELECT
