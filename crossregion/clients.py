@@ -25,6 +25,8 @@ AUTHORITY = "ca.pem"
 ADMIN, OPERATOR, OFFICE = "admin", "operator", "office"
 """The office's analysts decide; what its own system reports is written by its unit."""
 MECHANISM = "SCRAM-SHA-512"
+LINKAGE_GROUPS = "crossregion-linkage-"
+"""How the groups of linkage begin, which end with the version of their model."""
 
 kafka_python.mend()
 

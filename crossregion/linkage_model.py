@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from crossregion.clients import LINKAGE_GROUPS
 from crossregion.domain.linkage import model
 from crossregion.domain.linkage.fields import fields_of
 from crossregion.domain.linkage.model import BadModel, Model
@@ -11,7 +12,6 @@ from crossregion.faults import RuntimeFault
 from crossregion.settings import settings
 
 PERSONS = "persons"
-GROUPS = "crossregion-linkage-"
 
 
 def chosen() -> Model:
@@ -40,4 +40,4 @@ def read(path: Path) -> Model:
 
 def group(used: Model) -> str:
     """The group whose workers weigh all pairs by this model."""
-    return GROUPS + used.version
+    return LINKAGE_GROUPS + used.version

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from consumers import database, registry
-from crossregion import linkage_model
+from crossregion import clients, linkage_model
 from crossregion.domain.judgement import Refused as EventRefused
 from crossregion.domain.judgement import judge_event
 from crossregion.domain.linkage import explain as explaining
@@ -181,7 +181,7 @@ def status() -> None:
     lags = Lags(kafka_and_database().kafka)
     try:
         for flow in lags.linkages():
-            model = flow.group.removeprefix(linkage_model.GROUPS)
+            model = flow.group.removeprefix(clients.LINKAGE_GROUPS)
             named = ", named by the settings" if flow.group == chosen else ""
             line = f"{model}: {lags.lag(flow)} records to go{named}"
             console.print(line, markup=False, highlight=False)

@@ -329,7 +329,7 @@ class Lags:
         """Linkage by each model that Kafka knows a group of."""
         listed = sorted(found["group_id"] for found in self._admin.list_groups())
         names = (contracts.LINKAGE_RECORDS.name(),)
-        return [Flow(group, names) for group in listed if group.startswith(linkage_model.GROUPS)]
+        return [Flow(group, names) for group in listed if group.startswith(clients.LINKAGE_GROUPS)]
 
     def lag(self, flow: Flow) -> int:
         """Records of the flow's topics that its group has not finished.

@@ -14,9 +14,6 @@ from datetime import date, datetime, time
 from itertools import islice
 from pathlib import Path
 
-import openpyxl
-from openpyxl.utils.exceptions import InvalidFileException
-
 from crossregion.runtime import RuntimeFault
 
 ENCODINGS = ("utf-8", "gb18030")
@@ -26,7 +23,7 @@ DELIMITERS = ",;\t"
 LINES_OF_A_CELL = 50
 MAX_FILE_BYTES = 512 * 1024 * 1024
 NOT_XLSX = (
-    *(InvalidFileException, zipfile.BadZipFile, zlib.error, struct.error, SyntaxError, EOFError),
+    *(zipfile.BadZipFile, zlib.error, struct.error, SyntaxError, EOFError),
     *(OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, AssertionError),
 )
 """What openpyxl, and zip and XML below it, raise on a damaged or encrypted file."""
@@ -182,6 +179,9 @@ def _looks_like_utf8(line: bytes) -> bool:
 
 
 def _xlsx(path: Path) -> tuple[list[str], Iterator[Row]]:
+    import openpyxl  # most exports are no XLSX, and it takes a seventh of a second
+    from openpyxl.utils.exceptions import InvalidFileException
+
     try:
         with zipfile.ZipFile(path) as parts:
             if sum(part.file_size for part in parts.infolist()) > MAX_FILE_BYTES:
@@ -193,7 +193,7 @@ def _xlsx(path: Path) -> tuple[list[str], Iterator[Row]]:
             texts = [[_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
     except ExportUnreadable:
         raise
-    except NOT_XLSX:
+    except (InvalidFileException, *NOT_XLSX):
         raise ExportUnreadable(f"{path} is no whole XLSX file: export it again.") from None
     first = next((number for number, row in enumerate(texts) if any(map(str.strip, row))), None)
     if first is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crossregion import clients, linkage_model
+from crossregion import clients
 from schemas import topics
 
 UNIT = "unit"
@@ -51,7 +51,7 @@ def wanted() -> frozenset[Grant]:
         found.add(Grant(process, "READ", "GROUP", GROUPS + process, True))
     for operation in ("DESCRIBE", "DELETE"):
         found.add(Grant(clients.OPERATOR, operation, "GROUP", GROUPS, True))
-    found.add(Grant("proposals", "DESCRIBE", "GROUP", linkage_model.GROUPS, True))
+    found.add(Grant("proposals", "DESCRIBE", "GROUP", clients.LINKAGE_GROUPS, True))
     found.add(Grant("proposals", "DESCRIBE", "TOPIC", topics.LINKAGE_RECORDS.name()))
     for topic in topics.TOPICS:
         for name in topic.names():

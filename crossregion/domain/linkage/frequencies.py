@@ -6,9 +6,7 @@ import functools
 import math
 from collections import defaultdict
 
-from pypinyin import lazy_pinyin
-
-from crossregion.domain.linkage.normalise import SURNAME_READINGS, Name, fold
+from crossregion.domain.linkage.normalise import SURNAME_READINGS, Name, fold, pinyin
 
 THOUSANDTHS = 1_000
 RARE_SURNAME = RARE_CHARACTER = 2e-5
@@ -27,13 +25,13 @@ class Frequencies:
         sounds, folded = defaultdict[str, float](float), defaultdict[str, float](float)
         for surname, share in surnames.items():
             read = SURNAME_READINGS.get(surname)
-            syllables = [read] if read else lazy_pinyin(surname)
+            syllables = [read] if read else pinyin()(surname)
             sounds["".join(syllables)] += share
             folded["".join(map(fold, syllables))] += share
         self._surnames = tuple(map(_bits, (surnames, sounds, folded)))
         sounds, folded = defaultdict(float), defaultdict(float)
         for character, share in characters.items():
-            (syllable,) = lazy_pinyin(character)
+            (syllable,) = pinyin()(character)
             sounds[syllable] += share
             folded[fold(syllable)] += share
         self._given = tuple(map(_bits, (characters, sounds, folded)))

@@ -10,11 +10,11 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
 from opencc import OpenCC
-from pypinyin import lazy_pinyin
 
 from crossregion.domain import identity_number
 from crossregion.domain.dates import day, year
@@ -248,8 +248,16 @@ def _compound_sounds() -> frozenset[str]:
 
 
 @functools.cache
+def pinyin() -> Callable[[str], list[str]]:
+    """The syllables of Han characters, by pypinyin, whose tables take a quarter of a second."""
+    from pypinyin import lazy_pinyin
+
+    return lazy_pinyin
+
+
+@functools.cache
 def _sound(character: str) -> str:
-    (found,) = lazy_pinyin(character)
+    (found,) = pinyin()(character)
     return found
 
 
@@ -272,7 +280,7 @@ def _legal_syllables() -> frozenset[str]:
     """Every syllable that pypinyin gives to the characters of GB 2312."""
     rows = (bytes((high, low)) for high in range(0xB0, 0xF8) for low in range(0xA1, 0xFF))
     text = "".join(row.decode("gb2312", "ignore") for row in rows)
-    return frozenset(lazy_pinyin(text))
+    return frozenset(pinyin()(text))
 
 
 def _syllables(word: str) -> list[str]:
