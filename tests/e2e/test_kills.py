@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -85,14 +88,19 @@ def rebuild(stack: Stack) -> None:
 def kill_each_at_work(stack: Stack, feed: dict[str, list[Path]]) -> None:
     """Publish unit after unit, and kill one process after another while there is work."""
     order = list(STOP_ORDER)
-    random.Random(7).shuffle(order)
+    draw = random.Random(7)
+    draw.shuffle(order)
     for unit, files in feed.items():
+        name = order.pop() if order else None
+        if name:
+            before = stack.supervisor.pids()[name]
+            os.kill(before, signal.SIGSTOP)
         with Spool(stack.spools / f"{unit}.sqlite", unit) as spool:
             publish(files, spool, stack.kafka)
-        if order:
-            name = order.pop()
+        if name:
             wait_until(lambda name=name: at_work(stack, name), stack)  # type: ignore[misc]
-            before = stack.supervisor.pids()[name]
+            os.kill(before, signal.SIGCONT)
+            time.sleep(draw.uniform(0.0, 0.1))
             stack.supervisor.kill(name)
             wait_until(
                 lambda name=name, before=before: (  # type: ignore[misc]
