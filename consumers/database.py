@@ -34,6 +34,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 Row = dict[str, Any]
 TEMPORARY = re.compile(r"40001|40P01|08...|57P0[123]|53...|25006")
 """SQLSTATEs that pass: serialisation, deadlock, connection, shutdown, resources, read-only."""
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 MIGRATION_LOCK = 0x63726F73
 PROCRASTINATE = re.compile(r"^-- procrastinate: (\S+) to (\S+)$", re.MULTILINE)
 
@@ -95,9 +96,14 @@ def connect(dsn: str | None) -> Connection:
     if not dsn:
         raise DatabaseRefused("Set CROSSREGION_DATABASE to PostgreSQL's connection string.")
     try:
-        return psycopg.connect(dsn, connect_timeout=10, application_name="crossregion")
+        return psycopg.connect(protected(dsn), connect_timeout=10, application_name="crossregion")
     except psycopg.OperationalError as error:
         text = str(error)
+        if "certificate" in text or "does not support SSL" in text:
+            raise DatabaseRefused(
+                "PostgreSQL has no certificate that is trusted: name its CA in "
+                "CROSSREGION_DATABASE (?sslrootcert=FILE), or say how to do without (?sslmode=...)."
+            ) from None
         if "authentication" in text or 'FATAL:  role "' in text or "password supplied" in text:
             raise DatabaseRefused(
                 "PostgreSQL refuses the role or its password: correct CROSSREGION_DATABASE."
@@ -113,6 +119,19 @@ def connect(dsn: str | None) -> Connection:
         raise DatabaseRefused(
             "CROSSREGION_DATABASE is no connection string: write postgresql://role@host:port/name."
         ) from None
+
+
+def protected(dsn: str) -> str:
+    """The same, with TLS and the server's certificate checked if it is another machine's.
+
+    libpq itself would go on in plain text. Whatever the connection string says of it holds.
+    """
+    parts = conninfo_to_dict(dsn)
+    hosts = str(parts.get("host") or "").split(",") + str(parts.get("hostaddr") or "").split(",")
+    away = any(host and host not in LOCAL and not host.startswith("/") for host in hosts)
+    if not away or "sslmode" in parts:
+        return dsn
+    return make_conninfo(dsn, sslmode="verify-full")
 
 
 @contextmanager

@@ -73,7 +73,7 @@ class Sender:
         self._mail = mail.server(chosen)
         self._app = App(
             connector=PsycopgConnector(
-                conninfo=database.in_schema(dsn, "delivery"),
+                conninfo=database.protected(database.in_schema(dsn, "delivery")),
                 kwargs={"application_name": "crossregion"},
                 configure=_by_statement,
                 min_size=1,

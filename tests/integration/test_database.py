@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from consumers import database
 from consumers.database import (
@@ -227,3 +228,28 @@ def test_the_server_is_told_to_log_no_value(new_database: NewDatabase) -> None:
             "password_encryption": "scram-sha-256",
         }.items():
             assert connection.execute("SELECT current_setting(%s)", [name]).fetchone() == (value,)
+
+
+@pytest.mark.parametrize(
+    ("dsn", "mode"),
+    [
+        ("postgresql://role@127.0.0.1:5432/name", None),
+        ("postgresql://role@localhost/name", None),
+        ("postgresql:///name?host=/run/postgresql", None),
+        ("dbname=name", None),
+        ("postgresql://role@registry.example/name", "verify-full"),
+        ("host=localhost,registry.example dbname=name", "verify-full"),
+        ("hostaddr=10.1.2.3 dbname=name", "verify-full"),
+        ("postgresql://role@registry.example/name?sslmode=require", "require"),
+    ],
+)
+def test_another_machines_database_is_spoken_to_under_its_certificate(
+    dsn: str, mode: str | None
+) -> None:
+    assert conninfo_to_dict(database.protected(dsn)).get("sslmode") == mode
+
+
+def test_a_server_without_a_certificate_is_one_clear_line(new_database: NewDatabase) -> None:
+    with pytest.raises(DatabaseRefused, match="sslrootcert") as refused:
+        database.connect(make_conninfo(new_database(), sslmode="require"))
+    assert "\n" not in str(refused.value)
