@@ -88,7 +88,7 @@ def faust_send() -> None:
     """Faust's own way: an agent that sends by `topic.send` and awaits what it has sent."""
     from processors import worker
 
-    app = worker.make_app("bench-faust", ADMIN)
+    app = worker.make_app(ADMIN, "crossregion-bench-faust")
     incoming = app.topic(*INTAKE_TOPICS, key_serializer="raw", value_serializer="raw")
     out = {
         name: app.topic(name, key_serializer="raw", value_serializer="raw")
