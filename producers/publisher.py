@@ -7,11 +7,11 @@ spool, however long the line is down.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -19,13 +19,12 @@ from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionE
 
 from crossregion import clients
 from crossregion.clients import Kafka
-from crossregion.domain import records
-from crossregion.domain.records import CaseRecorded, RescueRecorded
+from crossregion.domain.judgement import Refused, judge_event
 from crossregion.faults import ServiceUnavailable
 from crossregion.runtime import crash_point
 from crossregion.settings import settings
 from producers.export import Refusal, read_export
-from producers.spool import KINDS, Event, Spool, SpoolError, Standing
+from producers.spool import Event, Spool, SpoolError, Standing
 from producers.tables import ExportUnreadable
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
@@ -186,21 +185,24 @@ def _standing(
             raise KafkaTimeoutError("the unit's own topics cannot be read to their end")
         for found in polled.values():
             for record in found:
-                yield from _decoded(record.value, dict(record.headers).get("ce_time"), unit)
+                yield from _decoded(record.value, dict(record.headers), unit)
 
 
-def _decoded(value: bytes | None, ce_time: bytes | None, unit: str) -> Iterator[Standing]:
-    """What this unit can have published; anything else is for intake to set aside."""
+def _decoded(
+    value: bytes | None, headers: Mapping[str, bytes | None], unit: str
+) -> Iterator[Standing]:
+    """What counts as published: what intake sets aside, such as a wrong id, does not."""
+    ce_id = headers.get("ce_id")
     try:
         event, record = codec.decode(value)
-    except Undecodable:
+        judged = judge_event(
+            event, record, unit, None if ce_id is None else ce_id.decode("ascii", "replace")
+        )
+    except (Undecodable, Refused):
         return
-    if event in KINDS and record["unit"] == unit:
-        kind = KINDS[event]
-        digest = records.content_digest(cast(CaseRecorded | RescueRecorded, record))
-        at = envelope.when(ce_time)
-        seconds = 0 if at is None else int(at.timestamp())
-        yield Standing(kind, record[f"{kind}_id"], record["revision"], digest, seconds)
+    at = envelope.when(headers.get("ce_time"))
+    seconds = 0 if at is None else int(at.timestamp())
+    yield Standing(judged.kind, judged.record_id, judged.revision, judged.digest, seconds)
 
 
 def send_unsent(spool: Spool, producer: KafkaProducer) -> int:

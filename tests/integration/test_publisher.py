@@ -21,10 +21,12 @@ from crossregion import clients, kafka_python
 from crossregion.clients import ADMIN, Kafka
 from crossregion.domain import records
 from producers import publisher
+from producers.export import read_export
 from producers.spool import Counts, Spool, SpoolError
 from schemas import codec, topics
 from tests import exports
 from tests.exports import UNIT, case, rescue
+from tests.live import send
 
 FEED = Path(__file__).parents[2] / "examples/feed"
 
@@ -129,6 +131,20 @@ def test_a_file_is_published_once_however_often(
     assert [(kind.published, kind.unchanged) for kind in again.kinds.values()] == [(0, 2), (0, 1)]
     assert send_all(opened, kafka) == 0
     assert len(on_broker(kafka, *own_topics)) == 3
+
+
+def test_what_intake_sets_aside_is_not_taken_for_published(
+    kafka: Kafka, own_topics: tuple[str, str], opened: Spool, tmp_path: Path
+) -> None:
+    """The same content under another's id, as a broken second sender would put it there."""
+    file = exports.write(tmp_path / "cases.csv", case())
+    with Spool(tmp_path / "elsewhere.sqlite", UNIT) as elsewhere:
+        elsewhere.accept_all(read_export(file, UNIT).records)
+        (event,) = elsewhere.unsent(10)
+    wrong = {"topic": own_topics[0], "key": b"k", "value": event.value}
+    send(kafka, [{**wrong, "headers": [("ce_id", b"00000000-0000-5000-8000-000000000000")]}])
+    assert publisher.publish([file], opened, kafka).kinds["case"].published == 1
+    assert send_all(opened, kafka) == 1
 
 
 def test_a_new_spool_and_one_put_back_learn_from_the_topics(
