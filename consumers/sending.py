@@ -195,7 +195,11 @@ class Sender:
     async def _deliver(self, endpoint: Row, channel: Webhook | Letters, delivery: Row) -> bool:
         """Try one delivery and put down what came of it; returns whether to go on at once."""
         started, at = time.monotonic(), datetime.now(UTC)
-        outcome = await channel.send(delivery)
+        try:
+            outcome = await channel.send(delivery)
+        except Exception as error:  # noqa: BLE001 (one receiver's doing may not stop the others)
+            log.error("A channel raised", error=type(error).__name__, where=logs.where(error))
+            outcome = Outcome("again", "defect")
         crash_point("notice-sent")
         row = self._settled(endpoint, delivery, outcome) | {
             "endpoint_id": endpoint["endpoint_id"],

@@ -32,11 +32,10 @@ IP = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
-EMBEDDING = [
-    ip_network(text)
-    for text in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "fec0::/10")
-]
-"""Networks of IPv6 whose addresses stand for one of IPv4, or for a site's own."""
+SPECIAL = [ip_network(text) for text in ("2001::/23", "2002::/16", "3fff::/20", "192.88.99.0/24")]
+"""Public by their number, and yet for tunnels, protocols or documents."""
+PUBLIC_IPV6 = ip_network("2000::/3")
+"""All that is given out (RFC 4291, 2.4); what stands for an address of IPv4 lies elsewhere."""
 
 
 class BadAddress(RuntimeFault):
@@ -63,6 +62,10 @@ def parse(url: str) -> tuple[str, int]:
         raise BadAddress("A webhook's address is https://host[:port]/path, without a user or #.")
     if not url.isascii() or any(ord(sign) <= 32 for sign in url):
         raise BadAddress("A webhook's address has ASCII signs only: write its host in punycode.")
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise BadAddress("The webhook's host is no name.") from None
     return host, port
 
 
@@ -73,7 +76,9 @@ def may_be_at(address: str, allowed: Network | None) -> bool:
         found = found.ipv4_mapped
     if allowed is not None and found.version == allowed.version and found in allowed:
         return True
-    if any(found in network for network in EMBEDDING if network.version == found.version):
+    if any(found in network for network in SPECIAL if network.version == found.version):
+        return False
+    if found.version == PUBLIC_IPV6.version and found not in PUBLIC_IPV6:
         return False
     return found.is_global and not found.is_multicast
 
@@ -103,7 +108,7 @@ class Checked(AsyncNetworkBackend):
     ) -> AsyncNetworkStream:
         try:
             addresses = await self._resolved(host, port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError from error
         if not addresses or not all(may_be_at(one, self._allowed) for one in addresses):
             raise AddressRefused
@@ -188,7 +193,7 @@ class Receiver:
                     left -= len(part)
                     if left < 0:
                         break
-        except (TimeoutError, httpcore.NetworkError, httpcore.ProtocolError):
+        except (TimeoutError, httpcore.NetworkError, httpcore.ProtocolError, OSError):
             return
         finally:
             await answer.aclose()

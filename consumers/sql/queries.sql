@@ -60,7 +60,7 @@ WHERE held.revision < excluded.revision;
 
 -- name: lock_links
 -- Held to the end of the transaction: links and records change each other's flags.
-SELECT pg_advisory_xact_lock(hashtext('registry.link'));
+LOCK TABLE registry.link IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: add_decisions
 INSERT INTO registry.decision AS held
@@ -157,7 +157,7 @@ ON CONFLICT DO NOTHING;
 
 -- name: lock_answers
 -- Held to the end of the transaction: notices and answers change each other's rows.
-SELECT pg_advisory_xact_lock(hashtext('registry.notice'));
+LOCK TABLE registry.notice IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: put_notices
 -- What was said last; of a withdrawn one only that.
@@ -271,7 +271,7 @@ ORDER BY kind, unit, record_id;
 
 -- name: lock_handovers
 -- Held to the end of the transaction: the steps of a record change what each other mean.
-SELECT pg_advisory_xact_lock(hashtext('registry.handover'));
+LOCK TABLE registry.handover IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: add_handover_step
 -- Of a second time the first on the broker is kept.
@@ -567,7 +567,7 @@ made AS (
     SELECT endpoint.endpoint_id, new.notice_id, new.revision
     FROM new
     JOIN delivery.endpoint USING (unit)
-    WHERE endpoint.state = 'enabled'
+    WHERE endpoint.state <> 'removed'
     RETURNING endpoint_id
 )
 SELECT DISTINCT endpoint_id::text FROM made;

@@ -59,9 +59,9 @@ def _asked(retry_after: str | None, now: datetime) -> float | None:
         return min(float(text[:9]), LONGEST_ASKED_SECONDS)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+        until = at.replace(tzinfo=at.tzinfo or UTC) - now
+    except (ValueError, OverflowError):
         return None
-    until = at.replace(tzinfo=at.tzinfo or UTC) - now
     return min(max(0.0, until.total_seconds()), LONGEST_ASKED_SECONDS)
 
 
@@ -114,12 +114,11 @@ def subject(event: str, notice: dict[str, Any]) -> str:
 
 
 def letter(event: str, notice: dict[str, Any]) -> str:
-    """The text of a letter."""
+    """The text of a letter; of what others wrote, such as a record's id, it holds nothing."""
     lines = [
         f"Notice: {notice['notice_id']}, revision {notice['revision']}",
         f"For: {notice['unit']}",
         f"Kind: {notice['kind']}",
-        f"About: {notice['cause']}",
     ]
     if notice.get("boundary"):
         lines.append(f"Boundary: {notice['boundary']}")
@@ -128,7 +127,7 @@ def letter(event: str, notice: dict[str, Any]) -> str:
             lines.append(f"{heading}: {', '.join(notice[name])}")
     lines += [f"Remark: {one['field']}: {one['code']}" for one in notice.get("remarks") or ()]
     if event == "NoticeIssued":
-        lines += ["", "What to do: look this id up in the registry, and answer this notice."]
+        lines += ["", "What to do: look the notice up in the registry by its id, and answer it."]
         if notice.get("answer_within_hours") is not None:
             lines.append(f"Answer within: {notice['answer_within_hours']} hours")
         if notice.get("contact"):

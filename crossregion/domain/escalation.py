@@ -106,6 +106,10 @@ class _Said:
     seconds: float
 
 
+Answer = tuple[tuple[int, str], NoticeAcknowledged]
+"""With its version; of one unit's answers to one statement only the highest can hold."""
+
+
 class Waiting:
     """Which notices wait for an answer, as far as the log has been read. Pure."""
 
@@ -113,7 +117,7 @@ class Waiting:
         self._hour = hour_seconds
         self._now = 0.0
         self._said: dict[str, _Said] = {}
-        self._answers: dict[str, list[NoticeAcknowledged]] = defaultdict(list)
+        self._answers: dict[str, dict[tuple[str, int], Answer]] = defaultdict(dict)
         self._deadlines: list[tuple[float, str]] = []
 
     def say(self, event: str, notice: NoticeIssued | NoticeWithdrawn, seconds: float) -> str:
@@ -136,7 +140,11 @@ class Waiting:
 
     def answer(self, answer: NoticeAcknowledged) -> str:
         """Take an answer; returns its notice."""
-        self._answers[answer["notice_id"]].append(answer)
+        held = self._answers[answer["notice_id"]]
+        of = (answer["unit"], answer["notice_revision"])
+        this = (acknowledgements.version(answer), answer)
+        if of not in held or held[of][0] < this[0]:
+            held[of] = this
         return answer["notice_id"]
 
     def due(self, now: float) -> bool:
@@ -154,7 +162,8 @@ class Waiting:
         said = self._said.get(notice_id)
         if said is None or said.issue is None or said.issue["unit"] == OFFICE:
             return
-        answer = acknowledgements.in_force(said.told, self._answers[notice_id])
+        answers = (one for _, one in self._answers[notice_id].values())
+        answer = acknowledgements.in_force(said.told, answers)
         if answer is not None and answer["answer"] in DECLINED:
             yield of_refusal(said.issue, answer)
         answered = answer is not None and answer["answer"] in ANSWERED

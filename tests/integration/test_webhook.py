@@ -28,7 +28,7 @@ REFUSED = [
     "::", "::1", "::127.0.0.1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254",
     "fe80::1", "fe80::1%eth0", "fc00::1", "fd12::1", "fec0::1", "ff02::1", "ff0e::1",
     "64:ff9b::7f00:1", "64:ff9b:1::a00:1", "2002:7f00:1::", "2001:0:4136:e378::1", "2001:db8::1",
-    "100::1",
+    "100::1", "::ffff:0:127.0.0.1", "1::1", "4000::1", "5f00::1", "3fff::1", "192.88.99.1",
 ]  # fmt: skip
 ALLOWED = [PUBLIC, "8.8.8.8", "::ffff:8.8.8.8", "2606:4700::1111", "2a00:1450:4001::200e"]
 
@@ -66,6 +66,8 @@ def test_a_network_allowed_by_name_opens_itself_and_no_other() -> None:
         ("https://unit.example:99999/", "no URL"),
         ("https://[::1/", "no URL"),
         ("https://单位.example/", "punycode"),
+        ("https://unit..example/", "no name"),
+        (f"https://{'a' * 64}.example/", "no name"),
         ("https://unit.example/a\r\nX-Header: b", "ASCII"),
     ],
 )
