@@ -76,12 +76,15 @@ class _Post(ConsumerRebalanceListener):  # type: ignore[misc, unused-ignore]
 
     def __init__(self) -> None:
         self.held: bool | None = None
+        self.given = 0
+        """How often it was; another may have had it between, within a single poll."""
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         self.held = None
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         self.held = TELLER in set(assigned)
+        self.given += self.held
 
 
 class Teller:
@@ -123,7 +126,7 @@ class Teller:
         )
         self._board = Noticeboard(hour_seconds)
         self._clock = clock
-        self._telling = False
+        self._taken_over = 0
         self._done: dict[TopicPartition, int] = {}
         self._changed = self._first_change = time.monotonic()
 
@@ -171,10 +174,10 @@ class Teller:
         for mine in self._post.poll(timeout_ms=JOINING_POLL_MS if joining else POLL_MS):
             self._post.pause(mine)
         telling = bool(self._held.held)
-        if telling and not self._telling:
+        if telling and self._taken_over != self._held.given:
+            self._taken_over = self._held.given
             self._read_to_the_ends()
             log.info("This worker tells the units", unsettled=self._board.unsettled)
-        self._telling = telling
         return telling
 
     def _read_to_the_ends(self) -> None:
