@@ -9,10 +9,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
-
-from consumers import database
+from consumers import database, writing
 from consumers.database import Row
 from crossregion import clients
 from crossregion.clients import Kafka
@@ -20,9 +17,8 @@ from crossregion.domain import acknowledgements, decisions
 from crossregion.domain.acknowledgements import ACCEPTED, ANSWERED, RECEIVED
 from crossregion.domain.records import NoticeAcknowledged, NoticeReassigned
 from crossregion.domain.regions import OFFICE
-from crossregion.faults import RuntimeFault, ServiceUnavailable
+from crossregion.faults import RuntimeFault
 from schemas import codec, envelope, topics
-from schemas.topics import Topic
 
 POLL_SECONDS = 0.1
 
@@ -124,7 +120,8 @@ def acknowledge(
     value = codec.encode("NoticeAcknowledged", made)
     digest = f"{notice_id}\n{made['revision']}\n{answer}"
     headers = envelope.caused(digest, "NoticeAcknowledged", unit, notice_id)
-    send(kafka, clients.unit(unit), topics.ACKNOWLEDGEMENTS, unit, notice_id, value, headers)
+    name = topics.ACKNOWLEDGEMENTS.name(unit)
+    writing.send(kafka, clients.unit(unit), name, notice_id, value, headers)
     deadline = time.monotonic() + wait
     while True:
         notice = _standing(dsn, unit, notice_id)
@@ -200,40 +197,10 @@ def reassign(
     }
     value = codec.encode("NoticeReassigned", given)
     headers = envelope.caused(f"{notice_id}\n{to_unit}", "NoticeReassigned", OFFICE, notice_id)
-    send(kafka, clients.OFFICE, topics.REASSIGNMENTS, None, notice_id, value, headers)
+    name = topics.REASSIGNMENTS.name()
+    writing.send(kafka, clients.OFFICE, name, notice_id, value, headers)
     return notice
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def send(
-    kafka: Kafka,
-    principal: str,
-    topic: Topic,
-    unit: str | None,
-    key: str,
-    value: bytes,
-    headers: list[tuple[str, bytes]],
-) -> None:
-    """Send one event as a principal, and wait for the broker.
-
-    Raises: ServiceUnavailable.
-    """
-    try:
-        producer = KafkaProducer(
-            **kafka.options(principal),
-            acks="all",
-            enable_idempotence=True,
-            allow_auto_create_topics=False,
-        )
-        try:
-            producer.send(topic.name(unit), key=key.encode(), value=value, headers=headers).get()
-        finally:
-            producer.close()
-    except KafkaError as error:
-        raise ServiceUnavailable(
-            "It was not sent; try again, once too often does no harm. "
-            f"{kafka.explain(error, principal)}"
-        ) from None

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
-from consumers import database
-from consumers.acknowledgements import POLL_SECONDS, send
+from consumers import database, writing
+from consumers.acknowledgements import POLL_SECONDS
 from consumers.database import Row
 from crossregion import clients
 from crossregion.clients import Kafka
@@ -98,7 +98,8 @@ def act(
         raise NotToBeHandedOver(f"{unit} has reported no {kind} {record_id}.")
     value = codec.encode("HandoverRecorded", step)
     headers = envelope.headers(step["step_id"], "HandoverRecorded", unit, record_id)
-    send(kafka, clients.unit(unit), topics.HANDOVERS, unit, record_id, value, headers)
+    name = topics.HANDOVERS.name(unit)
+    writing.send(kafka, clients.unit(unit), name, record_id, value, headers)
     deadline = time.monotonic() + wait
     while True:
         row = _find(dsn, record)

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
-
+from consumers import writing
 from crossregion.clients import OFFICE as PRINCIPAL
 from crossregion.clients import Kafka
-from crossregion.faults import ServiceUnavailable
 from schemas import codec, envelope
 from schemas.topics import Topic
 
@@ -31,25 +28,6 @@ def send(
     Raises: InvalidRecord, ServiceUnavailable.
     """
     codec.validate(event, record)
-    try:
-        producer = KafkaProducer(
-            **kafka.options(PRINCIPAL),
-            acks="all",
-            enable_idempotence=True,
-            allow_auto_create_topics=False,
-        )
-        try:
-            producer.send(
-                topic.name(),
-                key=key.encode(),
-                value=codec.encode(event, record),
-                partition=partition,
-                headers=envelope.headers(event_id, event, unit, key),
-            ).get()
-        finally:
-            producer.close()
-    except KafkaError as error:
-        raise ServiceUnavailable(
-            "It was not sent; try again, once too often does no harm. "
-            f"{kafka.explain(error, PRINCIPAL)}"
-        ) from None
+    headers = envelope.headers(event_id, event, unit, key)
+    value = codec.encode(event, record)
+    writing.send(kafka, PRINCIPAL, topic.name(), key, value, headers, partition)
