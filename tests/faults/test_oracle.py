@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import socket
 import threading
@@ -43,6 +44,13 @@ def test_a_letter_is_refused_for_the_reason_it_was_made_for(seed: int) -> None:
         one.refused for one in made
     ]
     assert {one.refused for one in made} == {None, "unknown-code", "wrong-id"}
+
+
+def test_a_name_is_found_in_every_encoding_and_never_in_a_broker_s_random_salts() -> None:
+    name = Generator(1).identity()["name"]
+    for written in (name.encode(), name.encode("gb18030"), json.dumps(name).encode()):
+        assert CANARY.search(b"\xff" + written + b"\x00")
+    assert not CANARY.search(random.Random(0).randbytes(1 << 21))
 
 
 def test_one_seed_makes_the_same_and_another_something_else() -> None:
