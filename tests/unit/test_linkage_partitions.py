@@ -93,6 +93,40 @@ def test_nothing_but_the_records_makes_a_difference(
     assert proposals(again, partitions, restarts) == expected
 
 
+@given(st.lists(RECORDS, max_size=14, unique_by=version), st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_a_pair_across_regions_is_weighed_as_one_within(
+    records: list[PersonsListed], chance: random.Random
+) -> None:
+    """The weights see a person's home, and neither who reports nor where one was lost and found."""
+    places = ["220281", "220200", "222401", "341222", "KP"]
+    units = {
+        (record["kind"], record["record_id"]): chance.choice(["220200", "222400", "220800"])
+        for record in records
+    }
+    moved: list[PersonsListed] = [
+        {
+            **record,
+            "unit": units[record["kind"], record["record_id"]],
+            "places": chance.sample(places, 2),
+        }
+        for record in records
+    ]
+    assert whose(proposals(moved, 1, frozenset())) == whose(proposals(records, 1, frozenset()))
+
+
+def whose(found: dict[str, list[MatchProposed]]) -> dict[tuple[str, ...], dict[str, Any]]:
+    """What is said of each pair but for its units, and the id that is made with them."""
+    made_with_units = ("case_unit", "rescue_unit", "proposal_id")
+    return {
+        (one["rescue_id"], one["case_id"], one["victim_id"]): {
+            field: value for field, value in one.items() if field not in made_with_units
+        }
+        for proposed in found.values()
+        for one in proposed
+    }
+
+
 SCRIPT = """
 import json
 from tests.unit.linkage_records import identity, listed
