@@ -190,13 +190,19 @@ def workers_in_rotation(rig: Rig, scale: Scale) -> None:
         rig.retire(name)
 
 
-def two_of_each(rig: Rig, scale: Scale) -> None:
-    """Two senders on the same spools, two notice workers, two registries, run by mistake."""
-    names = [rig.add(kind, 2) for kind in ("sender", "notices", "registry")]
+def more_than_one(rig: Rig, scale: Scale) -> None:
+    """What should run once runs twice or thrice, by mistake: senders, notices, delivery."""
+    draw = random.Random(scale.events)
+    kinds = ("sender", "notices", "registry", "delivery")
+    numbers = (2, 3) if scale.times > 1 else (2,)
+    names = [rig.add(kind, number) for number in numbers for kind in kinds]
     rig.rest(2.0)
     for _ in range(scale.times * 2):
         load(rig, scale)
         rig.rest(1.0)
+        rig.kill_extra(draw.choice(names))
+        rig.kill(draw.choice(kinds))
+        load(rig, scale)
     rig.quiet()
     for name in names:
         rig.retire(name)
@@ -254,7 +260,7 @@ OF_PROCESSORS = (
     Scenario("22", "workers added and killed in rotation", workers_in_rotation),
     Scenario("22", "processors frozen while others take over", processor_frozen),
     Scenario("42", "whoever reads the metrics hangs", metrics_hung),
-    Scenario("43", "two of each by mistake", two_of_each),
+    Scenario("43", "two and three of each by mistake", more_than_one),
 )
 OF_CONTENTS = (
     Scenario("12, 13, 14", "poison, unknown schemas, torn and over-long events", contents.poison),
