@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, cast
 
 import structlog
@@ -29,6 +30,11 @@ from schemas import codec, envelope, topics
 BATCH_EVENTS = 500
 BATCH_SECONDS = 0.05
 SLICE_RECORDS = 50
+KEPT_MS = min(
+    int(topics.LINKAGE_RECORDS.config[name])
+    for name in ("min.compaction.lag.ms", "delete.retention.ms")
+)
+"""How long the log surely keeps a record that a later one replaces, and a tombstone."""
 
 log = structlog.get_logger()
 
@@ -43,9 +49,18 @@ class Partitions:
         self._lock = asyncio.Lock()
 
     async def rebuild(
-        self, connection: rebuild.Connection, group: str, partitions: Iterable[int]
+        self,
+        connection: rebuild.Connection,
+        group: str,
+        partitions: Iterable[int],
+        send: Callable[[Outputs], Awaitable[None]],
+        now: float,
     ) -> None:
-        """Throw all indexes away and read the log up to what is done, saying nothing."""
+        """Throw all indexes away and read the log up to what is done, saying nothing.
+
+        But where something has waited for longer than the log surely keeps what it replaced or
+        erased, all of the partition is weighed and said again. `now` is in seconds since 1970.
+        """
         async with self._lock:
             topic = topics.LINKAGE_RECORDS.name()
             self._indexes = {partition: Index(self._model) for partition in partitions}
@@ -58,12 +73,22 @@ class Partitions:
                         f"{topic} ends before what {group} has done of it: the topic was made "
                         "anew. Reset the group's offsets, and all is weighed again."
                     )
+            oldest = int(now * 1000) - KEPT_MS
+            again = await rebuild.left_too_long(connection, topic, until, oldest)
+            if again:
+                log.error("Away for too long: all is weighed again", partitions=sorted(again))
             count = 0
             async for found in rebuild.read_again(connection, topic, until):
+                outputs = Outputs()
                 for number, record in enumerate(found):
                     if number % SLICE_RECORDS == 0:
                         await asyncio.sleep(0)
-                    self._restore(record)
+                    if record.partition in again:
+                        self._weigh(record, outputs)
+                    else:
+                        self._restore(record)
+                if again:
+                    await send(outputs)
                 count += len(found)
             gc.freeze()
             log.info("Index rebuilt", partitions=sorted(self._indexes), records=count)
@@ -84,25 +109,26 @@ class Partitions:
             for number, event in enumerate(events):
                 if number % SLICE_RECORDS == 0:
                     await asyncio.sleep(0)
-                message = event.message
-                index = self._indexes.get(message.partition)
-                if index is None:
-                    continue
-                crowded = index.crowded
-                try:
-                    if message.value is None:
-                        pairs = index.remove(*_identified(message.key))
-                    else:
-                        pairs = index.put(_listed(message.value))
-                    say(pairs, outputs)
-                    outcome = "listed" if message.value else "erased"
-                except Exception as error:  # noqa: BLE001 (this record's fault: an alarm, and on)
-                    place = (message.topic, message.partition, message.offset)
-                    outcome = alarm.unusable(*place, error)
-                metrics.CROWDED.inc(index.crowded - crowded)
-                self._handled[message.partition] = message.offset + 1
-                metrics.EVENTS.labels("linkage", "PersonsListed", outcome).inc()
+                if event.message.partition in self._indexes:
+                    self._weigh(event.message, outputs)
+                    self._handled[event.message.partition] = event.message.offset + 1
             metrics.EVENTS.labels("linkage", "PairWeighed", "said").inc(len(outputs))
+
+    def _weigh(self, record: Any, outputs: Outputs) -> None:
+        """Take in a message of Faust's or a record of aiokafka's, and say its pairs."""
+        index = self._indexes[record.partition]
+        crowded = index.crowded
+        try:
+            if record.value is None:
+                pairs = index.remove(*_identified(record.key))
+            else:
+                pairs = index.put(_listed(record.value))
+            say(pairs, outputs)
+            outcome = "listed" if record.value else "erased"
+        except Exception as error:  # noqa: BLE001 (this record's fault: an alarm, and on)
+            outcome = alarm.unusable(record.topic, record.partition, record.offset, error)
+        metrics.CROWDED.inc(index.crowded - crowded)
+        metrics.EVENTS.labels("linkage", "PersonsListed", outcome).inc()
 
 
 def say(pairs: Iterable[PairWeighed], outputs: Outputs) -> None:
@@ -152,11 +178,16 @@ def main() -> None:
     listed = app.topic(name, key_serializer="raw", value_serializer="raw")
     state = Partitions(model)
 
+    async def send(outputs: Outputs) -> None:
+        await outputs.send(worker.producer_of(app))
+
     async def on_assigned(_: Any, assigned: Iterable[Any], **__: Any) -> None:
         partitions = [where.partition for where in assigned if where.topic == name]
 
         async def begin() -> None:
-            await state.rebuild(worker.options("linkage"), app.conf.id, partitions)
+            await state.rebuild(
+                worker.options("linkage"), app.conf.id, partitions, send, time.time()
+            )
 
         await worker.or_end_process(begin())
 
@@ -165,7 +196,7 @@ def main() -> None:
     async def handle(events: Sequence[Any]) -> None:
         outputs = Outputs()
         await state.handle(events, outputs)
-        await outputs.send(worker.producer_of(app))
+        await send(outputs)
 
     @app.agent(listed, concurrency=1)  # type: ignore[untyped-decorator, unused-ignore]
     async def linkage(stream: Any) -> None:

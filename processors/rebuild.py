@@ -46,6 +46,24 @@ async def ends(connection: Connection, topic: str, partitions: Iterable[int]) ->
     return {where.partition: offset for where, offset in found.items()}
 
 
+async def left_too_long(
+    connection: Connection, topic: str, until: Mapping[int, int], oldest_ms: int
+) -> set[int]:
+    """The partitions begun, of which a record still to do is older than this time of the broker."""
+    begun = {TopicPartition(topic, p): offset for p, offset in until.items() if offset > 0}
+    if not begun:
+        return set()
+    consumer = AIOKafkaConsumer(**connection, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        since = await consumer.offsets_for_times(dict.fromkeys(begun, oldest_ms))
+        ends = await consumer.end_offsets(list(begun))
+    finally:
+        await consumer.stop()
+    kept = {where: since[where].offset if since[where] else ends[where] for where in begun}
+    return {where.partition for where, offset in begun.items() if offset < kept[where]}
+
+
 async def read_again(
     connection: Connection, topic: str, until: dict[int, int]
 ) -> AsyncIterator[list[ConsumerRecord]]:

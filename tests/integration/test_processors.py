@@ -5,11 +5,13 @@ The tests share one stack, in their order: the last one leaves garbage on its to
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,8 +19,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from kafka import KafkaProducer
+from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, MemberToRemove
+from kafka.structs import OffsetAndMetadata
 
 from consumers import audit, dead_letters, registry
 from crossregion import linkage_model
@@ -29,6 +32,8 @@ from crossregion.domain.linkage.model import load
 from crossregion.runtime import Supervisor, Worker
 from crossregion.stack import OPERATOR, WORKERS, Lags, Stack, flows
 from processors.intake import DISCARDED
+from processors.linkage import Partitions
+from processors.outputs import Outputs
 from producers.publisher import publish
 from producers.spool import Spool
 from schemas import codec, topics
@@ -244,11 +249,13 @@ def key_of(pair: Any) -> tuple[str, ...]:
     return tuple(pair[name] for name in names)
 
 
-def single_pass(stack: Stack) -> dict[tuple[str, ...], Any]:
-    """The pairs that one index says of everything listed."""
+def single_pass(stack: Stack, until: dict[int, int] | None = None) -> dict[tuple[str, ...], Any]:
+    """The pairs that one index says of everything listed, or of what is before these offsets."""
     indexes = {number: Index(load()) for number in range(topics.LINKAGE_RECORDS.partitions)}
     found: dict[tuple[str, ...], Any] = {}
     for one in read_all(stack.kafka, LISTED):
+        if until and one.offset >= until[one.partition]:
+            continue
         index = indexes[one.partition]
         if one.value is None:
             kind, unit, record_id, revision, digest = one.key.decode().split("\n")
@@ -307,6 +314,35 @@ def test_two_linkage_workers_one_killed_say_what_one_would(
         proposed = {row["case_id"] for row in registry.open_proposals(connection)}
     assert proposed
     assert erased[1] not in proposed
+
+
+def test_linkage_that_was_away_for_longer_than_the_log_keeps_things_says_all_again(
+    stack: Stack,
+) -> None:
+    done = {one.partition: one.offset for one in read_all(stack.kafka, LISTED)}
+    group, admin = "crossregion-linkage-away", KafkaAdminClient(**stack.kafka.options(ADMIN))
+    places = {
+        TopicPartition(LISTED, one): OffsetAndMetadata(at, "", -1) for one, at in done.items()
+    }
+    admin.alter_group_offsets(group, places)
+    admin.close()
+
+    def said_again(days: float) -> dict[tuple[str, ...], Any]:
+        pairs: dict[tuple[str, ...], Any] = {}
+
+        async def send(outputs: Outputs) -> None:
+            for *_, value in outputs:
+                _, pair = codec.decode(value or b"")
+                pairs[key_of(pair)] = pair
+
+        now = time.time() + days * 86_400
+        away = Partitions(load()).rebuild(stack.kafka.options(ADMIN), group, done, send, now)
+        asyncio.run(away)
+        return {key: pair for key, pair in pairs.items() if pair["weight"] is not None}
+
+    assert said_again(days=13.9) == {}
+    assert len(said_again(days=14.1)) > 10
+    assert said_again(days=14.1) == single_pass(stack, done)
 
 
 def test_a_frozen_notice_worker_is_replaced_and_tells_nothing_when_it_wakes(
