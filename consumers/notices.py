@@ -63,6 +63,9 @@ LONGEST_SETTLING_SECONDS = 5.0
 POLL_MS = 100
 JOINING_POLL_MS = 1_000
 SESSION_MS = 10_000
+DELIVERY_MS = 5_000
+PROOF_SECONDS = 3.0
+"""What is sent so soon after Kafka has agreed is taken or given up before another has the post."""
 TELLER = TopicPartition(topics.BOUNDARY_FLAGS.name(), 0)
 
 log = structlog.get_logger()
@@ -123,10 +126,13 @@ class Teller:
             acks="all",
             enable_idempotence=True,
             allow_auto_create_topics=False,
+            delivery_timeout_ms=DELIVERY_MS,
+            request_timeout_ms=DELIVERY_MS // 2,
         )
         self._board = Noticeboard(hour_seconds)
         self._clock = clock
         self._taken_over = 0
+        self._proven_at = 0.0
         self._done: dict[TopicPartition, int] = {}
         self._changed = self._first_change = time.monotonic()
 
@@ -139,7 +145,7 @@ class Teller:
             self._read()
             if self._is_the_one():
                 self._look_at_the_clock()
-                if self._settled() and self._proven():
+                if self._settled() and (not self._board.unsettled or self._proven()):
                     self._tell()
             health.beat()
         self._log.close()
@@ -197,13 +203,13 @@ class Teller:
 
         It takes a commit only from a member of the group's present generation.
         """
-        if not self._board.unsettled:
-            return True
+        asked = time.monotonic()
         try:
             self._post.commit({TELLER: OffsetAndMetadata(0, "", -1)})
         except KafkaError as error:
             log.warning("This worker may not tell the units now", error=type(error).__name__)
             return False
+        self._proven_at = asked
         return True
 
     def _settled(self) -> bool:
@@ -220,6 +226,8 @@ class Teller:
         if due:
             crash_point("before-send")
         for notice, seconds in due:
+            if time.monotonic() - self._proven_at > PROOF_SECONDS and not self._proven():
+                raise RuntimeFault("Another worker may tell the units now; this one starts anew.")
             event = "NoticeIssued" if "units" in notice else "NoticeWithdrawn"
             sent = self._producer.send(
                 topics.NOTICES.name(notice["unit"]),
@@ -234,7 +242,13 @@ class Teller:
             )
             waiting.append((sent, event, notice, seconds))
         for sent, event, notice, seconds in waiting:
-            sent.get()
+            try:
+                sent.get()
+            except KafkaError as error:
+                raise RuntimeFault(
+                    "Kafka has not taken all that the units must be told "
+                    f"({type(error).__name__}); this worker starts anew from the log."
+                ) from error
             crash_point("some-sent")
             metrics.EVENTS.labels("notices", notice["kind"], event).inc()
             if seconds:
