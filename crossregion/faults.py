@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import faulthandler
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +45,11 @@ class WorkerGaveUp(RuntimeFault):
 
 
 def run_process(main: Callable[[], None]) -> None:
-    """Run a process; a known fault is one line on standard error and status 1."""
+    """Run a process; a known fault is one line on standard error and status 1.
+
+    SIGUSR1 has it write to standard error where each of its threads stands: no values.
+    """
+    faulthandler.register(signal.SIGUSR1)
     try:
         main()
     except RuntimeFault as fault:

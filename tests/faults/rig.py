@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from signal import SIGCONT, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM
+from signal import SIGCONT, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM, SIGUSR1
 from typing import Any
 
 import psutil
@@ -303,8 +303,16 @@ class Rig(Stack):
         while (left := self._left()) is not None:
             self.check()
             if time.monotonic() > deadline:
+                self._say_where_they_stand()
                 raise Stuck(left)
             time.sleep(STEP_SECONDS)
+
+    def _say_where_they_stand(self) -> None:
+        """Have each worker write to its log where its threads are."""
+        further = [process.pid for process in self.extra.values()]
+        for pid in (*self.supervisor.pids().values(), *further):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, SIGUSR1)
 
     def unsent(self) -> int:
         total = 0
