@@ -6,11 +6,12 @@ An answer counts once the registry has recorded it: the notice may have been wit
 from __future__ import annotations
 
 import time
+import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from consumers import database, writing
-from consumers.database import Row
+from consumers.database import Connection, Row
 from crossregion import clients
 from crossregion.clients import Kafka
 from crossregion.domain import acknowledgements, decisions
@@ -29,6 +30,10 @@ class NoticeUnknown(RuntimeFault):
 
 class NotToBeAnswered(RuntimeFault):
     """The notice does not stand, or the answer is not well given."""
+
+
+class ReadingNotNoted(RuntimeFault):
+    """The audit does not say yet that the unit reads; waiting can help."""
 
 
 @dataclass(frozen=True)
@@ -68,24 +73,44 @@ def find(dsn: str | None, unit: str, notice_id: str) -> Row:
 
 def due(notice: Row) -> datetime | None:
     """By when an answer is expected; None when none is, or there is one."""
-    hours = notice["answer_within_hours"]
-    if not notice["issued"] or hours is None or notice["answer"] in ANSWERED:
+    if not notice["issued"] or notice["answer"] in ANSWERED:
         return None
-    said_at: datetime = notice["said_at"]
-    return said_at + timedelta(hours=hours)
+    until: datetime | None = notice["answer_until"]
+    return until
 
 
-def read_disclosed(dsn: str | None, basis: str, purpose: str = "") -> list[Row]:
+def read_disclosed(dsn: str | None, basis: str, purpose: str = "", wait: float = 10.0) -> list[Row]:
     """The records that a notice discloses since the unit of this role has accepted it.
 
-    Each is read once the audit says who took it and what for.
+    Each is read once the audit says who took it and what for, which the registry worker writes.
+    Raises: ReadingNotNoted.
     """
     with database.session(dsn) as connection:
-        found = []
-        for key in list(database.rows(connection, "readable_records", {"basis": basis})):
-            asked = {**key, "actor": database.user(), "purpose": purpose}
-            found += [{**key, **row} for row in database.rows(connection, "read_record", asked)]
-        return found
+        keys = list(database.rows(connection, "readable_records", {"basis": basis}))
+        asked = [_ask(connection, key, purpose) for key in keys]
+    found = []
+    deadline = time.monotonic() + wait
+    with database.session(dsn) as connection:
+        for key, ticket in zip(keys, asked, strict=True):
+            if ticket is None:
+                continue
+            while not (given := list(database.rows(connection, "read_record", {"ticket": ticket}))):
+                if time.monotonic() > deadline:
+                    raise ReadingNotNoted(
+                        "The audit has not noted the reading yet, so nothing is shown: see that a "
+                        "registry worker runs, and try again."
+                    )
+                connection.commit()
+                time.sleep(POLL_SECONDS)
+            found += [{**key, **row} for row in given]
+    return found
+
+
+def _ask(connection: Connection, key: Row, purpose: str) -> uuid.UUID | None:
+    asked = {**key, "actor": database.user(), "purpose": purpose}
+    (row,) = database.rows(connection, "ask_record", asked)
+    ticket: uuid.UUID | None = row["ticket"]
+    return ticket
 
 
 def acknowledge(

@@ -140,6 +140,11 @@ def verify(kafka: Kafka, dsn: str | None) -> tuple[int, int]:
         return check(entries(connection), written), max(written, default=0)
 
 
+def chain(connection: Connection) -> None:
+    """Note what units have asked to read, which they are given once it is noted."""
+    connection.execute(database.query("chain_audit"))
+
+
 class HeadWriter:
     """Writes the chain's head to Kafka once it has moved, at most every ten seconds."""
 

@@ -17,7 +17,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
 import structlog
@@ -251,10 +251,16 @@ class Batch:
         known = self.notices.get(record["notice_id"], {"revision": 0, "withdrawn": 0})
         withdrawn = max(known["withdrawn"], 0 if issued else record["revision"])
         if known["revision"] < record["revision"]:
+            until = [known["answer_until"]] if issued and known.get("issued") else []
             said_at = None
             if received is not None:
-                said_at = datetime.fromtimestamp(received / 1000, UTC).isoformat()
-            known = {**record, "issued": issued, "said_at": said_at}
+                at = datetime.fromtimestamp(received / 1000, UTC)
+                said_at = at.isoformat()
+                if issued and record["answer_within_hours"] is not None:
+                    end = at + timedelta(hours=record["answer_within_hours"])
+                    until.append(end.isoformat(timespec="milliseconds"))
+            first = min((one for one in until if one is not None), default=None)
+            known = {**record, "issued": issued, "said_at": said_at, "answer_until": first}
         self.notices[record["notice_id"]] = {**known, "withdrawn": withdrawn}
 
     def _add_answer(self, answer: NoticeAcknowledged, offset: int) -> None:
@@ -387,6 +393,7 @@ class Registry:
                     )
             if fetched:
                 self._handle(fetched)
+            self._database.transact(audit.chain)
             self._heads.step()
             health.beat()
         self._consumer.close()

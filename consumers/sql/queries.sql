@@ -183,7 +183,12 @@ SET
     answer_within_hours = excluded.answer_within_hours,
     contact = excluded.contact,
     proposal_id = excluded.proposal_id,
-    said_at = excluded.said_at
+    said_at = excluded.said_at,
+    answer_until = CASE
+        WHEN held.issued AND excluded.withdrawn < held.revision
+            THEN least(held.answer_until, excluded.answer_until)
+        ELSE excluded.answer_until
+    END
 WHERE held.revision < excluded.revision;
 
 -- name: withdraw_notices
@@ -243,14 +248,14 @@ SELECT * FROM jsonb_populate_recordset(NULL::registry.disclosure, %(rows)s::json
 SELECT
     notice_id, revision, issued, unit, kind, cause, boundary, units, remarks, regions, case_unit,
     case_id, persons, exploitation, urgent, disclosure, answer_within_hours, contact, proposal_id,
-    said_at, answer, answer_revision, answer_reason, answer_role
+    said_at, answer_until, answer, answer_revision, answer_reason, answer_role
 FROM registry.told_notices()
 ORDER BY said_at, notice_id;
 
 -- name: registered_notices
 -- The same of every unit.
 SELECT
-    notice_id, revision, issued, unit, kind, cause, urgent, answer_within_hours, said_at, answer,
+    notice_id, revision, issued, unit, kind, cause, urgent, answer_until, said_at, answer,
     answer_revision, answer_reason, answer_role
 FROM registry.notice
 ORDER BY said_at, notice_id;
@@ -320,9 +325,11 @@ ORDER BY kind, unit, record_id;
 -- name: own_record
 SELECT 1 FROM registry.own_records() WHERE kind = %(kind)s AND record_id = %(record_id)s LIMIT 1;
 
+-- name: ask_record
+SELECT registry.ask_record(%(kind)s, %(unit)s, %(record_id)s, %(actor)s, %(purpose)s) AS ticket;
+
 -- name: read_record
-SELECT revision, record
-FROM registry.read_record(%(kind)s, %(unit)s, %(record_id)s, %(actor)s, %(purpose)s);
+SELECT revision, record FROM registry.read_record(%(ticket)s);
 
 -- name: put_dead_letter
 INSERT INTO registry.dead_letter
@@ -514,6 +521,9 @@ WHERE to_regrole(role) IS NULL;
 
 -- name: append_audit
 SELECT audit.append(%(actor)s, %(action)s, %(subject)s, %(purpose)s);
+
+-- name: chain_audit
+SELECT audit.chain();
 
 -- name: audit_head
 SELECT number, hash FROM audit.entry ORDER BY number DESC LIMIT 1;

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from consumers import database, endpoints
+from consumers import audit, database, endpoints
 from consumers.database import Database, RolesMissing
 from consumers.registry import Batch
 from crossregion.domain import records
@@ -92,8 +92,14 @@ RIGHTS: dict[str, dict[str, str]] = {
     "registry.told_notices()": {UNIT: "execute", PARTNER: "execute"},
     "registry.handovers()": {UNIT: "execute", PARTNER: "execute"},
     "registry.readable_records()": {UNIT: "execute", PARTNER: "execute"},
-    "registry.read_record(text,text,text,text,text)": {UNIT: "execute", PARTNER: "execute"},
+    "registry.ask_record(text,text,text,text,text)": {UNIT: "execute", PARTNER: "execute"},
+    "registry.read_record(uuid)": {UNIT: "execute", PARTNER: "execute"},
     "audit.entry": {OWNER: "select", WORKER: "select", OPERATOR: "select"},
+    "audit.ticket": {OWNER: "select"},
+    "audit.turn": {OWNER: "select"},
+    "audit.ask(text,text,text,text,text)": {},
+    "audit.link(text,text,text,text,text,text)": {},
+    "audit.chain()": {WORKER: "execute"},
     "audit.append(text,text,text,text)": {
         OWNER: "execute",
         OFFICE: "execute",
@@ -154,6 +160,7 @@ CASE = json.loads(
 
 Entered = psycopg.Connection[tuple[Any, ...]]
 Enter = Callable[[str], Entered]
+AsRole = Callable[[str, str], str]
 
 
 @pytest.fixture(scope="module")
@@ -354,12 +361,31 @@ def test_a_unit_reads_whole_records_that_it_reported_and_no_other(enter: Enter) 
     assert "identity" in whole[0]["victims"][0]
 
 
-def read(connection: Entered, kind: str, unit: str, record_id: str) -> dict[str, Any] | None:
-    found = connection.execute(
-        "SELECT record FROM registry.read_record(%s, %s, %s, 'tester', 'a review')",
-        (kind, unit, record_id),
-    ).fetchone()
+def ask(connection: Entered, kind: str, unit: str, record_id: str) -> uuid.UUID | None:
+    ((ticket,),) = connection.execute(
+        "SELECT registry.ask_record(%s, %s, %s, 'tester', 'a review')", (kind, unit, record_id)
+    )
+    found: uuid.UUID | None = ticket
+    return found
+
+
+def given(connection: Entered, ticket: uuid.UUID | None) -> dict[str, Any] | None:
+    found = connection.execute("SELECT record FROM registry.read_record(%s)", [ticket]).fetchone()
     return None if found is None else found[0]
+
+
+def noted(dsn: str) -> None:
+    """What the registry worker does all the time."""
+    held = Database(dsn)
+    held.transact(audit.chain)
+    held.close()
+
+
+def read(worker: str, connection: Entered, *key: str) -> dict[str, Any] | None:
+    """As a unit reads: it asks, the worker of the registry notes it, and it is given the record."""
+    ticket = ask(connection, *key)
+    noted(worker)
+    return given(connection, ticket)
 
 
 def readable(connection: Entered) -> set[tuple[str, str, str]]:
@@ -395,8 +421,9 @@ def accepting(dsn: str, as_role: Callable[[str, str], str]) -> Iterator[Callable
 
 
 def test_a_unit_reads_the_case_of_a_notice_while_it_has_accepted_it_and_each_time_is_noted(
-    enter: Enter, accepting: Callable[..., None]
+    dsn: str, as_role: AsRole, enter: Enter, accepting: Callable[..., None]
 ) -> None:
+    worker = as_role(dsn, WORKER)
     reader, stranger = enter("unit_220500"), enter(STRANGER)
     newest = CASE["victims"][0]["identity"]["name"]
     for answer, reason, may_read in (
@@ -407,13 +434,13 @@ def test_a_unit_reads_the_case_of_a_notice_while_it_has_accepted_it_and_each_tim
         ("not-ours", None, False),
     ):
         accepting(answer, reason)
-        noted = audited(enter)
-        record = read(reader, *C1)
+        before = audited(enter)
+        record = read(worker, reader, *C1)
         assert (record is not None) == may_read
         assert (C1 in readable(reader)) == may_read
-        assert len(audited(enter)) - len(noted) == may_read
+        assert len(audited(enter)) - len(before) == may_read
         assert own(reader) == set()
-        assert read(stranger, *C1) is None
+        assert read(worker, stranger, *C1) is None
         if record is not None:
             assert record["victims"][0]["identity"]["name"] == newest
             assert audited(enter)[-1] == (
@@ -429,6 +456,98 @@ def audited(enter: Enter) -> list[tuple[Any, ...]]:
         )
         .fetchall()
     )
+
+
+BY_AN_EXCEPTION = """
+DO $$
+DECLARE
+    ticket uuid;
+    seen integer;
+BEGIN
+    ticket := registry.ask_record('{}', '{}', '{}', 'tester', 'a review');
+    SELECT count(*) INTO seen FROM registry.read_record(ticket);
+    RAISE '% %', ticket, seen;
+EXCEPTION WHEN raise_exception THEN
+    RAISE NOTICE '%', SQLERRM;
+END
+$$
+"""
+
+
+def test_nothing_is_read_before_another_has_committed_that_it_is(
+    dsn: str, as_role: AsRole, enter: Enter, accepting: Callable[..., None]
+) -> None:
+    """Whatever the unit does with its own transactions."""
+    accepting("accepted")
+    worker, reader = as_role(dsn, WORKER), enter("unit_220500")
+    before = audited(enter)
+
+    def unread(ticket: uuid.UUID | None) -> None:
+        assert ticket is not None
+        noted(worker)
+        assert given(reader, ticket) is None
+        assert audited(enter) == before
+
+    with reader.transaction(force_rollback=True):
+        taken_back = ask(reader, *C1)
+        unread(taken_back)
+    unread(taken_back)
+    with reader.transaction():
+        with reader.transaction(force_rollback=True):
+            to_a_savepoint = ask(reader, *C1)
+            unread(to_a_savepoint)
+        unread(to_a_savepoint)
+    unread(to_a_savepoint)
+    said: list[str] = []
+    reader.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
+    reader.execute(BY_AN_EXCEPTION.format(*C1).encode())
+    ((ticket, seen),) = (text.split() for text in said)
+    assert seen == "0"
+    unread(uuid.UUID(ticket))
+    reader.execute("BEGIN")
+    prepared = ask(reader, *C1)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+        reader.execute("PREPARE TRANSACTION 'later'")
+    unread(prepared)
+
+    ticket_of_long_ago = ask(reader, *C1)
+    noted(worker)
+    assert given(reader, ticket_of_long_ago) is not None
+    assert given(enter(STRANGER), ticket_of_long_ago) is None
+    with psycopg.connect(as_role(dsn, "postgres")) as superuser:
+        superuser.execute("UPDATE audit.ticket SET at = at - interval '6 minutes'")
+    assert given(reader, ticket_of_long_ago) is None
+    assert len(audited(enter)) == len(before) + 1
+
+
+def test_no_open_transaction_of_a_unit_holds_up_the_audit(
+    dsn: str, as_role: AsRole, enter: Enter, accepting: Callable[..., None]
+) -> None:
+    accepting("accepted")
+    reader, operator = enter("unit_220500"), enter(OPERATOR)
+    operator.execute("SET statement_timeout = '10s'")
+    with reader.transaction(), psycopg.connect(as_role(dsn, "unit_220500")) as other:
+        reader.execute("SELECT pg_advisory_lock(hashtext('audit.entry'))")
+        assert ask(reader, *C1) is not None
+        database.append_audit(operator, "read", "a record", "")
+        ticket = ask(other, *C1)
+        other.commit()
+        noted(as_role(dsn, WORKER))
+        assert given(other, ticket) is not None
+
+
+def test_who_has_the_turn_for_long_holds_up_no_worker(
+    dsn: str, as_role: AsRole, enter: Enter, accepting: Callable[..., None]
+) -> None:
+    accepting("accepted")
+    reader, worker = enter("unit_220500"), as_role(dsn, WORKER)
+    ticket = ask(reader, *C1)
+    with enter(OPERATOR).transaction():
+        database.append_audit(enter(OPERATOR), "read", "a record", "")
+        noted(worker)
+        assert given(reader, ticket) is None
+    noted(worker)
+    assert given(reader, ticket) is not None
 
 
 def test_what_a_withdrawn_notice_or_an_undone_pair_disclosed_is_no_longer_read(
@@ -447,11 +566,11 @@ def test_what_a_withdrawn_notice_or_an_undone_pair_disclosed_is_no_longer_read(
     assert readable(reader) == set()
     said(worker, inbox, "NoticeIssued", **notice)
     assert readable(reader) == both
-    assert all(read(reader, *key) is not None for key in both)
+    assert all(read(worker, reader, *key) is not None for key in both)
     gone = {name: notice[name] for name in ("notice_id", "unit", "kind", "cause")}
     said(worker, inbox, "NoticeWithdrawn", **gone, revision=2)
     assert readable(reader) == set()
-    assert all(read(reader, *key) is None for key in both)
+    assert all(read(worker, reader, *key) is None for key in both)
     said(worker, inbox, "NoticeIssued", **{**notice, "revision": 3})
     assert readable(reader) == set()
     again = answered("accepted", 2, **known, notice_revision=3)
@@ -488,7 +607,8 @@ def test_a_record_that_was_handed_over_is_read_by_all_who_have_owned_it_and_by_n
         last = made["step_id"]
         for one in ("220700", "220800"):
             reader = enter(f"unit_{one}")
-            assert (C9 in readable(reader)) == (read(reader, *C9) is not None) == (one in readers)
+            assert (C9 in readable(reader)) == (one in readers)
+            assert (read(worker, reader, *C9) is not None) == (one in readers)
             assert own(reader) == set()
         owners = enter(f"unit_{unit}").execute("SELECT owner FROM registry.handovers()").fetchall()
         assert len(owners) == 1
@@ -497,12 +617,14 @@ def test_a_record_that_was_handed_over_is_read_by_all_who_have_owned_it_and_by_n
     assert enter("unit_222400").execute("SELECT FROM registry.handovers()").fetchall() == []
 
 
-def test_by_a_flag_or_a_proposal_a_unit_reads_the_summary_and_nothing_else(enter: Enter) -> None:
+def test_by_a_flag_or_a_proposal_a_unit_reads_the_summary_and_nothing_else(
+    dsn: str, as_role: AsRole, enter: Enter
+) -> None:
     """Nobody has accepted a notice of these: a told unit sees no whole record."""
     told_of_it, finder = enter("unit_220500"), enter("unit_220100")
     assert summed(told_of_it) == {("220300", "220300-C9")}
     assert own(told_of_it) == set()
-    assert read(told_of_it, "case", "220300", "220300-C9") is None
+    assert read(as_role(dsn, WORKER), told_of_it, *C9) is None
     proposed = enter(OFFICE).execute(
         "SELECT case_unit, case_id FROM registry.proposal"
         " WHERE open AND rescue_unit = '220100' AND probability >= 0.5"

@@ -356,6 +356,38 @@ def test_any_order_any_batches_and_any_repetition_give_the_same_registry(
         held.close()
 
 
+HOUR = 3_600_000
+
+
+@pytest.mark.parametrize("size", [1, 2, 9])
+def test_a_notice_is_due_by_its_first_statement_or_sooner_until_it_is_withdrawn(
+    dsn: str, worker: str, office: str, size: int
+) -> None:
+    """Stated at hours 0, 10 and 11, taken back at 12 and told again at 13; by the broker's time."""
+    urgent = {**NOTICE, "urgent": True, "answer_within_hours": 24}
+    gone = {name: NOTICE[name] for name in ("notice_id", "unit", "kind", "cause")}
+    said: list[tuple[int, str, dict[str, Any], int | None]] = [
+        (0, "NoticeIssued", {**NOTICE, "answer_within_hours": 30}, 30),
+        (10, "NoticeIssued", {**urgent, "revision": 2}, 30),
+        (11, "NoticeIssued", {**urgent, "revision": 3, "answer_within_hours": 6}, 17),
+        (12, "NoticeWithdrawn", {**gone, "revision": 4}, None),
+        (13, "NoticeIssued", {**urgent, "revision": 5}, 37),
+    ]
+    database.drop_registry(dsn)
+    held = Database(worker)
+    inbox = topics.NOTICES.name(NOTICE["unit"])
+    for start in range(0, len(said), size):
+        batch = Batch()
+        for hour, event, record, _ in said[start : start + size]:
+            batch.take(inbox, 0, hour, codec.encode(event, record), {}, hour * HOUR)
+        held.transact(batch.write)
+        with database.connect(office) as connection:
+            query = "SELECT extract(epoch FROM answer_until) / 3600 FROM registry.notice"
+            (row,) = connection.execute(query).fetchall()
+        assert row == (said[min(start + size, len(said)) - 1][-1],)
+    held.close()
+
+
 def test_texts_that_mean_something_to_a_parser_are_stored_as_they_are(
     dsn: str, worker: str, office: str
 ) -> None:

@@ -1,0 +1,146 @@
+-- What a unit reads of another's record is noted first, by a transaction that is not its own: it
+-- asks, the registry worker writes the chain's row, and only then is the record given.
+
+-- Whose turn it is to write a row. A lock of no table can be taken by whoever may log in.
+CREATE TABLE audit.turn (free boolean PRIMARY KEY CHECK (free));
+INSERT INTO audit.turn VALUES (true);
+
+-- `number` is the row of the chain that says so.
+CREATE TABLE audit.ticket (
+    ticket uuid PRIMARY KEY,
+    at timestamptz NOT NULL,
+    login text NOT NULL,
+    role text NOT NULL,
+    actor text NOT NULL CHECK (length(actor) <= 200),
+    kind text NOT NULL,
+    unit text NOT NULL,
+    record_id text NOT NULL CHECK (length(record_id) <= 150),
+    purpose text NOT NULL CHECK (length(purpose) <= 200),
+    number bigint
+);
+CREATE INDEX ticket_open ON audit.ticket (at) WHERE number IS NULL;
+
+REVOKE UPDATE, DELETE, TRUNCATE ON audit.turn, audit.ticket FROM CURRENT_USER;
+ALTER TABLE audit.turn ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE audit.ticket ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY append ON audit.turn TO crossregion_audit USING (true);
+CREATE POLICY append ON audit.ticket TO crossregion_audit USING (true);
+CREATE POLICY own ON audit.ticket FOR SELECT TO crossregion_own
+USING (
+    login = session_user AND role = coalesce(nullif(current_setting('role'), 'none'), session_user)
+);
+GRANT SELECT, UPDATE ON audit.turn TO crossregion_audit;
+GRANT SELECT, INSERT, UPDATE (number), DELETE ON audit.ticket TO crossregion_audit;
+GRANT USAGE ON SCHEMA audit TO crossregion_own;
+GRANT SELECT (ticket, at, login, role, kind, unit, record_id, number)
+ON audit.ticket TO crossregion_own;
+
+-- Writes the next row of the chain; whoever calls it has the turn.
+CREATE FUNCTION audit.link(
+    login text, role text, actor text, action text, subject text, purpose text
+) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    made audit.entry;
+BEGIN
+    SELECT entry.number, entry.hash INTO made.number, made.previous
+    FROM audit.entry ORDER BY entry.number DESC LIMIT 1;
+    made.number := coalesce(made.number, 0) + 1;
+    made.previous := coalesce(made.previous, '');
+    made.at := clock_timestamp();
+    made.login := link.login;
+    made.role := link.role;
+    made.actor := link.actor;
+    made.action := link.action;
+    made.subject := link.subject;
+    made.purpose := link.purpose;
+    SELECT sha256(made.previous || convert_to(
+        string_agg(octet_length(part) || ':' || part, ',' ORDER BY nth), 'UTF8'
+    ))
+    INTO made.hash
+    FROM unnest(ARRAY[
+        made.number::text, to_char(made.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'),
+        made.login, made.role, made.actor, made.action, made.subject, made.purpose
+    ]) WITH ORDINALITY AS parts (part, nth);
+    INSERT INTO audit.entry SELECT made.*;
+    RETURN made.number;
+END
+$$;
+
+-- A unit asks to read; without a lock, for its transaction may stay open for as long as it likes.
+CREATE FUNCTION audit.ask(kind text, unit text, record_id text, actor text, purpose text)
+RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    made uuid := gen_random_uuid();
+BEGIN
+    INSERT INTO audit.ticket VALUES (
+        made, clock_timestamp(), session_user,
+        coalesce(nullif(current_setting('role'), 'none'), session_user),
+        ask.actor, ask.kind, ask.unit, ask.record_id, ask.purpose, NULL
+    );
+    RETURN made;
+END
+$$;
+
+-- Notes in the chain what has been asked; another's turn is not waited for.
+CREATE FUNCTION audit.chain() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    asked audit.ticket;
+BEGIN
+    IF NOT EXISTS (SELECT FROM audit.ticket WHERE ticket.number IS NULL) THEN
+        RETURN;
+    END IF;
+    PERFORM FROM audit.turn FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    FOR asked IN
+        SELECT * FROM audit.ticket
+        WHERE ticket.number IS NULL
+        ORDER BY ticket.at, ticket.ticket
+        LIMIT 1000
+    LOOP
+        UPDATE audit.ticket
+        SET number = audit.link(
+            asked.login, asked.role, asked.actor, 'read',
+            concat_ws(' ', asked.kind, asked.unit, asked.record_id), asked.purpose
+        )
+        WHERE ticket.ticket = asked.ticket;
+    END LOOP;
+    DELETE FROM audit.ticket
+    WHERE ticket.number IS NOT NULL AND ticket.at < clock_timestamp() - interval '1 hour';
+END
+$$;
+
+GRANT CREATE ON SCHEMA audit TO crossregion_audit;
+ALTER FUNCTION audit.link(text, text, text, text, text, text) OWNER TO crossregion_audit;
+ALTER FUNCTION audit.ask(text, text, text, text, text) OWNER TO crossregion_audit;
+ALTER FUNCTION audit.chain() OWNER TO crossregion_audit;
+SET LOCAL ROLE crossregion_audit;
+CREATE OR REPLACE FUNCTION audit.append(actor text, action text, subject text, purpose text)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '10s'
+AS $$
+BEGIN
+    PERFORM FROM audit.turn FOR UPDATE;
+    PERFORM audit.link(
+        session_user, coalesce(nullif(current_setting('role'), 'none'), session_user),
+        append.actor, append.action, append.subject, append.purpose
+    );
+END
+$$;
+REVOKE EXECUTE ON FUNCTION audit.append(text, text, text, text) FROM crossregion_own;
+GRANT EXECUTE ON FUNCTION audit.ask(text, text, text, text, text) TO crossregion_own;
+GRANT EXECUTE ON FUNCTION audit.chain() TO crossregion_registry;
+RESET ROLE;
+REVOKE CREATE ON SCHEMA audit FROM crossregion_audit;
