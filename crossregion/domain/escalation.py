@@ -1,8 +1,10 @@
 """What the office is told of notices without a good answer, and where it has them told instead.
 
 A notice that asks for an answer has its hours, counted from the broker's time of it. Past them the
-office is told once, and once more after the same hours again, counted from the first time. The ids
-are made from the notice's issue and the step, so whoever computes it anew says nothing twice.
+office is told once, and once more after the same hours again, counted from the first time. One that
+is stated again before it was withdrawn, as more urgent, may be due sooner by that, never later. The
+ids are made from the revision of the first statement since the withdrawal and the step, so whoever
+computes it anew says nothing twice.
 """
 
 from __future__ import annotations
@@ -29,23 +31,26 @@ OVERDUE, REASSIGN = "overdue", "reassign"
 STEPS = (1, 2)
 
 
-def of_overdue(notice: NoticeIssued, step: int) -> NoticeIssued:
-    """The office is told that a unit has not answered in time, for the first or the second time."""
-    return _to_office(OVERDUE, notice, str(step))
+def of_overdue(notice: NoticeIssued, first: int, step: int) -> NoticeIssued:
+    """The office is told that a unit has not answered in time, for the first or the second time.
+
+    `first` is the revision by which it was asked, the first since the notice was last withdrawn.
+    """
+    return _to_office(OVERDUE, notice, first, str(step))
 
 
-def of_refusal(notice: NoticeIssued, answer: NoticeAcknowledged) -> NoticeIssued:
+def of_refusal(notice: NoticeIssued, first: int, answer: NoticeAcknowledged) -> NoticeIssued:
     """The office is told that a unit does not take a notice, and decides where it goes."""
     code = answer["reason"] or answer["answer"]
-    told = _to_office(REASSIGN, notice, code)
+    told = _to_office(REASSIGN, notice, first, code)
     return {**told, "remarks": [{"field": "answer", "code": code}]}
 
 
-def _to_office(kind: str, notice: NoticeIssued, about: str) -> NoticeIssued:
+def _to_office(kind: str, notice: NoticeIssued, first: int, about: str) -> NoticeIssued:
     cause = notice["notice_id"]
     return {
         **notice,
-        "notice_id": _id(kind, cause, str(notice["revision"]), about),
+        "notice_id": _id(kind, cause, str(first), about),
         "unit": OFFICE,
         "revision": 0,
         "kind": kind,
@@ -99,11 +104,18 @@ class Reassignments:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """The last that the log says of a notice; `issue` is its content while it stands."""
+    """The last that the log says of a notice; `issue` is its content while it stands.
+
+    `first` is the first revision since it was last withdrawn, `seconds` the broker's time of that;
+    `hours` are the fewest that were given since, and `until` is the earliest end of any.
+    """
 
     told: Told
     issue: NoticeIssued | None
+    first: int
     seconds: float
+    hours: int | None = None
+    until: float | None = None
 
 
 Answer = tuple[tuple[int, str], NoticeAcknowledged]
@@ -125,11 +137,7 @@ class Waiting:
         notice_id = notice["notice_id"]
         held = self._said.get(notice_id)
         if held is None or held.told.revision < notice["revision"]:
-            revision = notice["revision"]
-            issue = cast(NoticeIssued, notice) if event == "NoticeIssued" else None
-            withdrawn = revision if issue is None else held.told.withdrawn if held else 0
-            told = Told(notice["unit"], revision, issue is not None, withdrawn)
-            self._said[notice_id] = _Said(told, issue, seconds)
+            self._said[notice_id] = self._next(held, event, notice, seconds)
         if notice["kind"] == OVERDUE:
             notice_id = notice["cause"]
         for step in STEPS:
@@ -137,6 +145,26 @@ class Waiting:
             if deadline is not None:
                 heapq.heappush(self._deadlines, (deadline, notice_id))
         return notice_id
+
+    def _next(
+        self,
+        held: _Said | None,
+        event: str,
+        notice: NoticeIssued | NoticeWithdrawn,
+        seconds: float,
+    ) -> _Said:
+        unit, revision = notice["unit"], notice["revision"]
+        if event == "NoticeWithdrawn":
+            return _Said(Told(unit, revision, False, revision), None, revision, seconds)
+        issue = cast(NoticeIssued, notice)
+        told = Told(unit, revision, True, held.told.withdrawn if held else 0)
+        hours = issue["answer_within_hours"]
+        until = None if hours is None else seconds + hours * self._hour
+        if held is None or held.issue is None:
+            return _Said(told, issue, revision, seconds, hours, until)
+        hours = min((one for one in (held.hours, hours) if one is not None), default=None)
+        until = min((one for one in (held.until, until) if one is not None), default=None)
+        return _Said(told, issue, held.first, held.seconds, hours, until)
 
     def answer(self, answer: NoticeAcknowledged) -> str:
         """Take an answer; returns its notice."""
@@ -165,12 +193,12 @@ class Waiting:
         answers = (one for _, one in self._answers[notice_id].values())
         answer = acknowledgements.in_force(said.told, answers)
         if answer is not None and answer["answer"] in DECLINED:
-            yield of_refusal(said.issue, answer)
+            yield of_refusal(said.issue, said.first, answer)
         answered = answer is not None and answer["answer"] in ANSWERED
-        if answered or said.issue["answer_within_hours"] is None:
+        if answered or said.hours is None:
             return
         for step in STEPS:
-            told = of_overdue(said.issue, step)
+            told = of_overdue(said.issue, said.first, step)
             known = self._said.get(told["notice_id"])
             deadline = self._deadline(notice_id, step)
             late = deadline is not None and deadline <= self._now
@@ -182,12 +210,9 @@ class Waiting:
         said = self._said.get(notice_id)
         if said is None or said.issue is None or said.issue["unit"] == OFFICE:
             return None
-        hours = said.issue["answer_within_hours"]
-        if hours is None:
+        if step == 1 or said.hours is None:
+            return said.until
+        before = self._said.get(of_overdue(said.issue, said.first, step - 1)["notice_id"])
+        if before is None or before.issue is None:
             return None
-        since: _Said | None = said
-        if step > 1:
-            since = self._said.get(of_overdue(said.issue, step - 1)["notice_id"])
-        if since is None or not since.told.issued:
-            return None
-        return since.seconds + hours * self._hour
+        return before.seconds + said.hours * self._hour

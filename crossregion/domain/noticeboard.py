@@ -170,6 +170,10 @@ class Noticeboard:
             self._in_force[notice_id] = (now[notice_id], seconds)
             self._of_case[_case_of(now[notice_id])].add(notice_id)
             self._due.setdefault(notice_id, seconds)
+        for notice_id in now.keys() & before.keys():
+            if now[notice_id] != before[notice_id]:
+                self._in_force[notice_id] = (now[notice_id], self._in_force[notice_id][1])
+                self._due.setdefault(notice_id, seconds)
         self._wanted[source] = now
 
     def _sent_before(self, event: str, record: dict[str, Any]) -> None:

@@ -150,6 +150,51 @@ def test_what_the_office_is_told_of_answers_goes_nowhere_else() -> None:
     assert desk.tell(DAY) == []
 
 
+def hurried(notice: dict[str, Any], hours: int) -> dict[str, Any]:
+    """The same as it is stated again, of a child."""
+    known = {"revision": notice["revision"] + 1, "urgent": True, "answer_within_hours": hours}
+    return {**notice, **known}
+
+
+def test_a_notice_that_becomes_urgent_is_due_sooner_and_never_later() -> None:
+    for hours, at, due in ((HOURS, 20.0, DAY), (6, 2.0, 8.0), (6, 23.0, DAY)):
+        desk, notice = asked()
+        desk.put("NoticeIssued", hurried(notice, hours), at)
+        assert desk.tell(due - 1) == []
+        assert desk.tell(due) == [("overdue", "220000")]
+        assert desk.tell(due + hours - 1) == []
+        assert desk.tell(due + hours) == [("overdue", "220000")]
+
+
+def test_what_the_office_was_told_stands_when_the_notice_becomes_urgent_and_is_urgent_too() -> None:
+    desk, notice = asked()
+    desk.put(*answer("refused", 1, notice, reason="no-capacity"), 0.5)
+    desk.put(*answer("received", 2, notice), 1.0)
+    assert desk.tell(DAY) == [("overdue", "220000")]
+    _, first, _ = desk.log[-1]
+    desk.put("NoticeIssued", hurried(notice, 6), DAY + 1)
+    assert desk.tell(DAY + 1) == [("overdue", "220000")]
+    _, again, _ = desk.log[-1]
+    assert again == {**first, "revision": 2, "urgent": True}
+    assert desk.tell(DAY + 6) == [("overdue", "220000")]
+    assert desk.tell(99 * DAY) == Desk(desk.log).tell(99 * DAY) == []
+    desk.put(*answer("not-ours", 3, notice), 99 * DAY)
+    assert sorted(desk.tell(99 * DAY)) == [
+        ("overdue withdrawn", "220000"), ("overdue withdrawn", "220000"), ("reassign", "220000"),
+    ]  # fmt: skip
+
+
+def test_a_notice_that_was_withdrawn_and_is_told_again_has_its_whole_time_again() -> None:
+    desk, notice = asked()
+    desk.tell(DAY)
+    gone = {name: notice[name] for name in ("notice_id", "unit", "kind", "cause")}
+    desk.put("NoticeWithdrawn", {**gone, "revision": 2}, DAY + 1)
+    desk.put("NoticeIssued", {**notice, "revision": 3}, DAY + 2)
+    assert desk.tell(DAY + 2) == [("overdue withdrawn", "220000")]
+    assert desk.tell(2 * DAY + 1) == []
+    assert desk.tell(2 * DAY + 2) == [("overdue", "220000")]
+
+
 def test_nobody_is_above_the_office() -> None:
     desk = Desk()
     desk.put(*flag(told=("220000",)), 0.0)
@@ -176,6 +221,7 @@ class Clockwork(RuleBasedStateMachine):
         self.desk, self.notice = asked()
         self.now, self.revision = 0.0, 0
         self.answered = False
+        self.due, self.hours = DAY, HOURS
         self.book: list[float] = []
 
     @rule(hours=st.integers(1, HOURS))
@@ -188,6 +234,14 @@ class Clockwork(RuleBasedStateMachine):
         self.desk.put(*answer(word, self.revision, self.notice), self.now)
         self.answered = word == "accepted"
 
+    @rule(hours=st.integers(1, HOURS))
+    def hurry(self, hours: int) -> None:
+        if self.notice["urgent"]:
+            return
+        self.notice = hurried(self.notice, hours)
+        self.desk.put("NoticeIssued", self.notice, self.now)
+        self.due, self.hours = min(self.due, self.now + hours), min(self.hours, hours)
+
     @rule()
     def restart(self) -> None:
         self.desk = Desk(self.desk.log)
@@ -197,7 +251,9 @@ class Clockwork(RuleBasedStateMachine):
         self.desk.tell(self.now)
         if self.answered:
             self.book.clear()
-        elif len(self.book) < 2 and self.now >= (self.book[-1] if self.book else 0.0) + DAY:
+        elif len(self.book) < 2 and self.now >= (
+            self.book[-1] + self.hours if self.book else self.due
+        ):
             self.book.append(self.now)
         assert self.standing() == len(self.book)
         assert Desk(self.desk.log).tell(self.now) == []
