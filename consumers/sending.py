@@ -12,6 +12,7 @@ import asyncio
 import random
 import ssl
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -202,6 +203,7 @@ class Sender:
             outcome = Outcome("again", "defect")
         crash_point("notice-sent")
         row = self._settled(endpoint, delivery, outcome) | {
+            "attempt_id": uuid.uuid4(),
             "endpoint_id": endpoint["endpoint_id"],
             **{name: delivery[name] for name in ("notice_id", "revision")},
             "at": at,

@@ -279,11 +279,17 @@ ORDER BY kind, unit, record_id;
 LOCK TABLE registry.handover IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: add_handover_step
--- Of a second time the first on the broker is kept.
+-- Of a second time the first on the broker is kept; a unit has so many steps on a record.
 INSERT INTO registry.handover_step AS held
-VALUES (
+SELECT
     %(step_id)s, %(follows)s, %(kind)s, %(record_unit)s, %(record_id)s, %(action)s, %(unit)s,
     %(to_unit)s, %(reason)s, %(role)s, %(recorded_at)s, %(milliseconds)s, %(offset)s
+WHERE %(most)s > (
+    SELECT count(*)
+    FROM registry.handover_step AS step
+    WHERE (step.kind, step.record_unit, step.record_id, step.unit)
+        = (%(kind)s, %(record_unit)s, %(record_id)s, %(unit)s)
+        AND step.step_id <> %(step_id)s
 )
 ON CONFLICT (step_id) DO UPDATE
 SET
@@ -605,13 +611,16 @@ ORDER BY due_at, at
 LIMIT 20;
 
 -- name: put_attempt
--- The attempt, what it leaves of the delivery, and what it says of the endpoint.
+-- The attempt, what it leaves of the delivery, and what it says of the endpoint; once.
 WITH tried AS (
     INSERT INTO delivery.attempt
-        (endpoint_id, notice_id, revision, at, outcome, status, seconds)
+        (attempt_id, endpoint_id, notice_id, revision, at, outcome, status, seconds)
     VALUES (
-        %(endpoint_id)s, %(notice_id)s, %(revision)s, %(at)s, %(outcome)s, %(status)s, %(seconds)s
+        %(attempt_id)s, %(endpoint_id)s, %(notice_id)s, %(revision)s, %(at)s, %(outcome)s,
+        %(status)s, %(seconds)s
     )
+    ON CONFLICT (attempt_id) DO NOTHING
+    RETURNING attempt_id
 ),
 settled AS (
     UPDATE delivery.delivery
@@ -619,6 +628,7 @@ settled AS (
         state = %(state)s,
         attempts = attempts + 1,
         due_at = coalesce(%(due_at)s, due_at)
+    FROM tried
     WHERE (endpoint_id, notice_id, revision)
         = (%(endpoint_id)s::uuid, %(notice_id)s::uuid, %(revision)s) AND state = 'waiting'
 )
@@ -627,6 +637,7 @@ SET
     failures = %(failures)s,
     paused_until = %(paused_until)s,
     state = CASE WHEN %(gone)s AND state = 'enabled' THEN 'gone' ELSE state END
+FROM tried
 WHERE endpoint_id = %(endpoint_id)s AND (failures <> %(failures)s OR %(gone)s);
 
 -- name: next_delivery

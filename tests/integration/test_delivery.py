@@ -465,6 +465,29 @@ def test_lost_connections_to_the_database_lose_and_repeat_nothing(
     assert len({got.headers["webhook-id"] for got in rig.web.got["/lost"]}) == 30
 
 
+def test_an_attempt_that_is_put_down_again_after_a_lost_commit_is_the_same(rig: Rig) -> None:
+    hook = rig.webhook("220000", "/twice", first(1, answers(503)))
+    rig.tell("220000")
+    rig.wait(lambda: rig.states(hook) == {"delivered": 1})
+    everything = """
+        SELECT attempt_id, attempt.notice_id, attempt.revision, attempt.at, outcome, status,
+            seconds, delivery.state, attempts, delivery.due_at, failures, paused_until
+        FROM delivery.attempt
+        JOIN delivery.delivery USING (endpoint_id, notice_id, revision)
+        JOIN delivery.endpoint USING (endpoint_id)
+        WHERE endpoint_id = %s
+        ORDER BY number
+    """
+    before = rig.rows(everything, hook)
+    assert [row["attempts"] for row in before] == [2, 2]
+    for row in before:
+        late = {**row, "endpoint_id": hook, "state": "waiting", "failures": 9, "gone": True}
+        with psycopg.connect(rig.worker) as connection:
+            connection.execute(database.query("put_attempt"), late)
+    assert rig.rows(everything, hook) == before
+    endpoints.remove(rig.operator, hook, "")
+
+
 def test_what_no_receiver_took_for_three_days_is_given_up(rig: Rig) -> None:
     hook = rig.webhook("22CBS0", "/long", answers(503))
     rig.tell("22CBS0", 2)
