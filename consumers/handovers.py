@@ -1,7 +1,7 @@
 """Hand-overs in the registry: who owns each record that has been offered, and who may read it.
 
 Made anew from all steps on a record, so neither the order of the topics nor a second time changes
-anything.
+anything. A record of which no step holds has no row: anybody could write one about it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def write(connection: Connection, steps: Sequence[Row]) -> None:
     """Store steps, and make anew where their records stand; two workers take turns."""
     connection.execute(database.query("lock_handovers"))
     for step in steps:
-        connection.execute(database.query("add_handover_step"), step)
+        most = {"most": handover.MOST_STEPS}
+        connection.execute(database.query("add_handover_step"), {**step, **most})
     placed: dict[Record, list[Placed]] = defaultdict(list)
     for row in database.put(connection, "handover_steps_of", steps):
         step, milliseconds, offset = row
@@ -31,7 +32,14 @@ def write(connection: Connection, steps: Sequence[Row]) -> None:
     standings = []
     for record, known in placed.items():
         standing = handover.trace(record, known)
+        if standing.head is None:
+            continue
         taken = set(standing.taken)
+        refused = {
+            one.step["step_id"]
+            for one in known
+            if one.step["follows"] is None or one.step["follows"] in taken
+        }
         kind, unit, record_id = record
         standings.append(
             {
@@ -45,7 +53,7 @@ def write(connection: Connection, steps: Sequence[Row]) -> None:
                 "readers": sorted(standing.readers),
                 "head": standing.head,
                 "taken": list(standing.taken),
-                "refused": sorted({one.step["step_id"] for one in known} - taken),
+                "refused": sorted(refused - taken),
             }
         )
     database.put(connection, "put_handovers", standings)

@@ -23,6 +23,9 @@ OFFERED, ACCEPTED, REFUSED, WITHDRAWN, RETURNED = (
 ACTIONS = (OFFERED, ACCEPTED, REFUSED, WITHDRAWN, RETURNED)
 KINDS = ("case", "rescue")
 REFUSALS, ROLES = acknowledgements.REFUSALS, acknowledgements.ROLES
+MOST_STEPS = 1_000
+"""Of one unit on one record; what it writes after these counts for nothing. They stand in one
+partition, so whoever reads them drops the same."""
 
 Record = tuple[str, str, str]
 """Kind, unit that reported it, and its id there."""
@@ -80,7 +83,7 @@ def after(standing: Standing, step: HandoverRecorded) -> Standing | None:
             changed = replace(_owned(standing, giver), givers=standing.givers[:-1])
         case _:
             return None
-    return replace(changed, head=step["step_id"], taken=(*standing.taken, step["step_id"]))
+    return replace(changed, head=step["step_id"])
 
 
 def _owned(standing: Standing, by: str) -> Standing:
@@ -96,15 +99,17 @@ def trace(record: Record, steps: Iterable[Placed]) -> Standing:
             following[one.step["follows"]].append(one)
     _, unit, _ = record
     standing = Standing(unit, frozenset({unit}))
+    taken: dict[str, None] = {}
     overtaken: list[Placed] = []
     while True:
         candidates = sorted((*following[standing.head], *overtaken), key=lambda one: one.place)
         for one in candidates:
             changed = after(standing, one.step)
-            if changed is not None and one.step["step_id"] not in standing.taken:
+            if changed is not None and one.step["step_id"] not in taken:
                 break
         else:
-            return standing
+            return replace(standing, taken=tuple(taken))
+        taken[one.step["step_id"]] = None
         overtaken = []
         if one.step["action"] == ACCEPTED:
             overtaken = [
@@ -136,6 +141,8 @@ def check(step: HandoverRecorded, topic_unit: str, units: Iterable[str]) -> None
         raise Refused("over-limit", "follows")
     if step["unit"] != topic_unit:
         raise Refused("another-unit", "unit")
+    if step["follows"] is None and step["unit"] != step["record_unit"]:
+        raise Refused("another-unit", "the first step is the record's unit's")
     offered = step["action"] == OFFERED
     for name, codes in (
         ("kind", KINDS),

@@ -388,6 +388,34 @@ def test_a_notice_is_due_by_its_first_statement_or_sooner_until_it_is_withdrawn(
     held.close()
 
 
+def test_steps_of_strangers_are_bounded_and_show_nobody_anything(
+    dsn: str, worker: str, office: str
+) -> None:
+    database.drop_registry(dsn)
+    held = Database(worker)
+    record = ("rescue", RESCUE["unit"], RESCUE["rescue_id"])
+    log, count = Log(), handover.MOST_STEPS + 5
+    for number in range(count):
+        step = handed(*record, "accepted", "220800", None, f"nothing {number}")
+        log.add(topics.HANDOVERS.name("220800"), codec.encode("HandoverRecorded", step))
+    store(held, log.records, [count // 2, count - count // 2])
+    store(held, log.records, [count])
+    steps = "SELECT count(*) FROM registry.handover_step WHERE unit = '220800'"
+    with database.connect(office) as connection:
+        assert said(office)["handed over"] == []
+        assert connection.execute(steps).fetchone() == (handover.MOST_STEPS,)
+        connection.commit()
+        rightful = Log()
+        for step in handed_over():
+            value = codec.encode("HandoverRecorded", step)
+            rightful.add(topics.HANDOVERS.name(step["unit"]), value)
+        store(held, rightful.records, [len(rightful.records)])
+        assert connection.execute(HANDED_OVER).fetchall() == [
+            (RESCUE["rescue_id"], "220600", None, True, sorted({RESCUE["unit"], "220600"}), 1)
+        ]
+    held.close()
+
+
 def test_texts_that_mean_something_to_a_parser_are_stored_as_they_are(
     dsn: str, worker: str, office: str
 ) -> None:

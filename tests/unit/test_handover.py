@@ -106,6 +106,35 @@ def test_of_two_that_follow_the_same_step_the_first_by_the_brokers_time_holds() 
     assert handover.trace(RECORD, same) == handover.trace(RECORD, reversed(same))
 
 
+def test_thousands_of_steps_take_no_longer_each_than_a_few() -> None:
+    """Every step that is looked at is looked at once, whoever else has written how much."""
+    steps, last, owner = [], None, A
+    for number in range(3_000):
+        if number % 2:
+            made = step(ACCEPTED, B if owner == A else A, last)
+            owner = made["unit"]
+        else:
+            made = step(OFFERED, owner, last, to=B if owner == A else A)
+        steps.append(made)
+        last = made
+    strange = [step(ACCEPTED, C, f"nothing {number}") for number in range(3_000)]
+    looked_at = 0
+
+    class Counted(dict[str, Any]):
+        def __getitem__(self, name: str) -> Any:
+            nonlocal looked_at
+            looked_at += name == "action"
+            return super().__getitem__(name)
+
+    placed = [
+        Placed(cast(HandoverRecorded, Counted(one)), number, 0)
+        for number, one in enumerate([*strange, *steps])
+    ]
+    found = handover.trace(RECORD, placed)
+    assert (found.owner, len(found.taken), len(found.givers)) == (A, 3_000, 1_500)
+    assert looked_at < 4 * len(steps)
+
+
 def test_a_step_counts_though_its_topics_clock_is_behind_the_one_it_follows() -> None:
     assert handover.trace(RECORD, [Placed(OFFER, 9, 0), Placed(ACCEPT, 2, 0)]).owner == B
 
@@ -213,11 +242,12 @@ def test_the_example_is_one_that_can_hold() -> None:
     ("changes", "reason"),
     [
         ({"unit": B}, "another-unit"),
+        ({"record_unit": B}, "another-unit"),
         ({"kind": "victim"}, "unknown-code"),
         ({"action": "lost"}, "unknown-code"),
         ({"to_unit": None}, "unknown-code"),
         ({"to_unit": "border"}, "unknown-code"),
-        ({"record_unit": "999999"}, "unknown-code"),
+        ({"record_unit": "999999", "follows": "x"}, "unknown-code"),
         ({"action": ACCEPTED}, "unknown-code"),
         ({"action": REFUSED, "to_unit": None}, "unknown-code"),
         ({"role": "王红英"}, "unknown-code"),
