@@ -14,7 +14,7 @@ from consumers import database, writing
 from consumers.database import Connection, Row
 from crossregion import clients
 from crossregion.clients import Kafka
-from crossregion.domain import acknowledgements, decisions
+from crossregion.domain import acknowledgements, decisions, records
 from crossregion.domain.acknowledgements import ACCEPTED, ANSWERED, RECEIVED
 from crossregion.domain.records import NoticeAcknowledged, NoticeReassigned
 from crossregion.domain.regions import OFFICE
@@ -51,10 +51,15 @@ def listed(dsn: str | None) -> list[Row]:
 
 
 def of_all_units(dsn: str | None, purpose: str = "") -> list[Row]:
-    """The same of every unit, for the office."""
+    """The same of every unit, for the office, which knows the case of a mere reference."""
     with database.session(dsn) as connection:
         database.append_audit(connection, "list", "notices", purpose)
-        return list(database.rows(connection, "registered_notices"))
+        found = list(database.rows(connection, "registered_notices"))
+        cases = {
+            records.case_reference(row["unit"], row["record_id"]): row["record_id"]
+            for row in database.rows(connection, "every_case")
+        }
+    return [{**row, "cause": cases.get(row["cause"], row["cause"])} for row in found]
 
 
 def find(dsn: str | None, unit: str, notice_id: str) -> Row:

@@ -260,6 +260,9 @@ SELECT
 FROM registry.notice
 ORDER BY said_at, notice_id;
 
+-- name: every_case
+SELECT unit, record_id FROM registry.record WHERE kind = 'case';
+
 -- name: registered_notice
 SELECT
     notice.notice_id, notice.unit, notice.issued, notice.answer, notice.answer_revision,

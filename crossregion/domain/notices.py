@@ -23,6 +23,7 @@ from crossregion.domain.records import (
     NoticeIssued,
     RecordRemarked,
     Remark,
+    case_reference,
 )
 from crossregion.domain.regions import OFFICE, regions
 from crossregion.domain.routing import EXISTENCE, RECORD, is_province, is_urgent, terms
@@ -128,9 +129,10 @@ def with_terms(
 
 
 def _bare(notice: NoticeIssued) -> NoticeIssued:
-    """That there is a case, by its id alone, and that the office knows more."""
+    """That there is a case, by a reference alone, and that the office knows more."""
     return {
         **notice,
+        "cause": case_reference(notice["case_unit"] or "", notice["case_id"] or notice["cause"]),
         "boundary": None,
         "units": [OFFICE],
         "regions": [],

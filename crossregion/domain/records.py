@@ -380,6 +380,11 @@ def proposal_id(case_unit: str, victim_id: str, rescue_unit: str, rescue_id: str
     return str(uuid.uuid5(NAMESPACE, "\n".join(parts)))
 
 
+def case_reference(unit: str, case_id: str) -> str:
+    """UUIDv5 by which a case is spoken of to whom not even its id is told: that may say a name."""
+    return str(uuid.uuid5(NAMESPACE, f"case\n{unit}\n{case_id}"))
+
+
 def agreement_id(units: Iterable[str], number: str) -> str:
     """UUIDv5 of the two units, in whatever order, and the letter's number."""
     return str(uuid.uuid5(NAMESPACE, "\n".join(["agreement", *sorted(units), number])))

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumers import agreements, registry
+from consumers import acknowledgements, agreements, registry
 from consumers.agreements import AgreementUnknown, NotToBeRecorded, Outcome
 from crossregion.domain import records
 from crossregion.stack import OPERATOR, OWNER, STOP_ORDER, Stack
@@ -67,10 +67,11 @@ def put_case(
 
 def told(stack: Stack, case_id: str) -> dict[str, tuple[str, int | None]]:
     """Of the flags of a case: what each unit may know and its hours."""
+    known = (case_id, records.case_reference("220200", case_id))
     return {
         one["unit"]: (one["disclosure"], one["answer_within_hours"])
         for one in in_force(stack.kafka).values()
-        if one["kind"] == "flag" and one["cause"] == case_id
+        if one["kind"] == "flag" and one["cause"] in known
     }
 
 
@@ -119,6 +120,9 @@ def test_an_agreement_opens_later_notices_to_a_partner_and_leaves_those_issued(
     assert outcome is not None
     assert outcome.recorded
     assert outcome.agreement["units"] == [LIAONING, "220000"]
+    assert LIAONING in {
+        row["unit"] for row in acknowledgements.of_all_units(stack.database) if row["cause"] == "P1"
+    }
     put_case(stack, "P2", "220202", "210102")
     assert told(stack, "P2") == {LIAONING: ("summary", 30), "220000": ("record", 72)}
     assert told(stack, "P1") == closed

@@ -150,7 +150,7 @@ def test_a_partner_without_an_agreement_learns_that_there_is_a_case_and_whom_to_
     fixed = ("notice_id", "revision", "unit", "disclosure", "answer_within_hours", "urgent")
     assert {name: value for name, value in bare.items() if name not in fixed} == {
         "kind": "flag",
-        "cause": case_of(row)["case_id"],
+        "cause": records.case_reference(row["reporter"], case_of(row)["case_id"]),
         "boundary": None,
         "units": [OFFICE],
         "remarks": [],
@@ -162,12 +162,14 @@ def test_a_partner_without_an_agreement_learns_that_there_is_a_case_and_whom_to_
         "contact": OFFICE,
         "proposal_id": None,
     }
+    assert case_of(row)["case_id"] not in str(bare)
     agreed = {**row, "letters": "liaoning"}
     full = next(notice for notice in told_in(agreed) if notice["unit"] == "210000")
     assert full["notice_id"] == bare["notice_id"]
     assert (full["boundary"], full["regions"]) == ("province", [row["source"], row["destination"]])
     assert full["persons"] == [{"age_band": row["age"], "sex": "F"}]
     assert (full["case_unit"], full["contact"]) == (row["reporter"], row["reporter"])
+    assert full["cause"] == full["case_id"] == case_of(row)["case_id"]
 
 
 def test_every_line_of_the_table_is_reached_by_a_case() -> None:
