@@ -14,7 +14,7 @@ from consumers import database, writing
 from consumers.database import Connection, Row
 from crossregion import clients
 from crossregion.clients import Kafka
-from crossregion.domain import acknowledgements, decisions, records
+from crossregion.domain import acknowledgements, decisions, handover, records
 from crossregion.domain.acknowledgements import ACCEPTED, ANSWERED, RECEIVED
 from crossregion.domain.records import NoticeAcknowledged, NoticeReassigned
 from crossregion.domain.regions import OFFICE
@@ -167,6 +167,11 @@ def _standing(dsn: str | None, unit: str, notice_id: str) -> Row:
     notice = find(dsn, unit, notice_id)
     if not notice["issued"]:
         raise NotToBeAnswered(f"The notice {notice_id} was withdrawn: there is nothing to answer.")
+    if notice["kind"] == handover.NOTICE:
+        raise NotToBeAnswered(
+            f"The notice {notice_id} is about a hand-over, which is answered by what is done: "
+            f"`crossregion handover list --unit {unit}`."
+        )
     return notice
 
 
@@ -211,6 +216,10 @@ def reassign(
         raise NotToBeAnswered(
             f"The notice {notice_id} is already accepted at revision {notice['answer_revision']} "
             f"by the {notice['answer_role']} of {notice['unit']}."
+        )
+    if notice["kind"] == handover.NOTICE:
+        raise NotToBeAnswered(
+            f"The notice {notice_id} is about a hand-over, which goes to whom its owner offers it."
         )
     if notice["unit"] in (to_unit, OFFICE):
         raise NotToBeAnswered(

@@ -1,7 +1,7 @@
 """Notices: tells each unit what concerns it, and withdraws what no longer holds.
 
     record-remarks, boundary-flags, match-proposals, decisions, agreements, notices.*,
-    acknowledgements.*, reassignments  ->  notices.<unit>
+    acknowledgements.*, reassignments, handovers.*  ->  notices.<unit>
 
 The log is the state: everything is read from the beginning, the sent notices too, and only the
 difference is sent, once the inputs have settled. What is overdue follows from the broker's times
@@ -44,6 +44,7 @@ INPUTS = (
     topics.AGREEMENTS.name(),
     *topics.ACKNOWLEDGEMENTS.names(),
     topics.REASSIGNMENTS.name(),
+    *topics.HANDOVERS.names(),
 )
 TOLD = topics.NOTICES.names()
 EVENTS = frozenset(
@@ -55,6 +56,7 @@ EVENTS = frozenset(
         *topics.AGREEMENTS.schemas,
         *topics.ACKNOWLEDGEMENTS.schemas,
         *topics.REASSIGNMENTS.schemas,
+        *topics.HANDOVERS.schemas,
         *topics.NOTICES.schemas,
     }
 )

@@ -93,6 +93,7 @@ def flows() -> tuple[Flow, ...]:
                 contracts.AGREEMENTS.name(),
                 *contracts.ACKNOWLEDGEMENTS.names(),
                 contracts.REASSIGNMENTS.name(),
+                *contracts.HANDOVERS.names(),
                 *contracts.NOTICES.names(),
             ),
         ),

@@ -265,8 +265,8 @@ SELECT unit, record_id FROM registry.record WHERE kind = 'case';
 
 -- name: registered_notice
 SELECT
-    notice.notice_id, notice.unit, notice.issued, notice.answer, notice.answer_revision,
-    notice.answer_role, given.revision AS reassigned
+    notice.notice_id, notice.unit, notice.kind, notice.issued, notice.answer,
+    notice.answer_revision, notice.answer_role, given.revision AS reassigned
 FROM registry.notice
 LEFT JOIN registry.reassignment AS given USING (notice_id)
 WHERE notice.notice_id = %(notice_id)s;

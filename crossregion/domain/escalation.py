@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from crossregion.domain import acknowledgements
+from crossregion.domain import acknowledgements, handover
 from crossregion.domain.acknowledgements import ANSWERED, DECLINED, Told
 from crossregion.domain.records import (
     NAMESPACE,
@@ -92,10 +92,10 @@ class Reassignments:
     def follow(self, notice: NoticeIssued) -> Iterator[NoticeIssued]:
         """A notice and what it has become, from unit to unit; only the last is told.
 
-        What the office is told of answers is the office's.
+        What the office is told of answers is the office's, and an offer is to one unit.
         """
         yield notice
-        while notice["kind"] not in (OVERDUE, REASSIGN) and (
+        while notice["kind"] not in (OVERDUE, REASSIGN, handover.NOTICE) and (
             given := self._given.get(notice["notice_id"])
         ):
             notice = moved(notice, given["to_unit"])
@@ -190,8 +190,10 @@ class Waiting:
         said = self._said.get(notice_id)
         if said is None or said.issue is None or said.issue["unit"] == OFFICE:
             return
-        answers = (one for _, one in self._answers[notice_id].values())
-        answer = acknowledgements.in_force(said.told, answers)
+        answer = None
+        if said.issue["kind"] != handover.NOTICE:
+            answers = (one for _, one in self._answers[notice_id].values())
+            answer = acknowledgements.in_force(said.told, answers)
         if answer is not None and answer["answer"] in DECLINED:
             yield of_refusal(said.issue, said.first, answer)
         answered = answer is not None and answer["answer"] in ANSWERED

@@ -9,7 +9,7 @@ holds already. There is one owner always: the unit that reported the record, unt
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -22,6 +22,8 @@ OFFERED, ACCEPTED, REFUSED, WITHDRAWN, RETURNED = (
 )
 ACTIONS = (OFFERED, ACCEPTED, REFUSED, WITHDRAWN, RETURNED)
 KINDS = ("case", "rescue")
+NOTICE = "handover"
+"""The kind of the notices about it; only a step answers them."""
 REFUSALS, ROLES = acknowledgements.REFUSALS, acknowledgements.ROLES
 MOST_STEPS = 1_000
 """Of one unit on one record; what it writes after these counts for nothing. They stand in one
@@ -49,7 +51,8 @@ class Standing:
     """Where a record stands.
 
     `givers` are those from whom it came, the last one last; `readers` all that have ever owned it.
-    `head` is the step that the next one has to follow, `taken` all that hold, in their order.
+    `head` is the step that the next one has to follow, `taken` all that hold, in their order;
+    `offer` and `request` are the steps by which it is offered and asked back.
     """
 
     owner: str
@@ -59,6 +62,8 @@ class Standing:
     givers: tuple[str, ...] = ()
     head: str | None = None
     taken: tuple[str, ...] = ()
+    offer: str | None = None
+    request: str | None = None
 
 
 def after(standing: Standing, step: HandoverRecorded) -> Standing | None:
@@ -67,18 +72,18 @@ def after(standing: Standing, step: HandoverRecorded) -> Standing | None:
     giver = standing.givers[-1] if standing.givers else None
     match step["action"]:
         case "offered" if unit == owner and offered_to is None and step["to_unit"] != owner:
-            changed = replace(standing, offered_to=step["to_unit"])
+            changed = replace(standing, offered_to=step["to_unit"], offer=step["step_id"])
         case "accepted" if unit == offered_to:
             givers = (*standing.givers, owner)
             changed = replace(_owned(standing, unit), givers=givers)
         case "refused" if unit == offered_to:
-            changed = replace(standing, offered_to=None)
+            changed = replace(standing, offered_to=None, offer=None)
         case "refused" if unit == owner and standing.asked_back:
-            changed = replace(standing, asked_back=False)
+            changed = replace(standing, asked_back=False, request=None)
         case "withdrawn" if unit == owner and offered_to is not None:
-            changed = replace(standing, offered_to=None)
+            changed = replace(standing, offered_to=None, offer=None)
         case "withdrawn" if unit == giver and not standing.asked_back:
-            changed = replace(standing, asked_back=True)
+            changed = replace(standing, asked_back=True, request=step["step_id"])
         case "returned" if unit == owner and giver is not None and offered_to is None:
             changed = replace(_owned(standing, giver), givers=standing.givers[:-1])
         case _:
@@ -87,8 +92,7 @@ def after(standing: Standing, step: HandoverRecorded) -> Standing | None:
 
 
 def _owned(standing: Standing, by: str) -> Standing:
-    readers = standing.readers | {by}
-    return replace(standing, owner=by, readers=readers, offered_to=None, asked_back=False)
+    return Standing(by, standing.readers | {by}, givers=standing.givers)
 
 
 def trace(record: Record, steps: Iterable[Placed]) -> Standing:
@@ -117,6 +121,28 @@ def trace(record: Record, steps: Iterable[Placed]) -> Standing:
             ]
             """An offer that is withdrawn after it was accepted is a request to return it."""
         standing = changed
+
+
+class Steps:
+    """All steps that count on each record, as far as they have been read."""
+
+    def __init__(self) -> None:
+        self._placed: dict[Record, dict[str, Placed]] = defaultdict(dict)
+        self._written: Counter[tuple[Record, str]] = Counter()
+        self._read = 0
+
+    def take(self, step: HandoverRecorded, milliseconds: int) -> Record:
+        """Take a step; those of one unit come in the order of their topic. Returns its record."""
+        record = record_of(step)
+        known, by = self._placed[record], (record, step["unit"])
+        self._read += 1
+        if step["step_id"] not in known and self._written[by] < MOST_STEPS:
+            self._written[by] += 1
+            known[step["step_id"]] = Placed(step, milliseconds, self._read)
+        return record
+
+    def standing(self, record: Record) -> Standing:
+        return trace(record, self._placed[record].values())
 
 
 def record_of(step: HandoverRecorded) -> Record:

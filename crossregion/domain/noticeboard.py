@@ -14,9 +14,11 @@ from crossregion.domain.dates import day_of
 from crossregion.domain.decisions import CONFIRMED, Standing
 from crossregion.domain.escalation import OVERDUE, REASSIGN, Reassignments, Waiting
 from crossregion.domain.flags import Route
+from crossregion.domain.handover import Steps
 from crossregion.domain.records import (
     AgreementRecorded,
     BoundaryFlagged,
+    HandoverRecorded,
     MatchDecided,
     MatchProposed,
     NoticeAcknowledged,
@@ -37,6 +39,7 @@ class Noticeboard:
     def __init__(self, hour_seconds: float = 3600.0) -> None:
         self._waiting = Waiting(hour_seconds)
         self._reassignments = Reassignments()
+        self._steps = Steps()
         self._versions: dict[Source, Version] = {}
         self._digests: dict[Source, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
         self._remarked: dict[Source, RecordRemarked] = {}
@@ -84,6 +87,11 @@ class Noticeboard:
             case "NoticeAcknowledged":
                 answer = cast(NoticeAcknowledged, record)
                 self._want_at_office(self._waiting.answer(answer), seconds)
+            case "HandoverRecorded":
+                step = cast(HandoverRecorded, record)
+                about = self._steps.take(step, round(seconds * 1000))
+                told = notices.of_handover(about, self._steps.standing(about))
+                self._want(("handover", *about), told, seconds)
             case "NoticeReassigned":
                 given = cast(NoticeReassigned, record)
                 source = self._sources.get(given["notice_id"], ())

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 
+from crossregion.domain import handover
 from crossregion.domain.agreements import agreed
 from crossregion.domain.boundary import boundary as boundary_of
 from crossregion.domain.dates import day
@@ -31,6 +32,7 @@ from crossregion.domain.routing import EXISTENCE, RECORD, is_province, is_urgent
 WORTH_TELLING = 0.5
 CONFLICT: Remark = {"field": "revision", "code": "conflicting-contents"}
 UNKNOWN_CASE: Remark = {"field": "stated_case_id", "code": "unknown-case"}
+ASKED_BACK: Remark = {"field": "handover", "code": "asked-back"}
 CONTRADICTED: Remark = {"field": "legs", "code": "contradicts-confirmed"}
 
 
@@ -100,6 +102,20 @@ def of_remarks(
         unit = remarked["unit"]
         cause = remarked["record_id"]
         yield _notice("remarks", unit, unit, cause, None, [unit], remarks, remarked["kind"])
+
+
+def of_handover(record: handover.Record, standing: handover.Standing) -> Iterator[NoticeIssued]:
+    """Whom a record is offered to, and its owner while it is asked back; until a step says more."""
+    kind, reporter, record_id = record
+    asked: list[tuple[str, str, str, list[Remark]]] = []
+    if standing.offered_to is not None and standing.offer is not None:
+        asked.append((standing.offered_to, standing.owner, standing.offer, []))
+    if standing.givers and standing.request is not None:
+        asked.append((standing.owner, standing.givers[-1], standing.request, [ASKED_BACK]))
+    for to, by, step, remarks in asked:
+        notice = _notice(handover.NOTICE, to, by, step, None, sorted({to, by}), remarks)
+        notice["contact"] = by
+        yield _about(notice, (reporter, record_id)) if kind == "case" else notice
 
 
 def with_terms(

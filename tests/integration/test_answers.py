@@ -173,7 +173,23 @@ def test_a_case_is_handed_over_and_asked_back(stack: Stack) -> None:
     def reads(unit: str) -> bool:
         return bool(acknowledgements.read_disclosed(as_unit(stack, unit), "handover", "a review"))
 
+    def asked() -> list[tuple[str, list[str]]]:
+        """Of the hand-over, what the taker's list says."""
+        wait_for_quiet(stack)
+        rows = acknowledgements.listed(as_unit(stack, TAKER))
+        return [
+            (row["case_id"], [remark["code"] for remark in row["remarks"]])
+            for row in rows
+            if row["issued"] and row["kind"] == "handover"
+        ]
+
     assert act(CASE_UNIT, "offered", to=TAKER) == (True, CASE_UNIT, TAKER, False)
+    assert asked() == [(CASE["case_id"], [])]
+    told_of_it = acknowledgements.listed(as_unit(stack, TAKER))[-1]["notice_id"]
+    with pytest.raises(NotToBeAnswered, match="is about a hand-over, which is answered by what"):
+        acknowledge(stack, told_of_it, TAKER, "accepted")
+    with pytest.raises(NotToBeAnswered, match="goes to whom its owner offers it"):
+        acknowledgements.reassign(stack.kafka, stack.database, told_of_it, NEXT)
     for unit, action, more, says in (
         (CASE_UNIT, "offered", {"to": TOLD}, "one offer at a time"),
         (TOLD, "accepted", {}, "only the unit that it is offered to"),
@@ -191,10 +207,13 @@ def test_a_case_is_handed_over_and_asked_back(stack: Stack) -> None:
     assert not reads(TAKER)
     assert act(TAKER, "accepted") == (True, TAKER, None, False)
     assert reads(TAKER)
+    assert asked() == []
     assert act(CASE_UNIT, "withdrawn") == (True, TAKER, None, True)
+    assert asked() == [(CASE["case_id"], ["asked-back"])]
     assert act(TAKER, "refused", reason="record-unclear") == (True, TAKER, None, False)
     assert act(CASE_UNIT, "withdrawn") == (True, TAKER, None, True)
     assert act(TAKER, "returned") == (True, CASE_UNIT, None, False)
+    assert asked() == []
     assert reads(TAKER)
     assert not reads(TOLD)
 

@@ -54,7 +54,7 @@ EXPECTED = {
     "rescues.{unit}": ({OWN}, {OWN, "intake", "registry"}),
     "notices.{unit}": ({"notices"}, {OWN, "notices", "registry", "delivery"}),
     "acknowledgements.{unit}": ({OWN}, {"notices", "registry"}),
-    "handovers.{unit}": ({OWN}, {"registry"}),
+    "handovers.{unit}": ({OWN}, {"notices", "registry"}),
     "reassignments": ({"office"}, {"notices", "registry"}),
     "boundary-flags": ({"intake"}, {"registry", "notices"}),
     "record-remarks": ({"intake"}, {"notices"}),

@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from crossregion.domain import handover
 from crossregion.domain.noticeboard import Noticeboard
 from tests.contract.test_schemas import example
 from tests.unit.test_notices import Event, flag
@@ -203,6 +204,57 @@ def test_nobody_is_above_the_office() -> None:
     desk.put("NoticeIssued", told, 0.0)
     desk.put(*answer("not-ours", 1, told), 1.0)
     assert desk.tell(9 * DAY) == []
+
+
+def stepped(action: str, unit: str, after: Event | None = None, to: str | None = None) -> Event:
+    follows = after[1]["step_id"] if after else None
+    reason = "no-capacity" if action == "refused" else None
+    done = {"action": action, "unit": unit, "follows": follows, "to_unit": to, "reason": reason}
+    made = {**example("HandoverRecorded"), **done}
+    return "HandoverRecorded", {**made, "step_id": handover.step_id(made)}  # type: ignore[arg-type]
+
+
+OFFER = stepped("offered", "220200", to="220300")
+OFFER_HOURS = 72
+
+
+def test_an_offer_is_told_to_its_unit_until_a_step_answers_it() -> None:
+    for end in (("accepted", "220300"), ("refused", "220300"), ("withdrawn", "220200")):
+        desk = Desk()
+        desk.put(*OFFER, 0.0)
+        assert desk.tell(1.0) == [("handover", "220300")]
+        _, notice, _ = desk.log[-1]
+        assert (notice["disclosure"], notice["contact"]) == ("summary", "220200")
+        assert notice["case_id"] == OFFER[1]["record_id"]
+        desk.put(*answer("accepted", 1, notice), 2.0)
+        desk.put(*reassigned(notice["notice_id"], "220500"), 2.0)
+        assert desk.tell(2.0) == []
+        assert desk.tell(1.0 + OFFER_HOURS) == [("overdue", "220000")]
+        desk.put(*stepped(*end, after=OFFER), 99.0)
+        assert sorted(desk.tell(99.0)) == [
+            ("handover withdrawn", "220300"), ("overdue withdrawn", "220000"),
+        ]  # fmt: skip
+        assert Desk(desk.log).tell(999.0) == []
+
+
+def test_what_is_asked_back_is_told_to_its_owner() -> None:
+    desk = Desk()
+    accepted = stepped("accepted", "220300", OFFER)
+    asked_back = stepped("withdrawn", "220200", accepted)
+    for number, one in enumerate((asked_back, accepted, OFFER)):
+        desk.put(*one, float(9 - number))
+    assert desk.tell(10.0) == [("handover", "220300")]
+    _, notice, _ = desk.log[-1]
+    assert notice["remarks"] == [{"field": "handover", "code": "asked-back"}]
+    desk.put(*stepped("returned", "220300", asked_back), 11.0)
+    assert desk.tell(11.0) == [("handover withdrawn", "220300")]
+
+
+def test_a_strangers_steps_tell_nobody() -> None:
+    desk = Desk()
+    desk.put(*stepped("offered", "220500", to="220300"), 0.0)
+    desk.put(*stepped("offered", "220500", OFFER, to="220300"), 0.0)
+    assert desk.tell(1.0) == []
 
 
 def test_a_notice_that_asks_for_no_answer_is_never_overdue() -> None:

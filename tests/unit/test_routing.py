@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossregion.domain import agreements, flags, notices, records
+from crossregion.domain import agreements, flags, handover, notices, records
 from crossregion.domain.boundary import WIDENING
 from crossregion.domain.flags import Route
 from crossregion.domain.judgement import judge_event
@@ -108,6 +108,9 @@ def told_in(row: Row) -> Iterator[NoticeIssued]:
     elif row["kind"] == "proposal":
         proposal = {**example("MatchProposed"), **_pair(row, case), "probability": 0.9}
         found += notices.of_proposal(cast(records.MatchProposed, proposal))
+    elif row["kind"] == "handover":
+        standing = handover.Standing(case["unit"], frozenset(), row["rescue_unit"], offer="a step")
+        found += notices.of_handover(("case", case["unit"], case["case_id"]), standing)
     else:
         decision = cast(records.MatchDecided, {**example("MatchDecided"), **_pair(row, case)})
         route = Route(
@@ -243,7 +246,7 @@ AGREED = st.builds(Terms, st.sampled_from(LEVELS), st.integers(1, agreements.MAX
 
 
 @given(
-    st.sampled_from(["flag", "proposal", "confirmed", "contradicted", "remarks"]),
+    st.sampled_from(["flag", "proposal", "confirmed", "contradicted", "handover", "remarks"]),
     st.sampled_from(topics.NOTIFIED),
     st.lists(AGREED, max_size=3),
     st.booleans(),
