@@ -61,8 +61,10 @@ class Reader:
     def run(self, stop: threading.Event, health: metrics.Health, sender: metrics.Health) -> None:
         """Read until told to stop; the process is healthy while both reading and sending are."""
         follow.subscribe(self._consumer, TOPICS)
+        watch = follow.Watch(self._consumer)
         while not stop.is_set():
             fetched = follow.poll(self._consumer, POLL_MS)
+            watch.look(bool(fetched))
             if fetched:
                 self._handle(fetched)
             if sender.healthy:

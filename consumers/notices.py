@@ -114,6 +114,7 @@ class Teller:
             auto_offset_reset="earliest",
             max_poll_records=5_000,
         )
+        self._watch = follow.Watch(self._log)
         self._post = KafkaConsumer(
             **common,
             group_id=f"{GROUP}-teller",
@@ -162,6 +163,7 @@ class Teller:
 
     def _read(self) -> None:
         fetched = self._log.poll(timeout_ms=POLL_MS)
+        self._watch.look(bool(fetched))
         before = self._board.unsettled
         for records in fetched.values():
             for record in records:

@@ -382,9 +382,11 @@ class Registry:
         Raises: RuntimeFault when a topic is not the one that has been read before.
         """
         follow.subscribe(self._consumer, TOPICS)
+        watch = follow.Watch(self._consumer)
         known = self._database.transact(self._know_topics)
         while not stop.is_set():
             fetched = follow.poll(self._consumer, POLL_MS)
+            watch.look(bool(fetched))
             for name, topic_id in self._topic_ids().items():
                 if known[name] != topic_id:
                     raise RuntimeFault(

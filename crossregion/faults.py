@@ -44,6 +44,20 @@ class WorkerGaveUp(RuntimeFault):
         self.log = log
 
 
+class StandsStill(RuntimeFault):
+    """Kafka has more, and the client library fetches it not."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Kafka has more than comes here, and nothing moves: this worker starts anew."
+        )
+
+    @staticmethod
+    def after(patience: float) -> float:
+        """Seconds between two looks that must find the same."""
+        return max(10.0, 30.0 * patience)
+
+
 def run_process(main: Callable[[], None]) -> None:
     """Run a process; a known fault is one line on standard error and status 1.
 

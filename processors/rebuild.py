@@ -14,6 +14,7 @@ from crossregion.runtime import crash_point
 FETCH_BYTES = 2 * 1024 * 1024
 POLL_MS = 200
 
+Place = tuple[TopicPartition, int]
 Connection = Mapping[str, Any]
 """The options by which the processor reaches Kafka, as `worker.options` gives them."""
 
@@ -33,6 +34,22 @@ async def committed(
         if where.topic == topic and where.partition in offsets:
             offsets[where.partition] = max(0, position.offset)
     return offsets
+
+
+async def behind(connection: Connection, group: str, places: set[TopicPartition]) -> set[Place]:
+    """The partitions of which the group has not done all, each with how far it is."""
+    admin = AIOKafkaAdminClient(**connection)
+    consumer = AIOKafkaConsumer(**connection, enable_auto_commit=False)
+    await admin.start()
+    try:
+        await consumer.start()
+        found = await admin.list_consumer_group_offsets(group)
+        until = await consumer.end_offsets(list(places))
+    finally:
+        await admin.close()
+        await consumer.stop()
+    done = {place: max(0, found[place].offset) if place in found else 0 for place in places}
+    return {(place, at) for place, at in done.items() if at < until[place]}
 
 
 async def ends(connection: Connection, topic: str, partitions: Iterable[int]) -> dict[int, int]:

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,16 +18,21 @@ mode.loop.use("uvloop")
 
 import faust  # noqa: E402 (the event loop is chosen before Faust is imported)
 import structlog  # noqa: E402
-from aiokafka import AIOKafkaProducer  # noqa: E402
+from aiokafka import AIOKafkaProducer, TopicPartition  # noqa: E402
 from aiokafka.conn import AIOKafkaConnection  # noqa: E402
 from aiokafka.consumer.subscription_state import TopicPartitionState  # noqa: E402
-from aiokafka.errors import SaslAuthenticationFailed  # noqa: E402
+from aiokafka.errors import KafkaError, SaslAuthenticationFailed  # noqa: E402
 from faust.assignor.partition_assignor import PartitionAssignor  # noqa: E402
 
 from crossregion import clients, logs, metrics  # noqa: E402
-from crossregion.runtime import LogShortened, RuntimeFault, ServiceUnavailable  # noqa: E402
+from crossregion.runtime import (  # noqa: E402
+    LogShortened,
+    RuntimeFault,
+    ServiceUnavailable,
+    StandsStill,
+)
 from crossregion.settings import settings  # noqa: E402
-from processors import batches  # noqa: E402
+from processors import batches, rebuild  # noqa: E402
 
 EXIT_UNKNOWN_ERROR = 70
 IDLE_SECONDS = 5.0
@@ -40,6 +46,8 @@ GC_THRESHOLD = 50_000
 log = structlog.get_logger()
 health = metrics.Health()
 _busy: set[str] = set()
+_count = Counter[str]()
+"""Batches handled so far, and steps, such as rebuilding, under way."""
 
 batches.mend()
 
@@ -145,7 +153,36 @@ def make_app(name: str, group: str | None = None) -> faust.App:
             health.beat()
 
     app.timer(IDLE_SECONDS)(beat_while_idle)
+    app.timer(StandsStill.after(patience))(Watch(app, connection).look)
     return app
+
+
+class Watch:
+    """Sees to it that what stands on the topics comes.
+
+    After lost connections a Faust worker sometimes fetches nothing any more (faults.md, F13),
+    while its session in the group lives on, so that nobody takes its work over.
+    """
+
+    def __init__(self, app: faust.App, connection: Mapping[str, Any]) -> None:
+        self._app = app
+        self._connection = connection
+        self._batches = -1
+        self._left: set[rebuild.Place] = set()
+
+    async def look(self) -> None:
+        """End the process when nothing moved since the last look, and there was more at both."""
+        before, idle = self._left, not _busy and self._batches == _count["batches"]
+        self._batches, self._left = _count["batches"], set()
+        if not idle or _count["steps"] or not self._app.consumer.assignment():
+            return
+        mine = {TopicPartition(*one) for one in self._app.consumer.assignment()}
+        try:
+            self._left = await rebuild.behind(self._connection, self._app.conf.id, mine)
+        except KafkaError as error:
+            log.warning("Kafka does not say how much there is", error=type(error).__name__)
+        if before & self._left and self._batches == _count["batches"]:
+            end_process(StandsStill())
 
 
 def producer_of(app: faust.App) -> AIOKafkaProducer:
@@ -172,6 +209,7 @@ async def each_batch(
             _busy.add(process)
             await handle(events)
             _busy.discard(process)
+            _count["batches"] += 1
             metrics.OLDEST_UNHANDLED.labels(process).set(0)
             health.beat()
     except asyncio.CancelledError as error:
@@ -184,10 +222,13 @@ async def each_batch(
 
 async def or_end_process(step: Awaitable[None]) -> None:
     """Await a step that must not fail in silence."""
+    _count["steps"] += 1
     try:
         await step
     except Exception as error:  # noqa: BLE001 (Faust would only log it)
         end_process(error)
+    finally:
+        _count["steps"] -= 1
 
 
 def end_process(error: BaseException) -> None:

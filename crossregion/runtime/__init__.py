@@ -5,6 +5,7 @@ from crossregion.faults import (
     LogShortened,
     RuntimeFault,
     ServiceUnavailable,
+    StandsStill,
     WorkerGaveUp,
     run_process,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "LogShortened",
     "RuntimeFault",
     "ServiceUnavailable",
+    "StandsStill",
     "Supervisor",
     "Worker",
     "WorkerGaveUp",

@@ -19,17 +19,17 @@ from typing import Any
 
 import psycopg
 import pytest
-from kafka import KafkaProducer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, MemberToRemove
 from kafka.structs import OffsetAndMetadata
 
-from consumers import audit, dead_letters, registry
+from consumers import audit, dead_letters, follow, registry
 from crossregion import linkage_model
 from crossregion.clients import ADMIN
 from crossregion.domain import records
 from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import load
-from crossregion.runtime import Supervisor, Worker
+from crossregion.runtime import StandsStill, Supervisor, Worker
 from crossregion.stack import OPERATOR, WORKERS, Lags, Stack, flows
 from processors.intake import DISCARDED
 from processors.linkage import Partitions
@@ -343,6 +343,61 @@ def test_linkage_that_was_away_for_longer_than_the_log_keeps_things_says_all_aga
     assert said_again(days=13.9) == {}
     assert len(said_again(days=14.1)) > 10
     assert said_again(days=14.1) == single_pass(stack, done)
+
+
+def test_a_consumer_that_gets_nothing_of_what_there_is_ends_its_worker(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer = KafkaConsumer(**stack.kafka.options(ADMIN), enable_auto_commit=False)
+    places = [TopicPartition(LISTED, one) for one in consumer.partitions_for_topic(LISTED)]
+    consumer.assign(places)
+    consumer.seek_to_end()
+    watch, now = follow.Watch(consumer), time.monotonic()
+
+    def look(came: bool = False) -> None:
+        nonlocal now
+        now += StandsStill.after(1.0)
+        watch.look(came)
+
+    monkeypatch.setattr("consumers.follow.time.monotonic", lambda: now)
+    for _ in range(3):
+        look()
+    consumer.seek_to_beginning()
+    look()
+    look(came=True)
+    look()
+    with pytest.raises(StandsStill):
+        look()
+    consumer.close()
+
+
+def test_a_faust_worker_that_gets_nothing_of_what_there_is_ends(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from processors import worker
+
+    def end(error: BaseException) -> None:
+        raise error
+
+    monkeypatch.setattr(worker, "end_process", end)
+    mine = {(LISTED, one) for one in range(topics.LINKAGE_RECORDS.partitions)}
+    connection = stack.kafka.options(ADMIN)
+
+    def looks(group: str) -> None:
+        app: Any = SimpleNamespace(
+            consumer=SimpleNamespace(assignment=lambda: mine), conf=SimpleNamespace(id=group)
+        )
+
+        async def thrice() -> None:
+            watch = worker.Watch(app, connection)
+            for _ in range(3):
+                await watch.look()
+
+        asyncio.run(thrice())
+
+    looks(GROUPS["linkage"])
+    with pytest.raises(StandsStill):
+        looks("crossregion-linkage-away")
 
 
 def test_a_frozen_notice_worker_is_replaced_and_tells_nothing_when_it_wakes(
