@@ -86,14 +86,13 @@ def act(
     try:
         handover.check(step, unit, topics.UNITS)
     except Refused as refused:
+        if refused.reason == "another-unit":
+            raise _not_now(record, action, unit) from None
         codes = {"reason": handover.REFUSALS, "kind": handover.KINDS, "role": handover.ROLES}
         known = ", ".join(codes.get(refused.detail, topics.UNITS))
         raise NotToBeHandedOver(f"{refused.detail} must be one of these: {known}.") from None
     if handover.after(standing, step) is None:
-        raise NotToBeHandedOver(
-            f"{kind} {record_id} of {reporter} is not to be {action} by {unit} now: "
-            f"{MEANS[action]}. See `crossregion handover list --unit {unit}`."
-        )
+        raise _not_now(record, action, unit)
     if row is None and not _holds(dsn, record):
         raise NotToBeHandedOver(f"{unit} has reported no {kind} {record_id}.")
     value = codec.encode("HandoverRecorded", step)
@@ -108,6 +107,14 @@ def act(
         if time.monotonic() > deadline:
             return None
         time.sleep(POLL_SECONDS)
+
+
+def _not_now(record: Record, action: str, unit: str) -> NotToBeHandedOver:
+    kind, reporter, record_id = record
+    return NotToBeHandedOver(
+        f"{kind} {record_id} of {reporter} is not to be {action} by {unit} now: "
+        f"{MEANS[action]}. See `crossregion handover list --unit {unit}`."
+    )
 
 
 def _find(dsn: str | None, record: Record) -> Row | None:

@@ -168,7 +168,7 @@ def check(step: HandoverRecorded, topic_unit: str, units: Iterable[str]) -> None
     if step["unit"] != topic_unit:
         raise Refused("another-unit", "unit")
     if step["follows"] is None and step["unit"] != step["record_unit"]:
-        raise Refused("another-unit", "the first step is the record's unit's")
+        raise Refused("another-unit", "follows")
     offered = step["action"] == OFFERED
     for name, codes in (
         ("kind", KINDS),
