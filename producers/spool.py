@@ -167,8 +167,9 @@ class Spool:
             raise
 
     def _prepare(self) -> None:
-        (application,) = self._database.execute("PRAGMA application_id").fetchone()
+        # In this order: another process that makes the spool commits both at once.
         (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        (application,) = self._database.execute("PRAGMA application_id").fetchone()
         if application != APPLICATION and tables:
             raise SpoolForeign(f"{self.path} is another program's database: move it away.")
         self._database.execute("PRAGMA journal_mode = WAL")

@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -373,3 +374,26 @@ def test_a_day_is_told_once_it_is_over_and_sent_and_again_only_if_it_changes(
         opened.catch_up([late], {})
         (again,) = opened.days_to_tell(tomorrow)
         assert (again["count"], again["revision"]) == (2, 2)
+
+
+def test_a_new_spool_is_made_once_by_whoever_comes_at_once(tmp_path: Path) -> None:
+    """The sender looks for it while the first export is being published."""
+    refused = []
+
+    def use(path: Path, gate: threading.Barrier) -> None:
+        gate.wait()
+        try:
+            with Spool(path, UNIT) as spool:
+                assert spool.unsent(1) == []
+        except SpoolError as error:
+            refused.append(error)
+
+    for number in range(40):
+        gate = threading.Barrier(6)
+        given = (tmp_path / f"{number}.sqlite", gate)
+        threads = [threading.Thread(target=use, args=given) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert refused == []
