@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
+from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import RetriableError
 
 from consumers import database
@@ -132,10 +133,10 @@ def links(connection: Connection) -> Iterator[str]:
         ("link of proposal", "proposal_id", linked, held),
         ("confirmed flag of proposal", "proposal_id", list(confirmed_flags(places)), flagged),
     ):
-        yield from _differences(what, key, wanted, found)
+        yield from differences(what, key, wanted, found)
 
 
-def _differences(
+def differences(
     what: str, key: str, wanted: Iterable[Mapping[str, Any]], found: Iterable[Mapping[str, Any]]
 ) -> Iterator[str]:
     """Rows by their key; a column that is not wanted must be empty."""
@@ -220,6 +221,15 @@ def _records(
     kafka: Kafka, principal: str, names: Iterable[str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every event of some topics, up to their present ends."""
+    for record in stored(kafka, principal, names):
+        try:
+            yield codec.decode(record.value)
+        except Undecodable:
+            continue
+
+
+def stored(kafka: Kafka, principal: str, names: Iterable[str]) -> Iterator[ConsumerRecord]:
+    """Every record of some topics, up to their present ends."""
     consumer = KafkaConsumer(
         **kafka.options(principal), enable_auto_commit=False, allow_auto_create_topics=False
     )
@@ -234,10 +244,6 @@ def _records(
         ends = consumer.end_offsets(places)
         while any(consumer.position(place) < end for place, end in ends.items()):
             for found in consumer.poll(timeout_ms=200).values():
-                for record in found:
-                    try:
-                        yield codec.decode(record.value)
-                    except Undecodable:
-                        continue
+                yield from found
     finally:
         consumer.close()

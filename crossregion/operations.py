@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from consumers import audit, database, dead_letters, registry
+from consumers import audit, database, dead_letters, reconcile_answers, registry
 from consumers import reconcile as reconciling
 from crossregion import clients, metrics
 from crossregion.clients import Kafka
@@ -260,8 +260,9 @@ def reconcile(
     Events unsent for 5 minutes in this machine's spools; each unit's own account of its days;
     flags and proposals against those made anew from cases and rescues, links and confirmed flags
     against those made anew from decisions; proposals without notice;
-    events marked as seen without a row; groups that stand still with work to do. Exit status 1 if
-    anything disagrees.
+    events marked as seen without a row; answers, what they disclose, owners and agreements against
+    those that the log has; groups that stand still with work to do. Exit status 1 if anything
+    disagrees.
     """
     where = kafka_and_database()
     if every is None:
@@ -325,6 +326,9 @@ def _asked(where: Addresses, spools: Path) -> dict[str, list[str]]:
             "links": list(reconciling.links(connection)),
             "untold": list(reconciling.told(where.kafka, connection)),
             "marks": list(reconciling.marks(connection)),
+            "answers": list(reconcile_answers.answered(where.kafka, connection)),
+            "handovers": list(reconcile_answers.handed_over(where.kafka, connection)),
+            "agreements": list(reconcile_answers.agreed(where.kafka, connection)),
         }
 
 

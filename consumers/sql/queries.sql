@@ -564,6 +564,19 @@ SELECT to_jsonb(proposal) - 'open' FROM registry.proposal WHERE open;
 -- name: in_force
 SELECT to_jsonb(decision) FROM registry.decision WHERE in_force;
 
+-- name: every_answer
+SELECT notice_id, answer, answer_revision, answer_reason, answer_role FROM registry.notice;
+
+-- name: every_disclosure
+SELECT notice_id, reader, case_unit, case_id, proposal_id FROM registry.disclosure;
+
+-- name: every_handover
+SELECT concat_ws(' ', kind, unit, record_id) AS record, owner, offered_to, readers, taken
+FROM registry.handover;
+
+-- name: every_agreement
+SELECT to_jsonb(agreement) AS agreement FROM registry.agreement;
+
 -- name: marks_without_row
 SELECT topic, partition, "offset"
 FROM registry.sighting

@@ -9,14 +9,15 @@ import json
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
 
-from consumers import acknowledgements, agreements, registry
+from consumers import acknowledgements, agreements, reconcile_answers, registry
 from consumers.agreements import AgreementUnknown, NotToBeRecorded, Outcome
 from crossregion.domain import records
+from crossregion.runtime.postgres import SUPERUSER
 from crossregion.stack import OPERATOR, OWNER, STOP_ORDER, Stack
 from schemas import codec, topics
 from tests.live import in_force, notices, send, wait_for_quiet
@@ -274,6 +275,26 @@ def test_recording_stands_in_the_audit(stack: Stack) -> None:
     assert len(rows) == 4
     known = records.agreement_id([LIAONING, "220000"], "1")
     assert rows[0] == ("crossregion_office", f"agreement {known}", "revision 1")
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        ("DELETE FROM registry.agreement WHERE revision = 1", "is missing"),
+        ("UPDATE registry.agreement SET disclosure = 'record'", "is not what its records say"),
+        ("UPDATE registry.agreement SET revision = 77", "and nothing calls for it"),
+    ],
+)
+def test_agreements_that_were_not_recorded_so_are_named(
+    stack: Stack, harm: LiteralString, says: str
+) -> None:
+    with psycopg.connect(stack.database) as connection:
+        assert list(reconcile_answers.agreed(stack.kafka, connection)) == []
+    with psycopg.connect(stack.dsn(SUPERUSER)) as connection:
+        connection.execute(harm)
+        found = list(reconcile_answers.agreed(stack.kafka, connection))
+        connection.rollback()
+    assert any(says in line for line in found)
 
 
 @pytest.mark.parametrize(

@@ -12,17 +12,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
 
-from consumers import acknowledgements, handing_over, registry
+from consumers import acknowledgements, handing_over, reconcile_answers, registry
 from consumers import notices as notices_worker
 from consumers.acknowledgements import NoticeUnknown, NotToBeAnswered
 from consumers.handing_over import NotToBeHandedOver
 from crossregion import metrics
 from crossregion.domain.regions import OFFICE
+from crossregion.runtime.postgres import SUPERUSER
 from crossregion.stack import OPERATOR, OWNER, STOP_ORDER, Stack
 from schemas import codec, topics
 from tests.e2e.command import run
@@ -237,6 +238,36 @@ def test_a_rebuild_ends_as_it_was_and_nothing_is_said_again(stack: Stack) -> Non
     start(stack)
     wait_for_quiet(stack)
     assert everything() == before
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        ("UPDATE registry.notice SET answer = NULL WHERE answer = 'accepted'", "answer to notice"),
+        ("DELETE FROM registry.notice WHERE answer = 'accepted'", "the answer to notice"),
+        ("DELETE FROM registry.disclosure", "the disclosure of notice"),
+        ("UPDATE registry.disclosure SET reader = '220100'", "the disclosure of notice"),
+        ("UPDATE registry.handover SET owner = '220100'", "the hand-over of case"),
+        ("DELETE FROM registry.handover", "the hand-over of case"),
+    ],
+)
+def test_answers_and_owners_that_do_not_follow_are_named(
+    stack: Stack, harm: LiteralString, says: str
+) -> None:
+    def named(connection: psycopg.Connection[tuple[Any, ...]]) -> list[str]:
+        return [
+            *reconcile_answers.answered(stack.kafka, connection),
+            *reconcile_answers.handed_over(stack.kafka, connection),
+        ]
+
+    with psycopg.connect(stack.database) as connection:
+        assert named(connection) == []
+    with psycopg.connect(stack.dsn(SUPERUSER)) as connection:
+        connection.execute(harm)
+        found = named(connection)
+        connection.rollback()
+    assert found
+    assert all(line.startswith(("the", "there is")) and says in line for line in found)
 
 
 LATE, HOURS = "220600", 72
