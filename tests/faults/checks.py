@@ -13,6 +13,7 @@ from typing import Any
 
 from crossregion.domain import records
 from schemas import codec, topics
+from tests.faults import saying
 from tests.faults.generate import CANARY
 from tests.faults.oracle import AGREEMENTS, Accepted, Expected, expected
 from tests.faults.rig import Rig
@@ -97,7 +98,11 @@ def _check_registry(rig: Rig, right: Expected, verdict: Verdict) -> None:
         }
         _compare("proposals", proposed, {row[0]: row[1:] for row in proposals}, verdict)
         letters = rows("dead_letter", 'topic, partition, "offset", reason')
-        outside = {AGREEMENTS, *(name for topic in INTAKE for name in topic.names())}
+        outside = {
+            AGREEMENTS,
+            *saying.TOPICS,
+            *(name for topic in INTAKE for name in topic.names()),
+        }
         _compare(
             "dead letters",
             right.dead_letters,
@@ -106,6 +111,9 @@ def _check_registry(rig: Rig, right: Expected, verdict: Verdict) -> None:
         )
         states = rows("agreement", "agreement_id::text, revision, digest, answer_within_hours")
         _compare("agreements", right.agreements, {row[:3]: row[3] for row in states}, verdict)
+        owners = rows("handover", "kind, unit, record_id, owner, offered_to, asked_back")
+        deeds = {about: deed.standing for about, deed in right.deeds.items() if deed.stamps}
+        _compare("hand-overs", deeds, {row[:3]: row[3:] for row in owners}, verdict)
 
 
 def _compare(
@@ -126,6 +134,7 @@ def _check_notices(rig: Rig, right: Expected, verdict: Verdict) -> None:
     """
     last: dict[str, tuple[str, dict[str, Any]]] = {}
     stated = {}
+    withdrawn: dict[str, int] = {}
     for record in read_all(rig.kafka, *topics.NOTICES.names()):
         event, notice = codec.decode(record.value)
         stated[notice["notice_id"], notice["revision"]] = (notice["unit"], event)
@@ -134,6 +143,8 @@ def _check_notices(rig: Rig, right: Expected, verdict: Verdict) -> None:
             verdict.twice += 1
             verdict.wrong.append(f"notice {notice['notice_id']}: {event} {notice['revision']}")
         last[notice["notice_id"]] = (event, notice)
+        if event == "NoticeWithdrawn":
+            withdrawn[notice["notice_id"]] = notice["revision"]
     in_force = {
         notice_id: _lasting({**notice, "revision": 0})
         for notice_id, (event, notice) in last.items()
@@ -144,7 +155,19 @@ def _check_notices(rig: Rig, right: Expected, verdict: Verdict) -> None:
     with rig.superuser() as connection:
         query = "SELECT notice_id::text, revision, unit, event FROM delivery.notice"
         to_bring = {(row[0], row[1]): row[2:] for row in connection.execute(query)}
+        query = "SELECT notice_id, answer, answer_revision FROM registry.notice WHERE answer <> ''"
+        given = {row[0]: row[1:] for row in connection.execute(query)}
+        query = "SELECT notice_id FROM registry.disclosure"
+        disclosed = {row[0]: True for row in connection.execute(query)}
     _compare("notices to be brought", stated, to_bring, verdict)
+    answers = saying.in_force(last, withdrawn, right.answers)
+    _compare("answers", answers, given, verdict)
+    may_read = {
+        notice_id: True
+        for notice_id, (answer, _) in answers.items()
+        if answer == "accepted" and last[notice_id][1]["disclosure"] == "record"
+    }
+    _compare("disclosures", may_read, disclosed, verdict)
 
 
 def _lasting(notice: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 from crossregion.domain import records
 from crossregion.domain.identity_number import check_digit_right
 from schemas import codec, topics
+from tests.faults.saying import Sayings
 
 SURNAMES = (
     "王李张刘陈杨赵黄周吴徐孙朱马胡郭林何高梁郑罗"
@@ -88,6 +89,7 @@ class Generator:
     def __init__(self, seed: int | str) -> None:
         self._random = random.Random(f"faults {seed}")
         self._letters = random.Random(f"letters {seed}")
+        self._sayings = Sayings(seed)
         self._prefix = f"F{seed}"
         self._count = 0
         self._records: list[tuple[str, dict[str, Any]]] = []
@@ -151,6 +153,15 @@ class Generator:
             topic = topics.AGREEMENTS.name()
             made.append(Made(topic, "AgreementRecorded", letter, value, None, False, refused))
         return made
+
+    def sayings(self, size: int) -> list[Made]:
+        """Answers and a step of a hand-over on each of so many records; to be put as they are."""
+        return [
+            Made(topic, event, content, codec.encode(event, content), None, False, refused)
+            for topic, event, content, refused in self._sayings.about(
+                self._records[-100:], UNITS, size
+            )
+        ]
 
     def _some(self) -> list[Made]:
         makers: tuple[tuple[int, Callable[[], list[Made]]], ...] = (

@@ -32,6 +32,7 @@ def replay(rig: Rig, scale: Scale) -> None:
     """
     rig.accept(rig.generator.batch(scale.events))
     rig.put(rig.generator.letters(scale.events))
+    rig.put(rig.generator.sayings(scale.events))
     rig.quiet()
     told = _ends(rig, *topics.NOTICES.names())
     for empty in (False, True)[-scale.times :]:

@@ -54,6 +54,7 @@ class Nemesis:
             self.rig.heal()
             self.rig.accept(self.rig.generator.batch(draw.randint(1, 12)))
             self.rig.put(self.rig.generator.letters(2))
+            self.rig.put(self.rig.generator.sayings(3))
             ((_, harm),) = draw.choices(harms, weights)
             what = harm(draw)
             self.history.append(f"{time.monotonic() - began:.1f} s: {what}")

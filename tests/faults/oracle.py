@@ -34,6 +34,7 @@ from crossregion.domain.records import (
 )
 from schemas import codec, topics
 from schemas.codec import Undecodable
+from tests.faults import saying
 
 RECEIVED_ON = date(2026, 1, 1)
 """The broker's day of every event: any between the generator's past and its future will do."""
@@ -68,6 +69,8 @@ class Expected:
     notices: dict[str, NoticeIssued] = field(default_factory=dict)
     agreements: dict[tuple[str, int, str], int] = field(default_factory=dict)
     """The hours of every state of an agreement, by id, revision and digest."""
+    deeds: dict[Key, saying.Deed] = field(default_factory=dict)
+    answers: list[dict[str, Any]] = field(default_factory=list)
     dead_letters: dict[Place, str] = field(default_factory=dict)
 
 
@@ -78,6 +81,9 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
     for one in accepted:
         if one.topic == AGREEMENTS:
             _take_letter(one, found)
+            continue
+        if one.topic in saying.TOPICS:
+            _take_saying(one, found)
             continue
         verdict = verdict_of(one)
         if isinstance(verdict, str):
@@ -114,6 +120,8 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
         found.notices.update((notice["notice_id"], notice) for notice in told)
     for proposal in proposed:
         found.notices.update((n["notice_id"], n) for n in notices.of_proposal(proposal))
+    for record, deed in found.deeds.items():
+        found.notices.update((notice["notice_id"], notice) for notice in deed.told(record))
     for notice_id, notice in found.notices.items():
         about = holding.get(("case", notice["case_unit"] or "", notice["case_id"] or ""))
         case = about.remarked if about else None
@@ -129,6 +137,21 @@ def _take_letter(one: Accepted, found: Expected) -> None:
     else:
         state = (letter["agreement_id"], *agreements.version(letter))
         found.agreements[state] = letter["answer_within_hours"]
+
+
+def _take_saying(one: Accepted, found: Expected) -> None:
+    """Steps are in the order in which they were put on the broker."""
+    said = saying.taken(one)
+    if isinstance(said, str):
+        assert one.place is not None
+        found.dead_letters[one.place] = said
+        return
+    event, content = said
+    if event == "NoticeAcknowledged":
+        found.answers.append(content)
+        return
+    about = (content["kind"], content["record_unit"], content["record_id"])
+    found.deeds.setdefault(about, saying.Deed([content["record_unit"]])).write(content)
 
 
 def letter_of(one: Accepted) -> AgreementRecorded | str:

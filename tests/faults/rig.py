@@ -345,7 +345,12 @@ def exported(one: Made) -> Exported:
 
 def record_of(one: Made) -> dict[str, Any]:
     """The arguments of a producer's `send`."""
-    names = {"CaseRecorded": "case_id", "AgreementRecorded": "agreement_id"}
+    names = {
+        "CaseRecorded": "case_id",
+        "AgreementRecorded": "agreement_id",
+        "NoticeAcknowledged": "notice_id",
+        "HandoverRecorded": "record_id",
+    }
     record_id = one.record[names.get(one.event, "rescue_id")]
     headers = [] if one.ce_id is None else [("ce_id", one.ce_id)]
     return {"topic": one.topic, "key": record_id.encode(), "value": one.value, "headers": headers}

@@ -7,13 +7,16 @@ import random
 import socket
 import threading
 from collections import defaultdict
+from typing import cast
 
 import pytest
 
+from crossregion.domain.handover import Steps
 from crossregion.domain.linkage.decide import decide
 from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import load
-from crossregion.domain.records import PairWeighed
+from crossregion.domain.records import HandoverRecorded, PairWeighed
+from tests.faults import saying
 from tests.faults.generate import CANARY, Generator, Made
 from tests.faults.oracle import Accepted, expected, letter_of, verdict_of
 from tests.faults.proxy import Proxy
@@ -44,6 +47,30 @@ def test_a_letter_is_refused_for_the_reason_it_was_made_for(seed: int) -> None:
         one.refused for one in made
     ]
     assert {one.refused for one in made} == {None, "unknown-code", "wrong-id"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_deed_says_whose_a_record_is_as_the_steps_do(seed: int) -> None:
+    """Two ways to the same: stamps in the order of writing, and the tree of the steps."""
+    generator = Generator(seed)
+    generator.batch(60)
+    said = [one for _ in range(40) for one in generator.sayings(20)]
+    verdicts = [saying.taken(event) for event in accepted(said)]
+    assert [one if isinstance(one, str) else None for one in verdicts] == [
+        one.refused for one in said
+    ]
+    right = expected(accepted(said))
+    steps = Steps()
+    for number, verdict in enumerate(verdicts):
+        if not isinstance(verdict, str) and verdict[0] == "HandoverRecorded":
+            steps.take(cast(HandoverRecorded, verdict[1]), number)
+    found = {about: steps.standing(about) for about in right.deeds}
+    assert {about: deed.standing for about, deed in right.deeds.items()} == {
+        about: (one.owner, one.offered_to, one.asked_back) for about, one in found.items()
+    }
+    assert len({one.owner for one in found.values()}) > 3
+    assert any(one.asked_back for one in found.values())
+    assert right.answers
 
 
 def test_a_name_is_found_in_every_encoding_and_never_in_a_broker_s_random_salts() -> None:

@@ -188,8 +188,10 @@ def test_from_two_exports_to_a_hand_over(post: Post, tmp_path: Path) -> None:
 
     answer(stack, TAKER, notice_of(stack, TAKER, "flag"), "accepted", None)
     dsn = stack.dsn(f"unit_{TAKER}")
-    (read,) = acknowledgements.read_disclosed(dsn, notice_of(stack, TAKER, "flag")["notice_id"])
-    assert read["record"]["victims"][0]["identity"]["name"] == NAME
+    found = acknowledgements.read_disclosed(dsn, notice_of(stack, TAKER, "flag")["notice_id"])
+    read = {row["kind"]: row["record"] for row in found}
+    assert read["case"]["victims"][0]["identity"]["name"] == NAME
+    assert read["rescue"]["person"]["identity"]["name"] == NAME
     assert (
         acknowledgements.read_disclosed(stack.dsn(f"unit_{FOUND_AT}"), refused["notice_id"]) == []
     )
@@ -199,7 +201,7 @@ def test_from_two_exports_to_a_hand_over(post: Post, tmp_path: Path) -> None:
     post.wait(TAKER, "flag", "handover")
     assert step(stack, TAKER, "accepted") == TAKER
     post.wait(TAKER, "flag", "handover", "-handover")
-    assert acknowledgements.read_disclosed(dsn, "handover")[0]["record"] == read["record"]
+    assert acknowledgements.read_disclosed(dsn, "handover")[0]["record"] == read["case"]
 
     wait_for_quiet(stack)
     late = notice_of(stack, LOST_AT, "confirmed")
