@@ -36,7 +36,7 @@ from crossregion.runtime.grants import Grant
 
 USER, ANYWHERE = "User:", "*"
 REMOVED = ".removed"
-KNOWN_SECONDS = 10.0
+KNOWN_SECONDS = 60.0
 POLL_SECONDS = 0.05
 
 
