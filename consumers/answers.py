@@ -13,7 +13,7 @@ from typing import Any, cast
 from consumers import database
 from consumers.database import Connection, Row
 from crossregion.domain import acknowledgements
-from crossregion.domain.acknowledgements import ACCEPTED, Told
+from crossregion.domain.acknowledgements import ACCEPTED, EARLY_SECONDS, Told
 from crossregion.domain.records import NoticeAcknowledged
 
 RECORD = "record"
@@ -31,7 +31,8 @@ def write(connection: Connection, told: Sequence[Row], answers: Sequence[Row]) -
     database.put(connection, "add_acknowledgements", answers)
     these = {"notices": sorted({row["notice_id"] for row in (*told, *answers)})}
     given: dict[str, list[NoticeAcknowledged]] = defaultdict(list)
-    for row in database.rows(connection, "acknowledgements_of", these):
+    early = {"early": round(EARLY_SECONDS * 1000)}
+    for row in database.rows(connection, "acknowledgements_of", {**these, **early}):
         given[row["notice_id"]].append(cast(NoticeAcknowledged, row))
     settled, disclosed = [], []
     for notice in list(database.rows(connection, "notices_of", these)):
@@ -52,3 +53,9 @@ def write(connection: Connection, told: Sequence[Row], answers: Sequence[Row]) -
     database.put(connection, "settle_answers", settled)
     connection.execute(database.query("remove_disclosures"), these)
     database.put(connection, "add_disclosures", disclosed)
+
+
+def forget(connection: Connection, now: float) -> None:
+    """Remove answers of long ago to what nobody was told, once all notices are stored."""
+    before = {"before": round((now - 2 * EARLY_SECONDS) * 1000)}
+    connection.execute(database.query("forget_answers"), before)

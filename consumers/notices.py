@@ -29,6 +29,7 @@ from kafka.errors import KafkaError
 from consumers import follow, said
 from crossregion import alarm, clients, logs, metrics
 from crossregion.clients import Kafka
+from crossregion.domain.acknowledgements import EARLY_SECONDS
 from crossregion.domain.noticeboard import Noticeboard
 from crossregion.runtime import RuntimeFault, crash_point, run_process
 from crossregion.settings import settings
@@ -135,6 +136,7 @@ class Teller:
         self._board = Noticeboard(hour_seconds)
         self._clock = clock
         self._taken_over = 0
+        self._forgetting = time.monotonic() + EARLY_SECONDS
         self._proven_at = 0.0
         self._done: dict[TopicPartition, int] = {}
         self._changed = self._first_change = time.monotonic()
@@ -146,6 +148,7 @@ class Teller:
         follow.subscribe(self._post, [TELLER.topic], self._held)
         while not stop.is_set():
             self._read()
+            self._forget()
             if self._is_the_one():
                 self._look_at_the_clock()
                 if self._settled() and (not self._board.unsettled or self._proven()):
@@ -201,6 +204,13 @@ class Teller:
         if self._board.due(now):
             self._read_to_the_ends()
             self._board.tick(now)
+
+    def _forget(self) -> None:
+        if time.monotonic() >= self._forgetting:
+            now = self._clock()
+            self._read_to_the_ends()
+            self._board.forget(now)
+            self._forgetting = time.monotonic() + EARLY_SECONDS
 
     def _proven(self) -> bool:
         """Whether the broker agrees, which a worker that was frozen for a while cannot know.

@@ -31,6 +31,7 @@ from consumers.database import Connection, Database
 from crossregion import alarm, clients, logs, metrics
 from crossregion.clients import Kafka
 from crossregion.domain import acknowledgements, agreements, judgement, records
+from crossregion.domain.acknowledgements import EARLY_SECONDS
 from crossregion.domain.dates import day_of
 from crossregion.domain.judgement import Judgement, Refused
 from crossregion.domain.records import (
@@ -158,7 +159,7 @@ class Batch:
             case "NoticeIssued" | "NoticeWithdrawn":
                 self._add_notice(event, record, received)
             case "NoticeAcknowledged":
-                self._add_answer(cast(NoticeAcknowledged, record), offset)
+                self._add_answer(cast(NoticeAcknowledged, record), offset, received)
             case "NoticeReassigned":
                 self._add_reassignment(cast(NoticeReassigned, record))
             case "HandoverRecorded":
@@ -250,6 +251,7 @@ class Batch:
         issued = event == "NoticeIssued"
         known = self.notices.get(record["notice_id"], {"revision": 0, "withdrawn": 0})
         withdrawn = max(known["withdrawn"], 0 if issued else record["revision"])
+        told_at = known.get("told_at_milliseconds", received)
         if known["revision"] < record["revision"]:
             until = [known["answer_until"]] if issued and known.get("issued") else []
             said_at = None
@@ -261,14 +263,16 @@ class Batch:
                     until.append(end.isoformat(timespec="milliseconds"))
             first = min((one for one in until if one is not None), default=None)
             known = {**record, "issued": issued, "said_at": said_at, "answer_until": first}
-        self.notices[record["notice_id"]] = {**known, "withdrawn": withdrawn}
+        first_said = {"withdrawn": withdrawn, "told_at_milliseconds": told_at}
+        self.notices[record["notice_id"]] = {**known, **first_said}
 
-    def _add_answer(self, answer: NoticeAcknowledged, offset: int) -> None:
+    def _add_answer(self, answer: NoticeAcknowledged, offset: int, received: int | None) -> None:
         revision, digest = acknowledgements.version(answer)
         key = (answer["notice_id"], answer["unit"], revision, digest)
         known = self.answers.get(key)
         if known is None or offset < known["offset"]:
-            self.answers[key] = {**answer, "digest": digest, "offset": offset}
+            placed = {"offset": offset, "milliseconds": received or 0}
+            self.answers[key] = {**answer, "digest": digest, **placed}
 
     def _add_reassignment(self, given: NoticeReassigned) -> None:
         revision, digest = acknowledgements.reassignment_version(given)
@@ -363,6 +367,7 @@ class Registry:
     def __init__(self, kafka: Kafka, dsn: str | None, worker: str) -> None:
         self._database = Database(dsn)
         self._heads = audit.HeadWriter(kafka, self._database)
+        self._forgetting = time.monotonic() + EARLY_SECONDS
         self._consumer = KafkaConsumer(
             **kafka.options(PRINCIPAL),
             group_id=GROUP,
@@ -396,11 +401,27 @@ class Registry:
             if fetched:
                 self._handle(fetched)
             self._database.transact(audit.chain)
+            self._forget()
             self._heads.step()
             health.beat()
         self._consumer.close()
         self._heads.close()
         self._database.close()
+
+    def _forget(self) -> None:
+        """Let go of old answers to what nobody was told, once all notices of now are stored."""
+        if time.monotonic() < self._forgetting:
+            return
+        now = time.time()
+        self._forgetting = time.monotonic() + EARLY_SECONDS
+        places = [
+            TopicPartition(name, partition)
+            for name in topics.NOTICES.names()
+            for partition in self._consumer.partitions_for_topic(name) or ()
+        ]
+        ends = self._consumer.end_offsets(places)
+        if all((self._consumer.committed(place) or 0) >= end for place, end in ends.items()):
+            self._database.transact(lambda connection: answers.forget(connection, now))
 
     def _topic_ids(self) -> dict[str, uuid.UUID]:
         cluster = self._consumer._client.cluster

@@ -184,6 +184,7 @@ SET
     contact = excluded.contact,
     proposal_id = excluded.proposal_id,
     said_at = excluded.said_at,
+    told_at_milliseconds = least(held.told_at_milliseconds, excluded.told_at_milliseconds),
     answer_until = CASE
         WHEN held.issued AND excluded.withdrawn < held.revision
             THEN least(held.answer_until, excluded.answer_until)
@@ -202,7 +203,10 @@ WHERE held.notice_id = said.notice_id AND held.withdrawn < said.withdrawn;
 INSERT INTO registry.acknowledgement AS held
 SELECT * FROM jsonb_populate_recordset(NULL::registry.acknowledgement, %(rows)s::jsonb)
 ON CONFLICT (notice_id, unit, revision, digest) DO UPDATE
-SET "offset" = excluded."offset", acknowledged_at = excluded.acknowledged_at
+SET
+    "offset" = excluded."offset",
+    acknowledged_at = excluded.acknowledged_at,
+    milliseconds = excluded.milliseconds
 WHERE held."offset" > excluded."offset";
 
 -- name: put_reassignments
@@ -224,7 +228,18 @@ WHERE notice_id = ANY(%(notices)s);
 -- name: acknowledgements_of
 SELECT notice_id, notice_revision, unit, revision, answer, reason, role
 FROM registry.acknowledgement
-WHERE notice_id = ANY(%(notices)s);
+WHERE notice_id = ANY(%(notices)s) AND NOT EXISTS (
+    SELECT FROM registry.notice
+    WHERE notice.notice_id = acknowledgement.notice_id
+        AND told_at_milliseconds > milliseconds + %(early)s
+);
+
+-- name: forget_answers
+-- Those to what nobody was told.
+DELETE FROM registry.acknowledgement
+WHERE milliseconds < %(before)s AND NOT EXISTS (
+    SELECT FROM registry.notice WHERE notice.notice_id = acknowledgement.notice_id
+);
 
 -- name: settle_answers
 UPDATE registry.notice
@@ -518,6 +533,9 @@ SELECT md5(coalesce(string_agg(line, E'\n' ORDER BY line), '')) FROM (
             acknowledged_at
         )::text
     FROM registry.acknowledgement
+    WHERE EXISTS (
+        SELECT FROM registry.notice WHERE notice.notice_id = acknowledgement.notice_id
+    )
 ) AS lines;
 
 -- name: missing_roles

@@ -30,6 +30,9 @@ ANSWERED = (ACCEPTED, REFUSED, NOT_OURS)
 """What ends the wait for an answer; that a notice was received does not."""
 DECLINED = (REFUSED, NOT_OURS)
 ROLES = ("officer", "supervisor")
+EARLY_SECONDS = 3600.0
+"""By so much an answer may stand on the broker before its notice does, for clocks differ. An
+earlier one answers nothing, so that one to what nobody was told need not be kept for ever."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from crossregion.domain import acknowledgements, handover
-from crossregion.domain.acknowledgements import ANSWERED, DECLINED, Told
+from crossregion.domain.acknowledgements import ANSWERED, DECLINED, EARLY_SECONDS, Told
 from crossregion.domain.records import (
     NAMESPACE,
     NoticeAcknowledged,
@@ -107,11 +107,13 @@ class _Said:
     """The last that the log says of a notice; `issue` is its content while it stands.
 
     `first` is the first revision since it was last withdrawn, `seconds` the broker's time of that;
-    `hours` are the fewest that were given since, and `until` is the earliest end of any.
+    `hours` are the fewest that were given since, and `until` is the earliest end of any. `told_at`
+    is the broker's time of the first that was ever said.
     """
 
     told: Told
     issue: NoticeIssued | None
+    told_at: float
     first: int
     seconds: float
     hours: int | None = None
@@ -130,6 +132,7 @@ class Waiting:
         self._now = 0.0
         self._said: dict[str, _Said] = {}
         self._answers: dict[str, dict[tuple[str, int], Answer]] = defaultdict(dict)
+        self._early: dict[str, list[tuple[float, NoticeAcknowledged]]] = defaultdict(list)
         self._deadlines: list[tuple[float, str]] = []
 
     def say(self, event: str, notice: NoticeIssued | NoticeWithdrawn, seconds: float) -> str:
@@ -138,6 +141,8 @@ class Waiting:
         held = self._said.get(notice_id)
         if held is None or held.told.revision < notice["revision"]:
             self._said[notice_id] = self._next(held, event, notice, seconds)
+            for answered_at, answer in self._early.pop(notice_id, ()):
+                self._keep(answer, answered_at)
         if notice["kind"] == OVERDUE:
             notice_id = notice["cause"]
         for step in STEPS:
@@ -154,26 +159,42 @@ class Waiting:
         seconds: float,
     ) -> _Said:
         unit, revision = notice["unit"], notice["revision"]
+        told_at = held.told_at if held else seconds
         if event == "NoticeWithdrawn":
-            return _Said(Told(unit, revision, False, revision), None, revision, seconds)
+            return _Said(Told(unit, revision, False, revision), None, told_at, revision, seconds)
         issue = cast(NoticeIssued, notice)
         told = Told(unit, revision, True, held.told.withdrawn if held else 0)
         hours = issue["answer_within_hours"]
         until = None if hours is None else seconds + hours * self._hour
         if held is None or held.issue is None:
-            return _Said(told, issue, revision, seconds, hours, until)
+            return _Said(told, issue, told_at, revision, seconds, hours, until)
         hours = min((one for one in (held.hours, hours) if one is not None), default=None)
         until = min((one for one in (held.until, until) if one is not None), default=None)
-        return _Said(told, issue, held.first, held.seconds, hours, until)
+        return _Said(told, issue, told_at, held.first, held.seconds, hours, until)
 
-    def answer(self, answer: NoticeAcknowledged) -> str:
+    def answer(self, answer: NoticeAcknowledged, seconds: float) -> str:
         """Take an answer; returns its notice."""
+        if answer["notice_id"] in self._said:
+            self._keep(answer, seconds)
+        else:
+            self._early[answer["notice_id"]].append((seconds, answer))
+        return answer["notice_id"]
+
+    def _keep(self, answer: NoticeAcknowledged, seconds: float) -> None:
+        if seconds < self._said[answer["notice_id"]].told_at - EARLY_SECONDS:
+            return
         held = self._answers[answer["notice_id"]]
         of = (answer["unit"], answer["notice_revision"])
         this = (acknowledgements.version(answer), answer)
         if of not in held or held[of][0] < this[0]:
             held[of] = this
-        return answer["notice_id"]
+
+    def forget(self, before: float) -> None:
+        """Let go of older answers to what nobody was told, once all notices have been read."""
+        for notice_id, early in list(self._early.items()):
+            self._early[notice_id] = [one for one in early if one[0] >= before]
+            if not self._early[notice_id]:
+                del self._early[notice_id]
 
     def due(self, now: float) -> bool:
         """Whether a deadline has passed since the last `tick`."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from crossregion.domain import agreements, decisions, flags, notices
+from crossregion.domain.acknowledgements import EARLY_SECONDS
 from crossregion.domain.dates import day_of
 from crossregion.domain.decisions import CONFIRMED, Standing
 from crossregion.domain.escalation import OVERDUE, REASSIGN, Reassignments, Waiting
@@ -86,7 +87,7 @@ class Noticeboard:
                 self._want_at_office(self._waiting.say(event, notice, seconds), 0.0)
             case "NoticeAcknowledged":
                 answer = cast(NoticeAcknowledged, record)
-                self._want_at_office(self._waiting.answer(answer), seconds)
+                self._want_at_office(self._waiting.answer(answer, seconds), seconds)
             case "HandoverRecorded":
                 step = cast(HandoverRecorded, record)
                 about = self._steps.take(step, round(seconds * 1000))
@@ -106,6 +107,10 @@ class Noticeboard:
         """Have it become that late."""
         for notice_id in self._waiting.tick(now):
             self._want_at_office(notice_id, 0.0)
+
+    def forget(self, now: float) -> None:
+        """Let go of what can no longer count, once all has been read that stood there by now."""
+        self._waiting.forget(now - 2 * EARLY_SECONDS)
 
     def _want_at_office(self, notice_id: str, seconds: float) -> None:
         self._want(("answer", notice_id), self._waiting.wanted(notice_id), seconds)

@@ -69,7 +69,11 @@ RIGHTS: dict[str, dict[str, str]] = {
     "registry.case_ends": VIEWED,
     "registry.corridor": VIEWED,
     "registry.notice": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
-    "registry.acknowledgement": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
+    "registry.acknowledgement": {
+        OWNER: OWNS,
+        WORKER: "select insert update delete",
+        OFFICE: "select",
+    },
     "registry.reassignment": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
     "registry.handover_step": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
     "registry.handover": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},

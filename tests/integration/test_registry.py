@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from consumers import database, registry
+from consumers import answers, database, registry
 from consumers.database import Database, DatabaseFailed
 from consumers.registry import Batch
 from crossregion.domain import agreements, handover, records
@@ -357,6 +359,46 @@ def test_any_order_any_batches_and_any_repetition_give_the_same_registry(
 
 
 HOUR = 3_600_000
+
+
+def test_answers_to_what_nobody_was_told_are_let_go_and_early_ones_are_none(
+    dsn: str, worker: str, office: str
+) -> None:
+    """Whichever is read first: the answers of the hours 0, 5 and 9, or the notice of hour 6."""
+    inbox, own = (one.name(NOTICE["unit"]) for one in (topics.NOTICES, topics.ACKNOWLEDGEMENTS))
+    notice = codec.encode("NoticeIssued", NOTICE)
+    said: list[tuple[str, int, bytes]] = [
+        (own, 0, codec.encode("NoticeAcknowledged", answered("accepted", 9))),
+        (own, 5, codec.encode("NoticeAcknowledged", answered("received", 1))),
+        (inbox, 6, notice),
+    ]
+    random_ids = [str(uuid.uuid4()) for _ in range(20)]
+    contents = set()
+    for order in (said, said[::-1]):
+        database.drop_registry(dsn)
+        held = Database(worker)
+        batch = Batch()
+        for topic, hour, value in order:
+            batch.take(topic, 0, hour, value, {}, hour * HOUR)
+        for number, notice_id in enumerate(random_ids):
+            other = codec.encode("NoticeAcknowledged", answered("accepted", 1, notice_id=notice_id))
+            batch.take(own, 0, 10 + number, other, {}, 9 * HOUR)
+        held.transact(batch.write)
+        with database.connect(office) as connection:
+            contents.add(registry.content(connection))
+            connection.commit()
+            for now, left in ((11, 22), (11.1, 2)):
+                forgets_at = now * HOUR / 1000
+                held.transact(functools.partial(answers.forget, now=forgets_at))
+                count = "SELECT count(*) FROM registry.acknowledgement"
+                assert connection.execute(count).fetchone() == (left,)
+                assert connection.execute(ANSWERS).fetchall() == [
+                    (NOTICE["notice_id"], "received", 1, None, None)
+                ]
+                contents.add(registry.content(connection))
+                connection.commit()
+        held.close()
+    assert len(contents) == 1
 
 
 @pytest.mark.parametrize("size", [1, 2, 9])

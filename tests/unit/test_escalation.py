@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from crossregion.domain import handover
+from crossregion.domain.acknowledgements import EARLY_SECONDS
 from crossregion.domain.noticeboard import Noticeboard
 from tests.contract.test_schemas import example
 from tests.unit.test_notices import Event, flag
@@ -194,6 +195,23 @@ def test_a_notice_that_was_withdrawn_and_is_told_again_has_its_whole_time_again(
     assert desk.tell(DAY + 2) == [("overdue withdrawn", "220000")]
     assert desk.tell(2 * DAY + 1) == []
     assert desk.tell(2 * DAY + 2) == [("overdue", "220000")]
+
+
+def test_an_answer_that_was_there_long_before_its_notice_is_none_and_is_let_go() -> None:
+    _, notice = asked()
+    told_at = 3 * EARLY_SECONDS
+    for answered_at, forgets_at, counts in (
+        (told_at - EARLY_SECONDS - 1, 0.0, False),
+        (told_at - EARLY_SECONDS, 0.0, True),
+        (told_at - EARLY_SECONDS, told_at + EARLY_SECONDS, True),
+        (told_at - EARLY_SECONDS, told_at + EARLY_SECONDS + 1, False),
+    ):
+        desk = Desk()
+        desk.put(*answer("refused", 1, notice, reason="no-capacity"), answered_at)
+        desk.board.forget(forgets_at)
+        desk.put(*flag(), told_at)
+        desk.tell(told_at)
+        assert (desk.log[-1][1]["kind"] == "reassign") == counts
 
 
 def test_nobody_is_above_the_office() -> None:

@@ -47,6 +47,13 @@ REVOKE CREATE ON SCHEMA registry FROM crossregion_own;
 
 -- By when a notice is to be answered: what it said first, or sooner if it was stated again since.
 ALTER TABLE registry.notice ADD COLUMN answer_until timestamptz;
+
+-- The broker's times by which an answer that was there long before its notice is none, so that one to
+-- what nobody was told is removed.
+ALTER TABLE registry.notice ADD COLUMN told_at_milliseconds bigint;
+ALTER TABLE registry.acknowledgement ADD COLUMN milliseconds bigint NOT NULL DEFAULT 0;
+CREATE INDEX acknowledgement_time ON registry.acknowledgement (milliseconds);
+GRANT DELETE ON registry.acknowledgement TO crossregion_registry;
 GRANT CREATE ON SCHEMA registry TO crossregion_own;
 SET LOCAL ROLE crossregion_own;
 CREATE OR REPLACE FUNCTION registry.told_notices() RETURNS SETOF registry.notice
