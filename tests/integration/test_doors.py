@@ -540,6 +540,24 @@ def test_no_open_transaction_of_a_unit_holds_up_the_audit(
         assert given(other, ticket) is not None
 
 
+def test_a_unit_asks_a_thousand_times_an_hour_and_no_more(
+    dsn: str, as_role: AsRole, enter: Enter, accepting: Callable[..., None]
+) -> None:
+    accepting("accepted")
+    reader, superuser = enter("unit_220500"), as_role(dsn, "postgres")
+    asking = "SELECT count(registry.ask_record(%s, %s, %s, '', '')) FROM generate_series(1, %s)"
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        connection.execute("DELETE FROM audit.ticket")
+        with pytest.raises(psycopg.errors.ProgramLimitExceeded):
+            reader.execute(asking, (*C1, 1001))
+        assert reader.execute(asking, (*C1, 1000)).fetchone() == (1000,)
+        with pytest.raises(psycopg.errors.ProgramLimitExceeded):
+            ask(reader, *C1)
+        connection.execute("UPDATE audit.ticket SET at = at - interval '1 hour'")
+        assert ask(reader, *C1) is not None
+        connection.execute("DELETE FROM audit.ticket")
+
+
 def test_who_has_the_turn_for_long_holds_up_no_worker(
     dsn: str, as_role: AsRole, enter: Enter, accepting: Callable[..., None]
 ) -> None:

@@ -69,7 +69,8 @@ BEGIN
 END
 $$;
 
--- A unit asks to read; without a lock, for its transaction may stay open for as long as it likes.
+-- A unit asks to read; without a lock, for its transaction may stay open for as long as it likes,
+-- and a thousand times an hour, for the chain is kept for ever.
 CREATE FUNCTION audit.ask(kind text, unit text, record_id text, actor text, purpose text)
 RETURNS uuid
 LANGUAGE plpgsql SECURITY DEFINER
@@ -78,6 +79,12 @@ AS $$
 DECLARE
     made uuid := gen_random_uuid();
 BEGIN
+    IF 1000 <= (
+        SELECT count(*) FROM audit.ticket
+        WHERE ticket.login = session_user AND ticket.at > clock_timestamp() - interval '1 hour'
+    ) THEN
+        RAISE 'A thousand readings in an hour' USING ERRCODE = 'program_limit_exceeded';
+    END IF;
     INSERT INTO audit.ticket VALUES (
         made, clock_timestamp(), session_user,
         coalesce(nullif(current_setting('role'), 'none'), session_user),
@@ -106,7 +113,7 @@ BEGIN
         SELECT * FROM audit.ticket
         WHERE ticket.number IS NULL
         ORDER BY ticket.at, ticket.ticket
-        LIMIT 1000
+        LIMIT 100
     LOOP
         UPDATE audit.ticket
         SET number = audit.link(
