@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 
+from crossregion.domain.linkage import persons
 from crossregion.domain.linkage.decide import decide
 from crossregion.domain.linkage.index import CROWD, Index
 from crossregion.domain.linkage.model import load
+from crossregion.domain.linkage.normalise import normalise
 from crossregion.domain.records import PairWeighed, PersonsListed
 from tests.unit.linkage_records import NOBODY, identity, listed, person
 
@@ -110,6 +113,34 @@ def test_more_marks_than_a_row_holds_all_count() -> None:
     (pair,) = linked({**ANNA, "marks": marks}, {**ANNA, "marks": [marks[-1]]})
     seen = {item["field"]: item["level"] for item in pair["evidence"]}
     assert seen["marks"] == "shared"
+
+
+@pytest.mark.parametrize("name", ["wangsang" * 2_500, "a" * 20_000])
+def test_the_memory_of_a_long_name_grows_with_its_length_only(name: str) -> None:
+    rescue = listed("rescue", "R1", identity(name=name))
+    tracemalloc.start()
+    one = normalise(rescue["persons"][0], rescue)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert one.name is not None
+    assert one.name.sounds == name
+    assert most < 1_000 * len(name)
+
+
+def test_persons_with_many_marks_are_not_made_again_for_each_candidate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    marked = {**ANNA, "marks": ["右手痣", "左手痣", "额头疤", "左耳痣", "右腿烫伤", "下巴纹身"]}
+    index, made = Index(load()), []
+    index.put(listed("case", "C1", *[identity(**marked)] * 200, happened_on=LOST))
+
+    def counted(*of: Any) -> Any:
+        made.append(of)
+        return normalise(*of)
+
+    monkeypatch.setattr(persons, "normalise", counted)
+    assert len(index.put(listed("rescue", "R1", identity(**marked), happened_on=FOUND))) == 200
+    assert len(made) == 1
 
 
 def crowd(kind: str, number: int) -> PersonsListed:

@@ -177,6 +177,15 @@ def _text(row: dict[str, Any], field: str) -> str | None:
     value = row.get(field)
     if value is not None and not isinstance(value, str):
         raise _WrongField(f"{field} is not text")
+    return _unicode(value, field) if value else value
+
+
+def _unicode(value: str, field: str) -> str:
+    """JSON can say half a character, which no encoding can."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise _WrongField(f"{field} is not Unicode text") from error
     return value
 
 
@@ -195,7 +204,7 @@ def _texts(row: dict[str, Any], field: str) -> list[str]:
         return []
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise _WrongField(f"{field} is not a list of texts")
-    return value
+    return [_unicode(item, field) for item in value]
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -37,7 +37,8 @@ CROWD = 5_000
 class _Record:
     """A case or rescue at one revision; without content once it is erased.
 
-    What was made of its persons is made again when it is needed: text is smaller.
+    What was made of its persons is made again when it is needed: text is smaller. Only of who has
+    more than a row holds the numbers are kept, for each of their candidates needs them.
     """
 
     kind: str
@@ -74,7 +75,7 @@ class Index:
         self._at: dict[str, list[_Record]] = {kind: [] for kind in _OTHER}
         self._ids: dict[str, list[str]] = {kind: [] for kind in _OTHER}
         self._shapes: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._more: dict[str, set[Slot]] = {kind: set() for kind in _OTHER}
+        self._more: dict[str, dict[Slot, Known]] = {kind: {} for kind in _OTHER}
         self._cases: dict[str, list[_Record]] = defaultdict(list)
         self._stating: dict[str, list[_Record]] = defaultdict(list)
         self.crowded = 0
@@ -196,7 +197,7 @@ class Index:
                 ids.append(one.person_id)
             at[slot], ids[slot] = record, one.person_id
             if one.more:
-                self._more[record.kind].add(slot)
+                self._more[record.kind][slot] = replace(one, person=None, posted=set())
         for stated in self._by_stated(record):
             stated.append(record)
         return True
@@ -205,7 +206,7 @@ class Index:
         store = self._stores[record.kind]
         for slot, one in zip(record.slots, self._known(record), strict=True):
             store.remove(slot, one.posted)
-            self._more[record.kind].discard(slot)
+            self._more[record.kind].pop(slot, None)
         for stated in self._by_stated(record):
             stated.remove(record)
 
@@ -263,37 +264,31 @@ class Index:
             wanted |= np.isin(slots, list(stated))
         crowd = self._more[kind]
         if crowd:
-            wanted |= np.isin(slots, list(crowd))
+            wanted |= np.fromiter((slot in crowd for slot in slots.tolist()), np.bool_, slots.size)
         for pair in np.flatnonzero(wanted).tolist():
             slot = int(slots[pair])
+            weight = int(weights[pair])
+            evidence = self._scale.evidence(compared, bits, rarity, pair)
             if slot in crowd:
-                weight, evidence = self._by_all(record, one, slot)
-            else:
-                weight = int(weights[pair])
-                evidence = self._scale.evidence(compared, bits, rarity, pair)
+                weighed = self._by_all(crowd[slot], not is_victim, one.row)
+                ways = [weighed, (weight, is_victim, evidence)] if one.more else [weighed]
+                weight, _, evidence = max(ways, key=lambda way: way[:2])
             if weight >= self._limit or slot in stated:
                 yield slot, slot in stated, weight, evidence
 
-    def _by_all(self, record: _Record, one: Known, slot: Slot) -> tuple[int, list[Evidence]]:
-        """A pair whose stored side has more than its row holds, compared by the lists themselves.
+    def _by_all(
+        self, stored: Known, is_victim: bool, row: list[int]
+    ) -> tuple[int, bool, list[Evidence]]:
+        """A stored side that has more than its row holds, by its lists, against the other's row.
 
         Where neither row holds everything, the better of the two ways to compare counts, so that
         it makes no difference which of the two came first.
         """
-        other = self._at[_OTHER[record.kind]][slot]
-        stored = self._known(other)[other.slots.index(slot)]
-        sides = [(stored, other.kind == CASE, one.row)]
-        if one.more:
-            sides.append((one, record.kind == CASE, stored.row))
-        found = []
-        for mine, is_victim, theirs in sides:
-            many = np.array([theirs], dtype=np.int32).T
-            compared = self._fields.compare(mine.encoded, is_victim, np.ascontiguousarray(many))
-            bits, rarity = self._scale.parts(compared)
-            evidence = self._scale.evidence(compared, bits, rarity, 0)
-            found.append((int(total(bits, rarity)[0]), is_victim, evidence))
-        weight, _, evidence = max(found, key=lambda way: way[:2])
-        return weight, evidence
+        many = np.ascontiguousarray(np.array([row], dtype=np.int32).T)
+        compared = self._fields.compare(stored.encoded, is_victim, many)
+        bits, rarity = self._scale.parts(compared)
+        evidence = self._scale.evidence(compared, bits, rarity, 0)
+        return int(total(bits, rarity)[0]), is_victim, evidence
 
     def _related(self, record: _Record) -> list[_Record]:
         """Records of the other kind that are stated to belong to this one."""

@@ -286,18 +286,21 @@ def _legal_syllables() -> frozenset[str]:
 def _syllables(word: str) -> list[str]:
     """A run of pinyin cut into the fewest legal syllables; the whole if it cannot be cut."""
     legal = _legal_syllables()
-    best: list[list[str] | None] = [[], *[None] * len(word)]
+    best: list[tuple[int, int] | None] = [(0, 0), *[None] * len(word)]
+    """For each place how few syllables end there, and where the last of them begins."""
     for start in range(len(word)):
         before = best[start]
         if before is None:
             continue
         for end in range(start + 1, min(start + 6, len(word)) + 1):
-            if word[start:end] in legal:
-                cut = [*before, word[start:end]]
-                known = best[end]
-                if known is None or len(cut) < len(known):
-                    best[end] = cut
-    return best[-1] or [word]
+            known = best[end]
+            if word[start:end] in legal and (known is None or before[0] + 1 < known[0]):
+                best[end] = before[0] + 1, start
+    cut, end = list[str](), len(word)
+    while end and (last := best[end]):
+        cut.append(word[last[1] : end])
+        end = last[1]
+    return cut[::-1] or [word]
 
 
 @functools.lru_cache(maxsize=4_096)
