@@ -15,6 +15,7 @@ from crossregion.domain.linkage.model import (
     FORMAT,
     BadModel,
     KeyRule,
+    Term,
     digest,
     load,
     parse,
@@ -61,6 +62,46 @@ def changed(**parts: Any) -> str:
     return json.dumps(data | {"digest": digest(data)})
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_is_refused(number: str) -> None:
+    """With a share of NaN nothing would ever be proposed, in silence."""
+    with pytest.raises(BadModel, match="not JSON"):
+        parse(changed(share=float(number.removesuffix("inity"))))
+
+
+WRONG: tuple[dict[str, Any], ...] = (
+    {"kind": []},
+    {"share": 0},
+    {"share": 1},
+    {"share": "0.5"},
+    {"share": True},
+    {"reported_twice": 0.0},
+    {"reported_twice": -0.5},
+    {"open_cases": 0},
+    {"open_cases": 1.5},
+    {"keep_bits": None},
+    {"keep_bits": "6"},
+    {"keys": []},
+    {"keys": [{"of": "name", "years": -1}]},
+    {"keys": [{"of": "name", "years": 1.5}]},
+    {"keys": [{"of": ["name"]}]},
+    {"keys": [{"of": "name", "sex": 1}]},
+    {"terms": []},
+    {"terms": [{"fields": ["sex"], "bits": [0, 2**40, 0]}]},
+    {"terms": [{"fields": ["sex"], "bits": [0, 1.5, 0]}]},
+    {"terms": [{"fields": ["sex"], "bits": [0, 1]}]},
+    {"rarity": {"nobody": {"equal": [1, 1]}}},
+    {"rarity": {"name": {"nobody": [1, 1]}}},
+    {"rarity": {"name": {"equal": ["1", "1"]}}},
+    {"rarity": {"name": {"equal": [1e300, 1]}}},
+    {"frequencies": None},
+    {"frequencies": {"surnames": {"王": 0}}},
+    {"frequencies": {"surnames": {"王": "1"}}},
+    {"frequencies": {"characters": [1]}},
+    {"trained": 7},
+)
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -72,6 +113,9 @@ def changed(**parts: Any) -> str:
         (written(load()).replace("0.7", "0.8", 1), "does not have its digest"),
         (changed(terms=[{"fields": ["name"], "bits": [1, 2]}]), "lacks a part or has a wrong one"),
         (changed(keys=[{"made_of": "name"}]), "lacks a part or has a wrong one"),
+        ("[" * 100_000, "not JSON"),
+        ('{"format": 2, "name": "\\ud800"}', "lacks a part or has a wrong one"),
+        *((changed(**part), "lacks a part or has a wrong one") for part in WRONG),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_its_reason(text: str, why: str) -> None:
@@ -92,6 +136,8 @@ def test_a_model_of_other_fields_is_refused_and_the_index_that_runs_goes_on() ->
         (replace(load(), kind="horses"), "does not know"),
         (replace(load(), fields={"name": ("equal",)}), "another set of fields"),
         (replace(load(), keys=(KeyRule("colour"),)), "unknown blocking keys"),
+        (replace(load(), rarity={"sex": {}}), "rarity of other fields"),
+        (replace(load(), frequencies={"characters": {"王英": 0.1}}), "characters that are not one"),
     )
     for model, why in others:
         with pytest.raises(BadModel, match=why):
@@ -103,7 +149,7 @@ PLAIN = replace(
     load(),
     kind="texts",
     fields={"name": TEXT_LEVELS},
-    terms=(),
+    terms=(Term(("name",), np.zeros(len(TEXT_LEVELS) + 1, dtype=np.int32)),),
     rarity={},
     keys=(KeyRule("name"),),
 )
@@ -114,7 +160,7 @@ PLAIN = replace(
     [
         (changed(format=FORMAT + 1), "has format 3, this version reads 2"),
         (changed(name="a/b"), "a name is of up to 64"),
-        (written(replace(load(), fields={"name": ("equal",)}, terms=())), "another set of fields"),
+        (written(replace(PLAIN, kind="persons")), "another set of fields"),
         (written(PLAIN), "of texts, not of persons"),
         (None, "cannot be read: No such file"),
     ],

@@ -64,6 +64,8 @@ LEVELS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Every field's levels, the strongest agreement first where they have an order. The first three
 are no evidence by themselves: they say under what circumstances the others were seen."""
+SHARED: Final = ("name", "home", "birth")
+"""The fields of which it is told how rare is what two persons share."""
 NUMBER: Final = {
     field: {level: number for number, level in enumerate(levels, 1)}
     for field, levels in LEVELS.items()
@@ -189,7 +191,7 @@ def compare(one: Encoded, is_victim: bool, many: Whole, texts: Sequence[str]) ->
     _marks(levels, one, many)
     known = np.not_equal(many[AT["dna"]], 0) if row[AT["dna"]] else False
     levels[FIELDS["dna"]] = np.where(known, 2 - same[AT["dna"]], 0)
-    return Compared(levels, {"name": by_name, "home": by_home, "birth": by_year})
+    return Compared(levels, dict(zip(SHARED, (by_name, by_home, by_year), strict=True)))
 
 
 def _circumstances(levels: Whole, victim: Side, rescued: Side) -> None:

@@ -25,6 +25,10 @@ UNKNOWN = "unknown"
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """A consumer group is named after a model."""
+LEAST = 1e-6
+"""A share is no less, and no more than what this leaves of one: nothing is sure."""
+MOST_BITS = 1_000_000
+"""Of a weight in thousandths: many can be added up."""
 
 Whole = npt.NDArray[np.int32]
 
@@ -89,8 +93,8 @@ class Model:
 def parse(text: str) -> Model:
     """A model from its JSON. Raises: BadModel."""
     try:
-        data = json.loads(text)
-    except ValueError as error:
+        data = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise BadModel("The linkage model is damaged: it is not JSON.") from error
     if not isinstance(data, dict) or not isinstance(data.get("format"), int):
         raise BadModel("This is no linkage model: it has no format number.")
@@ -99,12 +103,18 @@ def parse(text: str) -> Model:
             f"The linkage model has format {data['format']}, this version reads {FORMAT}: "
             "train it again, or install the version it was made by."
         )
-    if data.pop("digest", None) != digest(data):
-        raise BadModel("The linkage model is damaged: its content does not have its digest.")
     try:
+        if data.pop("digest", None) != digest(data):
+            raise BadModel("The linkage model is damaged: its content does not have its digest.")
         return _model(data)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except BadModel:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BadModel(f"The linkage model lacks a part or has a wrong one: {error}.") from error
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
 
 
 def digest(data: dict[str, Any]) -> str:
@@ -150,31 +160,68 @@ def _content(model: Model) -> dict[str, Any]:
 def _model(data: dict[str, Any]) -> Model:
     if not NAME.fullmatch(data["name"]):
         raise ValueError("a name is of up to 64 letters, digits, dots, - and _")
-    fields = {field: tuple(levels) for field, levels in data["fields"].items()}
-    terms = []
-    for term in data["terms"]:
-        shape = [len(fields[field]) + 1 for field in term["fields"]]
-        if not 1 <= len(shape) <= 2:
-            raise ValueError("a term is of one field or two")
-        bits = np.array(term["bits"], dtype=np.int32).reshape(shape)
-        terms.append(Term(tuple(term["fields"]), bits))
+    fields = {field: tuple(map(_text, levels)) for field, levels in data["fields"].items()}
+    rarity = {
+        field: {
+            level: Rarity(*(_number(one, "rarity", -100, 100) for one in both))
+            for level, both in levels.items()
+        }
+        for field, levels in data["rarity"].items()
+    }
+    for field, levels in rarity.items():
+        if levels.keys() - set(fields[field]):
+            raise ValueError("rarity is of levels that there are not")
+    if not data["terms"] or not data["keys"]:
+        raise ValueError("it has no terms or no keys")
     return Model(
         name=data["name"],
-        kind=data["kind"],
-        share=data["share"],
-        reported_twice=data["reported_twice"],
-        open_cases=data["open_cases"],
-        keep_bits=data["keep_bits"],
+        kind=_text(data["kind"]),
+        share=_number(data["share"], "share", LEAST, 1 - LEAST),
+        reported_twice=_number(data["reported_twice"], "reported_twice", LEAST, 1 - LEAST),
+        open_cases=_whole(data["open_cases"], "open_cases", 1, 2**40),
+        keep_bits=_number(data["keep_bits"], "keep_bits", -1_000, 1_000),
         fields=fields,
-        terms=tuple(terms),
-        rarity={
-            field: {level: Rarity(*one) for level, one in levels.items()}
-            for field, levels in data["rarity"].items()
+        terms=tuple(_term(term, fields) for term in data["terms"]),
+        rarity=rarity,
+        frequencies={
+            table: {text: _number(one, table, 1e-12, 1e12) for text, one in shares.items()}
+            for table, shares in data["frequencies"].items()
         },
-        frequencies=data["frequencies"],
-        keys=tuple(KeyRule(**rule) for rule in data["keys"]),
-        trained=data["trained"],
+        keys=tuple(_key(**rule) for rule in data["keys"]),
+        trained=dict(data["trained"]),
     )
+
+
+def _term(term: dict[str, Any], fields: dict[str, tuple[str, ...]]) -> Term:
+    shape = [len(fields[field]) + 1 for field in term["fields"]]
+    if not 1 <= len(shape) <= 2:
+        raise ValueError("a term is of one field or two")
+    bits = [_whole(one, "bits", -MOST_BITS, MOST_BITS) for one in term["bits"]]
+    return Term(tuple(term["fields"]), np.array(bits, dtype=np.int32).reshape(shape))
+
+
+def _key(of: str, years: int | None = None, sex: bool = False) -> KeyRule:
+    if not isinstance(sex, bool):
+        raise ValueError("a key is by sex or not")
+    return KeyRule(_text(of), None if years is None else _whole(years, "years", 0, 200), sex)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value} is not text")
+    return value
+
+
+def _number(value: Any, name: str, low: float, high: float) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ValueError(f"{name} is not between {low} and {high}")
+    return value
+
+
+def _whole(value: Any, name: str, low: int, high: int) -> int:
+    if not isinstance(value, int):
+        raise ValueError(f"{name} is not whole")
+    return int(_number(value, name, low, high))
 
 
 def read(path: Path) -> Model:

@@ -23,6 +23,10 @@ class Persons:
             raise BadModel("The linkage model has another set of fields or levels.")
         if unknown := {rule.of for rule in model.keys} - set(VALUES):
             raise BadModel(f"The linkage model has unknown blocking keys: {sorted(unknown)}.")
+        if set(model.rarity) - set(compare.SHARED):
+            raise BadModel(f"The linkage model knows rarity of other fields than {compare.SHARED}.")
+        if any(len(one) != 1 for one in model.frequencies.get("characters", ())):
+            raise BadModel("The linkage model counts characters that are not one.")
         self._rules = model.keys
         self._texts, self._keys = Texts(), Texts()
         self._frequencies = Frequencies(model.frequencies)
