@@ -54,13 +54,15 @@ def link(
     an analyst's look. Of several revisions of a record the highest counts.
     """
     used = _model(model)
+    if out.exists() and any(one.exists() and out.samefile(one) for one in (cases, rescues)):
+        raise RuntimeFault(f"{out} is read: the pairs have to go to another file.")
     try:
         listed = _read(cases, "case"), _read(rescues, "rescue")
         with _progress() as progress:
             tracked = progress.track(listed[1], description="Linking")
             count = files.write_linked(listed[0], iter(tracked), out, used)
     except OSError as error:
-        raise RuntimeFault(f"{error.filename} cannot be used: {error.strerror}.") from None
+        raise RuntimeFault(f"{error.filename or out} cannot be used: {error.strerror}.") from None
     console.print(f"{count} pairs in {out}")
 
 
@@ -143,7 +145,7 @@ def train(
     except training.Refused as refused:
         raise RuntimeFault(f"Not installed: {refused}") from None
     except OSError as error:
-        raise RuntimeFault(f"{error.filename} cannot be used: {error.strerror}.") from None
+        raise RuntimeFault(f"{error.filename or out} cannot be used: {error.strerror}.") from None
     for line in figures.lines():
         console.print(line, markup=False, highlight=False)
     console.print(f"Installed in {out}")

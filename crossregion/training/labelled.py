@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossregion.domain.linkage.files import read_listed
+from crossregion.domain.linkage.files import read_listed, read_truth
 from crossregion.domain.records import PersonsListed
 
 TRAINING, CHOOSING, LAST_LOOK = "training", "choosing", "last look"
@@ -56,9 +54,6 @@ def _file(directory: Path, name: str) -> Path:
 
 def _truth(path: Path) -> dict[str, dict[str, str]]:
     truth: dict[str, dict[str, str]] = defaultdict(dict)
-    data = path.read_bytes()
-    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
-    for line in text.splitlines():
-        row = json.loads(line)
-        truth[row["rescue_id"]][row["case_id"]] = row.get("kind") or "unknown"
+    for rescue_id, case_id, kind in read_truth(path):
+        truth[rescue_id][case_id] = kind
     return dict(truth)

@@ -36,6 +36,9 @@ def train(directory: Path, out: Path, name: str, on: date, command: str) -> Figu
     last_look = data.only(lambda part: part == labelled.LAST_LOOK)
     if not any(one["record_id"] in data.truth for one in learned.rescues):
         raise Refused("There is no true pair to learn from.")
+    if not any(one["record_id"] in data.truth for one in last_look.rescues):
+        raise Refused("There is no true pair to measure it by: the data is too small.")
+    before = _installed(out)
     model = estimated(untrained(name, learned), DESIGN, learned)
     figures = evaluate(model, last_look)
     trained = {
@@ -50,7 +53,6 @@ def train(directory: Path, out: Path, name: str, on: date, command: str) -> Figu
         raise Refused(
             f"The new model expects {figures.expected_links:.0f} links, there are {found}."
         )
-    before = _installed(out)
     if before is not None:
         had = evaluate(before, last_look).f1
         if figures.f1 < had - WORSE_F1:
@@ -62,8 +64,8 @@ def train(directory: Path, out: Path, name: str, on: date, command: str) -> Figu
 def _installed(out: Path) -> Model | None:
     try:
         return read(out) if out.exists() else None
-    except BadModel:
-        return None
+    except BadModel as error:
+        raise Refused(f"What stands in {out} cannot be compared, move it away. {error}") from error
 
 
 def _install(model: Model, out: Path) -> None:

@@ -293,3 +293,23 @@ def test_link_names_a_bad_line(tmp_path: Path) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_text("{}\n")
     assert_one_clear_line(run("link", bad, bad, "--out", tmp_path / "out"), f"{bad}:1", "case_id")
+
+
+def test_link_says_where_it_cannot_write_and_writes_over_nothing_that_it_reads(
+    tmp_path: Path,
+) -> None:
+    cases, rescues = tmp_path / "cases.jsonl", tmp_path / "rescues.jsonl"
+    cases.write_text('{"case_id": "C1"}\n', encoding="utf-8")
+    rescues.write_text('{"rescue_id": "R1"}\n', encoding="utf-8")
+    full = tmp_path / "full.jsonl"
+    full.symlink_to("/dev/full")
+    cases_again = tmp_path / "again.jsonl"
+    cases_again.symlink_to(cases)
+    before = cases.read_bytes()
+    assert_one_clear_line(
+        run("link", cases, rescues, "--out", cases_again), f"{cases_again} is read"
+    )
+    assert cases.read_bytes() == before
+    cases.write_text('{"case_id": "C1", "id_number": "110101199003072316"}\n', encoding="utf-8")
+    rescues.write_text('{"rescue_id": "R1", "id_number": "110101199003072316"}\n', encoding="utf-8")
+    assert_one_clear_line(run("link", cases, rescues, "--out", full), "full.jsonl", "No space left")

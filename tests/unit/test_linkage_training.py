@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import random
 from dataclasses import replace
@@ -9,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from crossregion.domain.linkage.files import BadLine
 from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import KeyRule, read
 from crossregion.training import labelled
+from crossregion.training import train as training
 from crossregion.training.evaluate import effort, evaluate, measured
 from crossregion.training.labelled import LAST_LOOK, part
 from crossregion.training.train import Refused, train
@@ -95,7 +98,23 @@ def test_a_model_is_trained_written_measured_and_used(directory: Path, tmp_path:
     assert again == figures
 
 
-def test_a_worse_model_is_refused_and_the_installed_one_stays(
+def test_a_model_that_finds_less_is_refused_and_the_installed_one_stays(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "model.json"
+    had = train(directory, out, "good-1", TODAY, "train labelled").f1
+    before = out.read_bytes()
+    monkeypatch.setattr(training, "WORSE_F1", -0.01)
+    with pytest.raises(Refused, match=f"F1 {had:.4f}, the installed one {had:.4f}"):
+        train(directory, out, "same-1", TODAY, "train labelled")
+    assert out.read_bytes() == before
+    assert not out.with_name("model.json.new").exists()
+    monkeypatch.undo()
+    train(directory, out, "same-1", TODAY, "train labelled")
+    assert read(out).name == "same-1"
+
+
+def test_a_model_whose_number_of_links_is_off_is_refused_and_the_installed_one_stays(
     directory: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "model.json"
@@ -113,7 +132,7 @@ def test_a_worse_model_is_refused_and_the_installed_one_stays(
         if part(row["rescue_id"]) != LAST_LOOK:
             row["case_id"] = f"C{(int(row['case_id'][1:]) * 7 + 11) % 400}"
     write(wrong, "truth", rows)
-    with pytest.raises(Refused):
+    with pytest.raises(Refused, match="expects 0 links, there are 5"):
         train(wrong, out, "bad-1", TODAY, "train wrong")
     assert out.read_bytes() == before
     assert not out.with_name("model.json.new").exists()
@@ -134,11 +153,53 @@ def test_a_name_that_no_group_could_have_is_refused(directory: Path, tmp_path: P
     assert not (tmp_path / "model.json").exists()
 
 
-def test_a_damaged_model_is_replaced(directory: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_compared_is_not_replaced(directory: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.json"
-    out.write_text("{", encoding="utf-8")
-    train(directory, out, "small-1", TODAY, "train labelled")
-    assert read(out).name == "small-1"
+    for text in ("{", '{"format": 3}', (directory / "truth.jsonl").read_text(encoding="utf-8")):
+        out.write_text(text, encoding="utf-8")
+        with pytest.raises(Refused, match="cannot be compared, move it away"):
+            train(directory, out, "small-1", TODAY, "train labelled")
+        assert out.read_text(encoding="utf-8") == text
+
+
+def test_a_model_that_nothing_measures_is_refused(directory: Path, tmp_path: Path) -> None:
+    for name in ("cases", "rescues"):
+        (tmp_path / f"{name}.jsonl").write_bytes((directory / f"{name}.jsonl").read_bytes())
+    number = next(n for n in range(180) if part(f"R{n}") != LAST_LOOK)
+    write(tmp_path, "truth", [{"rescue_id": f"R{number}", "case_id": f"C{number}"}])
+    with pytest.raises(Refused, match="no true pair to measure it by"):
+        train(tmp_path, tmp_path / "model.json", "few-1", TODAY, "train few")
+    assert not (tmp_path / "model.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"nope", "not JSON"),
+        (b"[]", "not a JSON object"),
+        (b'{"rescue_id": "R1"}', "rescue_id or case_id is missing"),
+        (b'{"rescue_id": "R1", "case_id": []}', "case_id is not text"),
+        (b'{"rescue_id": "R1", "case_id": "C1", "kind": 7}', "kind is not text"),
+        (b"\xff\xfe", "not UTF-8"),
+    ],
+)
+def test_a_bad_line_of_the_truth_is_named(
+    directory: Path, tmp_path: Path, line: bytes, message: str
+) -> None:
+    for name in ("cases", "rescues"):
+        (tmp_path / f"{name}.jsonl").write_bytes((directory / f"{name}.jsonl").read_bytes())
+    (tmp_path / "truth.jsonl").write_bytes(b'{"rescue_id": "R0", "case_id": "C0"}\n\n' + line)
+    with pytest.raises(BadLine, match=f"truth.jsonl:3: .*{message}"):
+        labelled.read(tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"xx", gzip.compress(b"{}")[:-9]])
+def test_a_truth_that_is_no_gzip_is_named(directory: Path, tmp_path: Path, data: bytes) -> None:
+    for name in ("cases", "rescues"):
+        (tmp_path / f"{name}.jsonl").write_bytes((directory / f"{name}.jsonl").read_bytes())
+    (tmp_path / "truth.jsonl.gz").write_bytes(data)
+    with pytest.raises(BadLine, match=r"truth.jsonl.gz:\d: not gzip, or torn"):
+        labelled.read(tmp_path)
 
 
 def test_figures_are_counted_right(directory: Path) -> None:

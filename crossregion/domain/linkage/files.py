@@ -6,10 +6,10 @@ import gzip
 import json
 import math
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, TypedDict, cast
+from typing import IO, Any, TypedDict, TypeVar, cast
 
 from crossregion.domain.linkage.decide import decide
 from crossregion.domain.linkage.index import Index
@@ -17,6 +17,7 @@ from crossregion.domain.linkage.model import Model, load
 from crossregion.domain.records import Evidence, PersonsListed
 
 PRECISIONS = {"day": "day", "month": "month", "year": "year", "estimated": "about"}
+T = TypeVar("T")
 _ID = {"case": "case_id", "rescue": "rescue_id"}
 _DAY = {"case": "missing_date", "rescue": "found_date"}
 
@@ -93,16 +94,38 @@ def read_listed(path: Path, kind: str) -> Iterator[PersonsListed]:
     of another type; OSError.
     """
     seen: dict[str, int] = {}
+    for number, listed in _each(path, lambda row: _listed(row, kind)):
+        before = seen.setdefault(listed["record_id"], number)
+        if before != number:
+            raise BadLine(f"{path}:{number}: {_ID[kind]} of line {before} again")
+        yield listed
+
+
+def read_truth(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Rescue, case and kind of name error of each true pair. Raises: BadLine, OSError."""
+    for _, pair in _each(path, _true_pair):
+        yield pair
+
+
+def _true_pair(row: dict[str, Any]) -> tuple[str, str, str]:
+    rescue_id, case_id = _text(row, _ID["rescue"]), _text(row, _ID["case"])
+    if not (rescue_id and case_id):
+        raise _WrongField("rescue_id or case_id is missing")
+    return rescue_id, case_id, _text(row, "kind") or "unknown"
+
+
+def _each(path: Path, read: Callable[[dict[str, Any]], T]) -> Iterator[tuple[int, T]]:
+    """What is read of each line, with the line's number. Raises: BadLine, OSError."""
     for number, line in enumerate(_lines(path), 1):
         if line.strip():
             try:
-                listed = _listed(_parsed(line), kind)
+                row = _parsed(line)
+                if not isinstance(row, dict):
+                    raise _WrongField("not a JSON object")
+                found = read(row)
             except _WrongField as error:
                 raise BadLine(f"{path}:{number}: {error}") from error
-            before = seen.setdefault(listed["record_id"], number)
-            if before != number:
-                raise BadLine(f"{path}:{number}: {_ID[kind]} of line {before} again")
-            yield listed
+            yield number, found
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -135,9 +158,7 @@ class _WrongField(ValueError):
     pass
 
 
-def _listed(row: Any, kind: str) -> PersonsListed:
-    if not isinstance(row, dict):
-        raise _WrongField("not a JSON object")
+def _listed(row: dict[str, Any], kind: str) -> PersonsListed:
     record_id = _text(row, _ID[kind])
     if not record_id:
         raise _WrongField(f"{_ID[kind]} is missing")
@@ -209,5 +230,7 @@ def _texts(row: dict[str, Any], field: str) -> list[str]:
 
 def _write(path: Path, lines: Iterable[str]) -> None:
     text = "".join(lines).encode()
+    path.touch(0o600)
+    if path.is_file():
+        path.chmod(0o600)
     path.write_bytes(gzip.compress(text, mtime=0) if path.suffix == ".gz" else text)
-    path.chmod(0o600)
