@@ -39,7 +39,7 @@ ENDPOINTS_AT_ONCE = 100
 HEARTBEAT_SECONDS, STALLED_SECONDS, LEAST_STALLED_SECONDS = 2.0, 10.0, 5.0
 """A worker that is only slow must not count as gone: what it sends would be sent twice."""
 ENDING_SECONDS = 3.0
-POLL_SECONDS, AWAY_SECONDS = 2.0, 0.5
+POLL_SECONDS, AWAY_SECONDS = 0.5, 0.5
 SHORT_SECONDS, MOST_SHORT = 5.0, 5
 SEND, WAKE, SWEEP = "send", "wake", "sweep"
 """The jobs: send what is due to an endpoint; do so from a time on; see to what was left over."""
@@ -125,12 +125,15 @@ class Sender:
                 await asyncio.wait_for(self._stop.wait(), AWAY_SECONDS)
 
     async def _worker(self) -> None:
+        """Look for jobs now and then, and not when told: any role may notify, and what the library
+        cannot read ends its worker."""
         await self._app.configure_task(SWEEP).defer_async(timestamp=0)
         worker = asyncio.create_task(
             self._app.run_worker_async(
                 concurrency=ENDPOINTS_AT_ONCE,
                 install_signal_handlers=False,
                 delete_jobs="always",
+                listen_notify=False,
                 fetch_job_polling_interval=POLL_SECONDS * self._scale,
                 update_heartbeat_interval=HEARTBEAT_SECONDS * self._scale,
                 stalled_worker_timeout=self._stalled,

@@ -488,6 +488,20 @@ def test_an_attempt_that_is_put_down_again_after_a_lost_commit_is_the_same(rig: 
     endpoints.remove(rig.operator, hook, "")
 
 
+def test_what_a_unit_notifies_in_the_database_disturbs_nothing(
+    rig: Rig, as_role: Callable[[str, str], str]
+) -> None:
+    endpoint_id = rig.webhook("220200", "/notified")
+    before = len(rig.log)
+    with psycopg.connect(as_role(rig.owner, "unit_220200"), autocommit=True) as unit:
+        for payload in ("garbage", "{}", "[]", '{"type": "abort_job_requested", "job_id": "x"}'):
+            unit.execute("SELECT pg_notify('procrastinate_any_queue_v1', %s)", [payload])
+    rig.tell("220200")
+    rig.wait(lambda: rig.outcomes(endpoint_id) == [("delivered", 200)])
+    assert "procrastinate" not in rig.log[before:]
+    assert "Traceback" not in rig.log[before:]
+
+
 def test_what_no_receiver_took_for_three_days_is_given_up(rig: Rig) -> None:
     hook = rig.webhook("22CBS0", "/long", answers(503))
     rig.tell("22CBS0", 2)
