@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
@@ -364,10 +364,16 @@ def _event_id(value: bytes | None, headers: Mapping[str, bytes]) -> str:
 class Registry:
     """Follows the topics and writes what follows from them."""
 
-    def __init__(self, kafka: Kafka, dsn: str | None, worker: str) -> None:
+    def __init__(
+        self,
+        kafka: Kafka,
+        dsn: str | None,
+        worker: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._database = Database(dsn)
         self._heads = audit.HeadWriter(kafka, self._database)
-        self._forgetting = time.monotonic() + EARLY_SECONDS
+        self._clock = clock
         self._consumer = KafkaConsumer(
             **kafka.options(PRINCIPAL),
             group_id=GROUP,
@@ -389,6 +395,7 @@ class Registry:
         follow.subscribe(self._consumer, TOPICS)
         watch = follow.Watch(self._consumer)
         known = self._database.transact(self._know_topics)
+        forgetting = time.monotonic() + EARLY_SECONDS
         while not stop.is_set():
             fetched = follow.poll(self._consumer, POLL_MS)
             watch.look(bool(fetched))
@@ -401,19 +408,18 @@ class Registry:
             if fetched:
                 self._handle(fetched)
             self._database.transact(audit.chain)
-            self._forget()
+            if time.monotonic() >= forgetting:
+                self.forget()
+                forgetting = time.monotonic() + EARLY_SECONDS
             self._heads.step()
             health.beat()
         self._consumer.close()
         self._heads.close()
         self._database.close()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         """Let go of old answers to what nobody was told, once all notices of now are stored."""
-        if time.monotonic() < self._forgetting:
-            return
-        now = time.time()
-        self._forgetting = time.monotonic() + EARLY_SECONDS
+        now = self._clock()
         places = [
             TopicPartition(name, partition)
             for name in topics.NOTICES.names()

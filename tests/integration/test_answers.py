@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -22,12 +23,13 @@ from consumers import notices as notices_worker
 from consumers.acknowledgements import NoticeUnknown, NotToBeAnswered
 from consumers.handing_over import NotToBeHandedOver
 from crossregion import metrics
+from crossregion.domain.acknowledgements import EARLY_SECONDS
 from crossregion.domain.regions import OFFICE
 from crossregion.runtime.postgres import SUPERUSER
 from crossregion.stack import OPERATOR, OWNER, STOP_ORDER, Stack
 from schemas import codec, topics
 from tests.e2e.command import run
-from tests.integration.test_decisions import CASE, CASE_UNIT, case, example, put
+from tests.integration.test_decisions import CASE, CASE_UNIT, EXAMPLES, case, example, put
 from tests.live import in_force, notices, send, wait_for_quiet, wait_until
 
 TOLD, NEXT, TAKER = "220300", "220500", "220800"
@@ -238,6 +240,36 @@ def test_a_rebuild_ends_as_it_was_and_nothing_is_said_again(stack: Stack) -> Non
     start(stack)
     wait_for_quiet(stack)
     assert everything() == before
+
+
+def test_an_answer_to_what_nobody_was_told_is_let_go_once_all_notices_are_stored(
+    stack: Stack,
+) -> None:
+    unit = "220700"
+    stray = {**example("NoticeAcknowledged"), "notice_id": str(uuid.uuid4()), "unit": unit}
+    inbox, own = topics.NOTICES.name(unit), topics.ACKNOWLEDGEMENTS.name(unit)
+
+    def say(topic: str, event: str, content: dict[str, Any]) -> None:
+        send(stack.kafka, [{"topic": topic, "key": b"k", "value": codec.encode(event, content)}])
+
+    def kept() -> int:
+        with psycopg.connect(stack.database) as connection:
+            asked = "SELECT FROM registry.acknowledgement WHERE notice_id = %s"
+            return len(connection.execute(asked, [stray["notice_id"]]).fetchall())
+
+    say(own, "NoticeAcknowledged", stray)
+    wait_for_quiet(stack)
+    stack.supervisor.stop(STOP_ORDER)
+    newest = json.loads((EXAMPLES / "NoticeIssued/3/example.json").read_text("utf-8"))
+    say(inbox, "NoticeIssued", {**newest, "notice_id": str(uuid.uuid4()), "unit": unit})
+    dsn = stack.dsn("crossregion_registry")
+    worker = registry.Registry(stack.kafka, dsn, "1", clock=lambda: time.time() + 3 * EARLY_SECONDS)
+    worker.forget()
+    assert kept() == 1
+    start(stack)
+    wait_for_quiet(stack)
+    worker.forget()
+    assert kept() == 0
 
 
 @pytest.mark.parametrize(
