@@ -26,27 +26,33 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from crossregion import logs
+from crossregion.databases import (
+    Connection,
+    DatabaseFailed,
+    DatabaseRefused,
+    DatabaseUnavailable,
+    connect,
+    is_temporary,
+    protected,
+)
 from crossregion.runtime import RuntimeFault
 
+__all__ = [
+    "Connection",
+    "DatabaseFailed",
+    "DatabaseRefused",
+    "DatabaseUnavailable",
+    "connect",
+    "is_temporary",
+    "protected",
+]
+
 Result = TypeVar("Result")
-Connection = psycopg.Connection[tuple[Any, ...]]
 Row = dict[str, Any]
-TEMPORARY = re.compile(r"40001|40P01|08...|57P0[123]|53...|25006")
-"""SQLSTATEs that pass: serialisation, deadlock, connection, shutdown, resources, read-only."""
-LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 MIGRATION_LOCK = 0x63726F73
 PROCRASTINATE = re.compile(r"^-- procrastinate: (\S+) to (\S+)$", re.MULTILINE)
 
 log = structlog.get_logger()
-
-
-class DatabaseUnavailable(RuntimeFault):
-    """Nobody answers at the address; waiting can help."""
-
-
-class DatabaseRefused(RuntimeFault):
-    """The server answers, but not to this role or not for this database."""
 
 
 class DatabaseTooNew(RuntimeFault):
@@ -61,77 +67,12 @@ class RolesMissing(RuntimeFault):
     """The server lacks roles that the migrations give rights to."""
 
 
-class DatabaseFailed(RuntimeFault):
-    """A statement was refused. What the server says of it is left out: it may hold values."""
-
-    def __init__(self, error: psycopg.Error) -> None:
-        constraint = error.diag.constraint_name
-        broken = f", constraint {constraint}" if constraint else ""
-        state = error.sqlstate or "none, the connection was lost"
-        super().__init__(
-            f"PostgreSQL refused a statement (SQLSTATE {state}{broken}): `crossregion doctor`."
-        )
-        log.error(
-            "PostgreSQL refused a statement",
-            sqlstate=error.sqlstate,
-            constraint=constraint,
-            where=logs.where(error),
-        )
-
-
 @functools.cache
 def query(name: str) -> LiteralString:
     """One statement of `sql/queries.sql` by its name."""
     text = (resources.files("consumers") / "sql/queries.sql").read_text("utf-8")
     parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
     return cast(LiteralString, dict(zip(parts[1::2], parts[2::2], strict=True))[name])
-
-
-def connect(dsn: str | None) -> Connection:
-    """A connection, in transactions of its own making.
-
-    Raises: DatabaseUnavailable or DatabaseRefused, with one line that says what to do and no
-    password.
-    """
-    if not dsn:
-        raise DatabaseRefused("Set CROSSREGION_DATABASE to PostgreSQL's connection string.")
-    try:
-        return psycopg.connect(protected(dsn), connect_timeout=10, application_name="crossregion")
-    except psycopg.OperationalError as error:
-        text = str(error)
-        if "certificate" in text or "does not support SSL" in text:
-            raise DatabaseRefused(
-                "PostgreSQL has no certificate that is trusted: name its CA in "
-                "CROSSREGION_DATABASE (?sslrootcert=FILE), or say how to do without (?sslmode=...)."
-            ) from None
-        if "authentication" in text or 'FATAL:  role "' in text or "password supplied" in text:
-            raise DatabaseRefused(
-                "PostgreSQL refuses the role or its password: correct CROSSREGION_DATABASE."
-            ) from None
-        if 'FATAL:  database "' in text:
-            raise DatabaseRefused(
-                "PostgreSQL has no such database: create it or correct CROSSREGION_DATABASE."
-            ) from None
-        raise DatabaseUnavailable(
-            "PostgreSQL does not answer: check CROSSREGION_DATABASE and that the server runs."
-        ) from None
-    except psycopg.ProgrammingError:
-        raise DatabaseRefused(
-            "CROSSREGION_DATABASE is no connection string: write postgresql://role@host:port/name."
-        ) from None
-
-
-def protected(dsn: str) -> str:
-    """The same, with TLS and the server's certificate checked if it is another machine's.
-
-    libpq itself would go on in plain text. Whatever the connection string says of it holds.
-    """
-    parts = conninfo_to_dict(dsn)
-    hosts = str(parts.get("host") or "").split(",") + str(parts.get("hostaddr") or "").split(",")
-    away = any(host and host not in LOCAL and not host.startswith("/") for host in hosts)
-    if not away or "sslmode" in parts:
-        return dsn
-    return make_conninfo(dsn, sslmode="verify-full")
 
 
 @contextmanager
@@ -328,17 +269,6 @@ class Database:
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
-
-
-def is_temporary(error: BaseException) -> bool:
-    """Whether waiting can help."""
-    if isinstance(error, DatabaseUnavailable):
-        return True
-    if not isinstance(error, psycopg.Error):
-        return False
-    if error.sqlstate is None:
-        return isinstance(error, psycopg.OperationalError)
-    return TEMPORARY.fullmatch(error.sqlstate) is not None
 
 
 def _say_that_it_waits(state: RetryCallState) -> None:
