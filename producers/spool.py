@@ -12,7 +12,7 @@ import sqlite3
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -22,17 +22,48 @@ from typing import Any, Self, cast
 
 from crossregion.domain import records
 from crossregion.domain.records import CaseRecorded, DayClosed, RescueRecorded
-from crossregion.runtime import RuntimeFault, crash_point
+from crossregion.runtime import crash_point
 from producers.export import Exported
+from producers.spool_faults import (
+    BUSY_SECONDS,
+    SpoolBusy,
+    SpoolDamaged,
+    SpoolError,
+    SpoolForeign,
+    SpoolFull,
+    SpoolTooNew,
+    damaged,
+    fault,
+)
 from schemas import codec, topics
 from schemas.codec import InvalidRecord
 
-VERSION = 2
+__all__ = [
+    "Accepted",
+    "Counts",
+    "Event",
+    "Parcel",
+    "Spool",
+    "SpoolBusy",
+    "SpoolDamaged",
+    "SpoolError",
+    "SpoolForeign",
+    "SpoolFull",
+    "SpoolTooNew",
+    "Standing",
+    "Stored",
+    "Taken",
+]
+
+VERSION = 3
 APPLICATION = 0x58526567
 KINDS = {"CaseRecorded": "case", "RescueRecorded": "rescue"}
-BUSY_SECONDS = 60.0
+ACCEPTED, UNCHANGED, REFUSED = "accepted", "unchanged", "refused"
 OVERDUE_SECONDS = 300.0
 """What has waited for longer is told: nothing but an outage holds an event up."""
+RECEIPT_SECONDS = 30 * 86_400
+"""Longer than any sender goes on asking, and than an outbox stands still."""
+SWEEP_SECONDS = 3_600.0
 
 _SCHEMA = """
 CREATE TABLE about (unit TEXT NOT NULL) STRICT;
@@ -73,30 +104,19 @@ CREATE TABLE day (
     digest TEXT NOT NULL
 ) STRICT;
 """
-
-
-class SpoolError(RuntimeFault):
-    """The spool cannot be used. The message says what to do."""
-
-
-class SpoolForeign(SpoolError):
-    """The file is another unit's spool, or none at all."""
-
-
-class SpoolTooNew(SpoolError):
-    """A newer version of crossregion wrote the file."""
-
-
-class SpoolDamaged(SpoolError):
-    """What the file holds is not what was written."""
-
-
-class SpoolBusy(SpoolError):
-    """Another process has held the file for too long."""
-
-
-class SpoolFull(SpoolError):
-    """There is no room left on the disk."""
+_FROM_2 = """
+CREATE TABLE receipt (
+    key TEXT PRIMARY KEY,
+    fingerprint TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    made_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE file (
+    path TEXT PRIMARY KEY,
+    size INTEGER NOT NULL,
+    changed INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +139,41 @@ class Accepted:
     published: int
     unchanged: int
     refused: tuple[Exported, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of one record; `state` is accepted, unchanged, or refused as too large."""
+
+    record_id: str
+    state: str
+    revision: int = 0
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Records that came together under one key: taken once, however often they come.
+
+    `answer` makes the receipt, which holds no personal value, of what became of them.
+    """
+
+    key: str
+    fingerprint: str
+    exported: tuple[Exported, ...]
+    answer: Callable[[Sequence[Stored]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The receipt of a parcel: its own, or that of the first one under its key.
+
+    `same` is whether that had the same content; `stored` is empty for one that was known.
+    """
+
+    answer: str
+    same: bool
+    stored: tuple[Stored, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +214,7 @@ class Spool:
             raise SpoolError(f"{path} cannot be opened: {error.strerror}.") from None
         with self._clearly():
             self._database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        self._swept = 0.0
         try:
             with self._clearly():
                 self._prepare()
@@ -181,7 +237,8 @@ class Spool:
                     f"{self.path} was written by a newer version: install that version."
                 )
             if version < VERSION:
-                for statement in filter(str.strip, (_FROM_1 if version else _SCHEMA).split(";")):
+                steps = (_SCHEMA + _FROM_2, _FROM_1 + _FROM_2, _FROM_2)[version]
+                for statement in filter(str.strip, steps.split(";")):
                     self._database.execute(statement)
                 self._database.execute(f"PRAGMA user_version = {VERSION}")
             if version == 0:
@@ -198,7 +255,7 @@ class Spool:
         try:
             yield
         except sqlite3.Error as error:
-            raise _fault(self.path, error) from None
+            raise fault(self.path, error) from None
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -223,7 +280,7 @@ class Spool:
         with self._transaction():
             for one in exported:
                 try:
-                    if self._accept(one):
+                    if self._accept(one).state == ACCEPTED:
                         published += 1
                     else:
                         unchanged += 1
@@ -233,19 +290,72 @@ class Spool:
         crash_point("after-commit")
         return Accepted(published, unchanged, tuple(refused))
 
-    def _accept(self, one: Exported) -> bool:
+    def take(self, parcels: Sequence[Parcel]) -> list[Taken]:
+        """Store what is new of each parcel, with its receipt, all in one transaction.
+
+        On return it survives a crash. A parcel under a known key changes nothing.
+        """
+        with self._transaction():
+            self._sweep()
+            taken = [self._take(parcel) for parcel in parcels]
+            crash_point("before-commit")
+        crash_point("after-commit")
+        return taken
+
+    def _take(self, parcel: Parcel) -> Taken:
+        known = self._database.execute(
+            "SELECT answer, fingerprint FROM receipt WHERE key = ?", [parcel.key]
+        ).fetchone()
+        if known is not None:
+            return Taken(known[0], known[1] == parcel.fingerprint, ())
+        stored = []
+        for one in parcel.exported:
+            try:
+                stored.append(self._accept(one))
+            except InvalidRecord:
+                stored.append(Stored(one.record_id, REFUSED))
+        answer = parcel.answer(stored)
+        self._database.execute(
+            "INSERT INTO receipt VALUES (?, ?, ?, ?)",
+            [parcel.key, parcel.fingerprint, answer, int(time.time())],
+        )
+        return Taken(answer, True, tuple(stored))
+
+    def _sweep(self) -> None:
+        """Forget receipts that nobody will ask for again, now and then."""
+        if not self._swept or time.monotonic() - self._swept > SWEEP_SECONDS:
+            oldest = int(time.time()) - RECEIPT_SECONDS
+            self._database.execute("DELETE FROM receipt WHERE made_at < ?", [oldest])
+            self._swept = time.monotonic()
+
+    def files(self) -> dict[str, tuple[int, int]]:
+        """Size and time of change of each file that was dealt with, by its path."""
+        rows = self._rows("SELECT path, size, changed FROM file")
+        return {path: (size, changed) for path, size, changed in rows}
+
+    def remember_file(self, path: str, size: int, changed: int) -> None:
+        """Note that a file, as it is now, has been dealt with."""
+        with self._transaction():
+            self._database.execute(
+                "INSERT OR REPLACE INTO file VALUES (?, ?, ?)", [path, size, changed]
+            )
+
+    def _accept(self, one: Exported) -> Stored:
         kind = KINDS[one.event]
         digest = records.content_digest(one.record)
         revision = one.record["revision"]
-        if not one.has_revision:
-            newest = self._newest(kind, one.record_id)
-            if newest is not None and newest[1] == digest:
-                return False
-            revision = newest[0] + 1 if newest else 1
-        value = _encoded(one.event, one.record, revision)
-        return self._insert(
-            kind, one.record_id, revision, digest, value, counted=not one.has_revision
-        )
+        newest = None if one.has_revision else self._newest(kind, one.record_id)
+        if newest is not None and newest[1] == digest:
+            new, revision = False, newest[0]
+        else:
+            if not one.has_revision:
+                revision = newest[0] + 1 if newest else 1
+            value = _encoded(one.event, one.record, revision)
+            new = self._insert(
+                kind, one.record_id, revision, digest, value, counted=not one.has_revision
+            )
+        event_id = records.event_id(self.unit, one.record_id, revision, digest)
+        return Stored(one.record_id, ACCEPTED if new else UNCHANGED, revision, event_id)
 
     def _newest(self, kind: str, record_id: str) -> tuple[int, str] | None:
         found: tuple[int, str] | None = self._database.execute(
@@ -330,7 +440,7 @@ class Spool:
             [limit],
         )
         if any(_checksum(*row[1:6]) != row[6] for row in rows):
-            raise _damaged(self.path)
+            raise damaged(self.path)
         by_kind = {
             "case": ("CaseRecorded", topics.CASES.name(self.unit)),
             "rescue": ("RescueRecorded", topics.RESCUES.name(self.unit)),
@@ -442,27 +552,3 @@ def _encoded(event: str, record: CaseRecorded | RescueRecorded, revision: int) -
 
 def _checksum(kind: str, record_id: str, revision: int, digest: str, value: bytes) -> int:
     return zlib.crc32(value, zlib.crc32(f"{kind}\n{record_id}\n{revision}\n{digest}".encode()))
-
-
-def _damaged(path: Path) -> SpoolDamaged:
-    return SpoolDamaged(
-        f"{path} is damaged: move it away and publish the exports again; "
-        "a new spool reads from the unit's own topics what has been sent."
-    )
-
-
-def _fault(path: Path, error: sqlite3.Error) -> SpoolError:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-    if code == sqlite3.SQLITE_NOTADB:
-        return SpoolForeign(f"{path} is no spool: move it away.")
-    if code == sqlite3.SQLITE_CORRUPT:
-        return _damaged(path)
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return SpoolBusy(
-            f"{path} has been held by another process for {BUSY_SECONDS:g} s: "
-            "end that process, then try again."
-        )
-    if code == sqlite3.SQLITE_FULL:
-        return SpoolFull(f"The disk of {path} is full: make room, then try again.")
-    name = getattr(error, "sqlite_errorname", type(error).__name__)
-    return SpoolError(f"{path} cannot be used ({name}): check its permissions and its disk.")

@@ -342,9 +342,11 @@ def test_a_spool_of_the_first_version_is_brought_up_to_date(path: Path, export: 
         opened.mark_sent([opened.unsent(1)[0].sequence])
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("ALTER TABLE event DROP COLUMN accepted_at")
-        database.execute("DROP TABLE day")
+        for table in ("day", "receipt", "file"):
+            database.execute(f"DROP TABLE {table}")
         database.execute("PRAGMA user_version = 1")
     with Spool(path, UNIT) as opened:
+        assert opened.files() == {}
         assert opened.counts("case") == Counts(2, 1)
         assert opened.overdue() == 0
         (waiting,) = opened.unsent(2)
