@@ -13,9 +13,19 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import delivery, demo, doors, feed, harness, intake, latency, registry
+from benchmarks import (
+    delivery,
+    demo,
+    doors,
+    feed,
+    harness,
+    http_intake,
+    intake,
+    latency,
+    registry,
+)
 
-FIGURES = ("throughput", "latency", "doors", "delivery", "demo")
+FIGURES = ("throughput", "latency", "doors", "delivery", "http", "demo")
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 LATENCY_SHARE = 20
 """One event in so many is enough to know the latency by."""
@@ -46,6 +56,8 @@ def main() -> None:
         doors.run(given.events, max(1, given.events // LATENCY_SHARE))
     if "delivery" in chosen:
         delivery.run(max(1, given.events // LATENCY_SHARE))
+    if "http" in chosen:
+        http_intake.run()
     if "demo" in chosen:
         if not given.samples.is_dir():
             sys.exit(f"{given.samples} is not there: name the samples by --samples DIR.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 import tempfile
 import time
@@ -21,6 +22,7 @@ from benchmarks.feed import Event
 from consumers import database
 from crossregion.clients import ADMIN, Kafka
 from crossregion.runtime import EmbeddedKafka, EmbeddedPostgres, topics
+from crossregion.runtime.directory import HOST
 from crossregion.runtime.processes import end, process_guard, spawn
 from crossregion.runtime.service import start_together
 
@@ -108,6 +110,13 @@ async def _preload(kafka: Kafka, events: Iterable[Event]) -> None:
     ]
     await asyncio.gather(*sent)
     await producer.stop()
+
+
+def free_port() -> int:
+    """A port of loopback that is free now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
 
 
 class Ends:

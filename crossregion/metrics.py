@@ -74,6 +74,30 @@ DISCREPANCIES = Gauge(
     "What `crossregion reconcile` has found to disagree, by the question asked; must read 0.",
     ("check",),
 )
+HTTP_REQUESTS = Counter(
+    "crossregion_http_requests",
+    "Requests of the HTTP intake by whose key it was, `public`, or nobody's, and by the answer.",
+    ("sender", "status"),
+)
+HTTP_SECONDS = Histogram(
+    "crossregion_http_seconds", "From a request's head to its answer.", buckets=_SECONDS[:12]
+)
+COMMIT_PARCELS = Histogram(
+    "crossregion_commit_parcels",
+    "Requests that shared one commit of a spool.",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+)
+OUTBOX_WAITING = Gauge(
+    "crossregion_outbox_waiting",
+    "Rows of a unit's outbox that the relay has still to take.",
+    ("unit",),
+)
+OUTBOX_REFUSED = Gauge(
+    "crossregion_outbox_refused", "Rows of a unit's outbox that cannot be used.", ("unit",)
+)
+FILES = Counter(
+    "crossregion_watched_files", "Files that `watch` has dealt with.", ("unit", "outcome")
+)
 PROPOSALS = Gauge("crossregion_proposals_open", "Proposals in force.", ("band",))
 
 

@@ -73,6 +73,52 @@ class Settings(BaseSettings):
         gt=0,
         description="How long an hour of a notice's deadline is; tests shorten it.",
     )
+    intake_host: str = Field(
+        default="127.0.0.1",
+        description="Address that the HTTP intake binds; another with TLS only.",
+    )
+    intake_port: int = Field(default=8520, description="Its port; 0 takes a free one.")
+    intake_certificate: Path | None = Field(
+        default=None, description="PEM file of the HTTP intake's certificate, for TLS."
+    )
+    intake_certificate_key: Path | None = Field(
+        default=None, description="PEM file of its key, if that stands elsewhere; mode 0600."
+    )
+    intake_proxies: str | None = Field(
+        default=None,
+        description=(
+            "Addresses of proxies, with commas, whose X-Forwarded-For the HTTP intake believes; "
+            "none by default."
+        ),
+    )
+    intake_keys: Path | None = Field(
+        default=None,
+        description="Directory of the HTTP intake's keys; `intake-keys` beside the spools if none.",
+    )
+    intake_public_unit: str | None = Field(
+        default=None,
+        description="Unit that takes the tips of the public by HTTP; without it nobody may.",
+    )
+    intake_rate: float = Field(
+        default=100.0, gt=0, description="Requests a second that the HTTP intake takes of a unit."
+    )
+    intake_public_rate: float = Field(
+        default=1.0,
+        gt=0,
+        description="Those of an address without a right key: of the public, and of wrong keys.",
+    )
+    intake_body_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="How long a request's body may take to arrive; its head 10 s.",
+    )
+    intake_group: int = Field(
+        default=500, gt=0, description="Requests that share a commit at most; 1 is for benchmarks."
+    )
+    outbox: str | None = Field(
+        default=None,
+        description="Connection string of the unit's PostgreSQL, for `crossregion relay`.",
+    )
     crash_at: str | None = Field(
         default=None, description="Tests only: the crash point that is honoured, or `any`."
     )

@@ -1,0 +1,61 @@
+"""How much may come in: requests of a unit or an address in a time, and bytes at a time."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+BURST_SECONDS = 2.0
+MOST_NAMES = 20_000
+"""Of so many the limiter knows what they have used; whoever was away longest is forgotten."""
+IPV6_NETWORK = 64
+"""An IPv6 host has a network of this prefix to itself."""
+
+
+class Rate:
+    """So many a second for each name, and at once as many as in two seconds."""
+
+    def __init__(self, per_second: float) -> None:
+        self._per_second = per_second
+        self._most = max(1.0, per_second * BURST_SECONDS)
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait(self, name: str, now: float) -> float:
+        """Seconds after which `name` may come again; 0 if it may now, which then counts."""
+        left, since = self._left.pop(name, (self._most, now))
+        left = min(self._most, left + (now - since) * self._per_second)
+        allowed = left >= 1.0
+        self._left[name] = (left - 1.0 if allowed else left, now)
+        if len(self._left) > MOST_NAMES:
+            self._left.popitem(last=False)
+        return 0.0 if allowed else (1.0 - left) / self._per_second
+
+
+class Room:
+    """Bytes that may be held at a time, of all requests together."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+
+    @contextmanager
+    def holding(self, size: int) -> Iterator[bool]:
+        """Whether there is room for so many bytes; it is kept for the time of the block."""
+        held = size if size <= self._left else 0
+        self._left -= held
+        try:
+            yield held == size
+        finally:
+            self._left += held
+
+
+def network_of(address: str) -> str:
+    """What counts as one sender: an IPv4 address, or the network of an IPv6 one."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    if found.version == 4:
+        return address
+    return str(ipaddress.ip_network((found, IPV6_NETWORK), strict=False))

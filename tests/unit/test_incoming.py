@@ -1,0 +1,136 @@
+"""A record as JSON is held to its contract, and what may be left out is filled in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crossregion.domain.judgement import judge_event
+from producers import incoming, spool
+from producers.export import read_export
+from producers.incoming import Fault, Unfit, check, parse
+from schemas import codec
+from tests import exports
+from tests.exports import UNIT
+
+EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=8,
+)
+
+
+def example(event: str) -> dict[str, Any]:
+    file = EXAMPLES / event / str(max(codec.versions()[event])) / "example.json"
+    found: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return found
+
+
+def reasons(event: str, value: object, unit: str = UNIT) -> list[tuple[str, str]]:
+    with pytest.raises(Unfit) as unfit:
+        check(event, value, unit)
+    return [(fault.pointer, fault.reason) for fault in unfit.value.faults]
+
+
+@pytest.mark.parametrize("event", sorted(spool.KINDS))
+def test_a_whole_record_is_taken_as_it_is(event: str) -> None:
+    record = example(event)
+    taken = check(event, record, record["unit"])
+    assert dict(taken.exported.record) == record
+    assert taken.exported.record_id == dict(record)[incoming.id_field(event)]
+    judged = judge_event(event, record, record["unit"], None)
+    assert taken.remarks == judged.remarks
+
+
+def test_what_is_left_out_is_filled_in_as_an_export_does(tmp_path: Path) -> None:
+    """The same person by file and by JSON is the same content."""
+    file = exports.write(tmp_path / "rescues.csv", exports.rescue(修订号="", 出生日期="2001-02-03"))
+    (exported,) = read_export(file, UNIT).records
+    whole: Any = exported.record
+    identity = {n: v for n, v in whole["person"]["identity"].items() if v not in (None, [])}
+    del identity["birth_precision"]
+    short = {
+        **{n: v for n, v in whole.items() if v is not None and n not in ("unit", "revision")},
+        "person": {"identity": identity},
+    }
+    taken = check("RescueRecorded", short, UNIT)
+    assert taken.exported.record == whole
+    assert not taken.exported.has_revision
+
+
+def test_every_place_of_a_fault_is_told() -> None:
+    record = example("CaseRecorded")
+    victim = record["victims"][0]
+    identity = {**victim["identity"], "height_cm": 2**31, "marks": [1], "sex": 5}
+    wrong = {
+        **record,
+        "unit": UNIT,
+        "victims": [{**victim, "identity": identity}, {"victim_id": "v"}, 7],
+        "legs": {"role": "taken_from"},
+        "another": 1,
+    }
+    assert reasons("CaseRecorded", wrong) == [
+        ("", "unknown-field"),
+        ("/legs", "wrong-type"),
+        ("/victims/0/identity/sex", "wrong-type"),
+        ("/victims/0/identity/height_cm", "wrong-type"),
+        ("/victims/0/identity/marks/0", "wrong-type"),
+        ("/victims/1/age_band", "missing"),
+        ("/victims/1/identity", "missing"),
+        ("/victims/2", "wrong-type"),
+    ]
+
+
+def test_what_the_judgement_refuses_is_told_with_its_place() -> None:
+    record = {**example("CaseRecorded"), "unit": UNIT}
+    assert reasons("CaseRecorded", {**record, "venue": "a\0"}) == [("/venue", "unstorable-text")]
+    long = {**record, "means": ["x", "y" * 2_001]}
+    assert reasons("CaseRecorded", long) == [("/means/1", "over-limit")]
+    twice = {**record, "victims": record["victims"][:1] * 2}
+    assert reasons("CaseRecorded", twice) == [("/victims/victim_id", "ambiguous")]
+    assert reasons("CaseRecorded", {**record, "case_id": ""}) == [("/case_id", "no-record-id")]
+
+
+def test_every_reason_says_what_to_do() -> None:
+    for reason in incoming.MESSAGES:
+        assert Fault("/case_id", reason).message.startswith("/case_id ")
+
+
+@given(st.sampled_from(sorted(spool.KINDS)), st.data())
+@settings(max_examples=200)
+def test_whatever_comes_is_taken_or_refused_and_no_fault_holds_a_value(
+    event: str, data: st.DataObject
+) -> None:
+    record = example(event)
+    name = data.draw(st.sampled_from([*record, "another"]))
+    value = data.draw(ANYTHING)
+    try:
+        taken = check(event, {**record, name: value}, record["unit"])
+    except Unfit as unfit:
+        parts = {part for fault in unfit.faults for part in fault.pointer.split("/")}
+        assert parts <= {"", *_names(codec.versions()[event]), *map(str, range(200))}
+    else:
+        codec.validate(event, {**taken.exported.record})
+
+
+def _names(avro: Any) -> set[str]:
+    if isinstance(avro, list):
+        return {name for one in avro for name in _names(one)}
+    if not isinstance(avro, dict):
+        return set()
+    own = {avro["name"]} if isinstance(avro.get("name"), str) else set()
+    return own | {name for one in avro.values() for name in _names(one)}
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_parsed_or_refused(data: bytes) -> None:
+    try:
+        parse(data)
+    except Unfit as unfit:
+        assert unfit.faults[0].reason in ("not-json", "repeated-name")
