@@ -38,6 +38,8 @@ MESSAGES = {
     "no-record-id": "is missing or too long: give the record the id of the local system",
     "no-person": "says nothing of a person: fill in at least one",
     "ambiguous": "stands twice: number each victim once",
+    "no-such-event": "is no event that a unit may write: see docs/topics.md",
+    "another-id": "is not the id that stands in the record: write the same",
     "not-yours": "is given by the intake: leave it out",
     "defect": "cannot be judged: tell the operator, it is kept",
 }
