@@ -41,6 +41,7 @@ from crossregion.operations import (
 from crossregion.runtime import RuntimeFault
 from crossregion.settings import settings
 from crossregion.stack import WORKERS, Stack
+from crossregion.ways_in import http_intake, intake_keys_app, outbox, relay, watch
 from producers import publisher
 from producers.spool import Spool, SpoolError
 from producers.tables import ExportUnreadable
@@ -66,6 +67,11 @@ app.add_typer(notices_app, name="notices")
 app.add_typer(handover_app, name="handover")
 app.add_typer(endpoints_app, name="endpoints")
 app.add_typer(linkage_app, name="linkage")
+app.add_typer(intake_keys_app, name="intake-keys")
+app.command()(relay)
+app.command()(outbox)
+app.command()(watch)
+app.command()(http_intake)
 app.command()(link)
 app.command()(explain)
 app.command()(corridors)

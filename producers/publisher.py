@@ -23,7 +23,7 @@ from crossregion.domain.judgement import Refused, judge_event
 from crossregion.faults import ServiceUnavailable
 from crossregion.runtime import crash_point
 from crossregion.settings import settings
-from producers.export import Refusal, read_export
+from producers.export import Export, Refusal, read_export
 from producers.spool import Event, Spool, SpoolError, Standing
 from producers.tables import ExportUnreadable
 from schemas import codec, envelope, topics
@@ -79,20 +79,25 @@ def accept(files: Sequence[Path], spool: Spool) -> Report:
         except ExportUnreadable as error:
             report.unreadable.append(str(error))
             continue
-        accepted = spool.accept_all(export.records)
-        counts = report.kinds[export.kind]
-        counts.records_read += export.records_read
-        counts.published += accepted.published
-        counts.unchanged += accepted.unchanged
-        counts.refused += export.records_refused + len(accepted.refused)
-        report.refusals += export.refusals
-        report.doubts += export.doubts
-        report.refusals += [
-            Refusal(path.name, line, "", "over-limit")
-            for one in accepted.refused
-            for line in one.lines
-        ]
+        take(export, spool, report)
     return report
+
+
+def take(export: Export, spool: Spool, report: Report) -> None:
+    """Take one export into the spool, and add to the report. Raises: SpoolError."""
+    accepted = spool.accept_all(export.records)
+    counts = report.kinds[export.kind]
+    counts.records_read += export.records_read
+    counts.published += accepted.published
+    counts.unchanged += accepted.unchanged
+    counts.refused += export.records_refused + len(accepted.refused)
+    report.refusals += export.refusals
+    report.doubts += export.doubts
+    report.refusals += [
+        Refusal(export.path.name, line, "", "over-limit")
+        for one in accepted.refused
+        for line in one.lines
+    ]
 
 
 def connect(kafka: Kafka, unit: str) -> KafkaProducer:
