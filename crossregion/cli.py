@@ -160,7 +160,12 @@ def _progress() -> Progress:
 
 
 @app.command()
-def up(data: DataOption = None) -> None:
+def up(
+    data: DataOption = None,
+    with_http: Annotated[
+        bool, typer.Option("--http-intake", help="Take records of units by HTTP as well.")
+    ] = False,
+) -> None:
     """Start Kafka, PostgreSQL and one worker of each kind, and run until Ctrl-C.
 
     An address in CROSSREGION_KAFKA or CROSSREGION_DATABASE is used instead of the embedded
@@ -169,7 +174,8 @@ def up(data: DataOption = None) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    stack = Stack(data or settings().data)
+    beside = ("http-intake",) if with_http else ()
+    stack = Stack(data or settings().data, beside)
     with stack:
         stack.wait_healthy()
         summary.of_stack(stack, console)

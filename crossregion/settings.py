@@ -127,6 +127,13 @@ class Settings(BaseSettings):
         description="Tests only: where a file of a crash point's name makes it strike once.",
     )
 
+    @property
+    def intake_url(self) -> str:
+        """Where the HTTP intake is."""
+        host = f"[{self.intake_host}]" if ":" in self.intake_host else self.intake_host
+        scheme = "https" if self.intake_certificate else "http"
+        return f"{scheme}://{host}:{self.intake_port}"
+
 
 def settings() -> Settings:
     return Settings()

@@ -49,6 +49,9 @@ WORKERS = {
 }
 """Each kind of process and its module; stopped from the source on."""
 
+BESIDE = {"http-intake": "producers.http_intake"}
+"""Processes that run only if they are asked for; they know neither Kafka nor the database."""
+
 ROLES = {"registry": "crossregion_registry", "delivery": "crossregion_delivery"}
 """The database role of each process that has one."""
 
@@ -57,6 +60,7 @@ STOP_ORDER = ("sender", "intake", "linkage", "proposals", "registry", "notices",
 DATABASE = "crossregion"
 ADDRESSES = "addresses.json"
 DATABASES = ("database", "owner", "operator")
+DOORS = frozenset({"CROSSREGION_KAFKA", "CROSSREGION_KAFKA_SECRETS", "CROSSREGION_DATABASE"})
 NOWHERE = Kafka("", Path())
 """Until the embedded Kafka runs."""
 HEALTHY_SECONDS = 60.0
@@ -159,8 +163,9 @@ def _running(chosen: Settings) -> dict[str, Any]:
 class Stack:
     """Starts what the settings do not name, creates topics and tables, and runs the workers."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, beside: Sequence[str] = ()) -> None:
         chosen = settings()
+        self._modules = {**WORKERS, **{name: BESIDE[name] for name in beside}}
         self.data = data
         self._directory = DataDirectory(data, "Crossregion")
         self._kafka = None if chosen.kafka else EmbeddedKafka(data / "kafka")
@@ -190,7 +195,7 @@ class Stack:
         with ExitStack() as undo:
             self._directory.acquire()
             undo.callback(self._directory.release)
-            self.metrics_ports = self._directory.ports(list(WORKERS))
+            self.metrics_ports = self._directory.ports(list(self._modules))
             for service in self._embedded:
                 undo.callback(service.stop)
                 service.launch()
@@ -204,9 +209,10 @@ class Stack:
             database.migrate(self.dsn(OWNER))
             self.database = self.dsn(OFFICE)
             self.spools.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.supervisor = Supervisor(self._worker(name) for name in WORKERS)
-            undo.callback(self.supervisor.stop, STOP_ORDER)
-            for name in WORKERS:
+            self.supervisor = Supervisor(self._worker(name) for name in self._modules)
+            order = [name for name in (*BESIDE, *STOP_ORDER) if name in self._modules]
+            undo.callback(self.supervisor.stop, order)
+            for name in self._modules:
                 self.supervisor.start(name)
             found = {
                 "kafka": self.kafka.address,
@@ -228,6 +234,9 @@ class Stack:
 
     def environment(self, name: str) -> dict[str, str]:
         """The settings of one process: it knows the database only if it has a role there."""
+        if name in BESIDE:
+            kept = {name: value for name, value in os.environ.items() if name not in DOORS}
+            return {**kept, "CROSSREGION_DATA": str(self.data)}
         known = {
             **Kafka(self.kafka.address, self._secrets_of(name)).environment(),
             "CROSSREGION_DATABASE": self.dsn(ROLES[name]) if name in ROLES else "",
@@ -240,7 +249,7 @@ class Stack:
             **self.environment(name),
             "CROSSREGION_METRICS_PORT": str(self.metrics_ports[name]),
         }
-        argv = [sys.executable, "-m", WORKERS[name]]
+        argv = [sys.executable, "-m", self._modules[name]]
         return Worker(name, argv, env, self.data / "log" / f"{name}.log")
 
     def _secrets_of(self, name: str) -> Path:

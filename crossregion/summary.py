@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crossregion.demo import KINDS, Results, boundaries
+from crossregion.settings import settings
 from crossregion.stack import Stack
 from producers.export import Refusal
 from producers.publisher import Report
@@ -148,6 +149,8 @@ def of_stack(stack: Stack, console: Console) -> None:
     """Where everything is that `up` has started."""
     console.print(f"Kafka       {stack.kafka.address}, passwords in {stack.kafka.secrets}")
     console.print(f"PostgreSQL  {stack.database_without_password}")
+    if "http-intake" in stack.metrics_ports:
+        console.print(f"HTTP intake {settings().intake_url}/v1/events/EVENT")
     for name, port in stack.metrics_ports.items():
         console.print(f"{name:<11} http://127.0.0.1:{port}/metrics and /health")
     console.print(f"Data        {stack.data.resolve()} (passwords in postgres/, logs in log/)")

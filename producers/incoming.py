@@ -20,7 +20,6 @@ from crossregion import logs
 from crossregion.domain.judgement import Refused, judge_event
 from crossregion.domain.records import Remark
 from producers.export import Exported
-from producers.spool import KINDS
 from producers.values import age_band, birth_of
 from schemas import codec
 
@@ -37,6 +36,7 @@ MESSAGES = {
     "another-unit": "is another unit's: send it for that unit",
     "no-record-id": "is missing or too long: give the record the id of the local system",
     "no-person": "says nothing of a person: fill in at least one",
+    "nothing-said": "says nothing that helps: fill in at least one of its fields",
     "ambiguous": "stands twice: number each victim once",
     "no-such-event": "is no event that a unit may write: see docs/topics.md",
     "another-id": "is not the id that stands in the record: write the same",
@@ -124,8 +124,8 @@ def check(event: str, value: object, unit: str) -> Incoming:
 
 
 def id_field(event: str) -> str:
-    """The field that holds the id of an event's record."""
-    return f"{KINDS[event]}_id"
+    """The field that holds the id of an event's record: the first of its contract."""
+    return str(_schema(event)[0]["fields"][0]["name"])
 
 
 def _pointer(detail: str) -> str:

@@ -67,6 +67,9 @@ class Keys:
                 self._known[unit] = (found.st_mtime_ns, [Key(*line) for line in lines])
         except FileNotFoundError:
             return []
+        except OSError as error:
+            log.error("A file of keys cannot be read", file=str(file), reason=error.strerror)
+            return []
         if found.st_mode & 0o077:
             log.error("A file of keys is open to others: chmod 600", file=str(file))
             return []

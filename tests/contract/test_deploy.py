@@ -4,9 +4,12 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 from prometheus_client.metrics import MetricWrapperBase
+from typer.main import get_command
 
 from crossregion import metrics
+from crossregion.cli import app
 from crossregion.settings import Settings
 from crossregion.stack import WORKERS
 
@@ -50,6 +53,32 @@ def test_the_service_runs_processes_and_settings_that_exist() -> None:
     assert set(re.split(r", | or ", listed)) == set(WORKERS)
     for named in re.findall(r"CROSSREGION_(\w+)", UNIT + LINKAGE_UNIT):
         assert named.lower() in Settings.model_fields
+
+
+@pytest.mark.parametrize("name", ["relay@", "watch@", "http-intake"])
+def test_each_way_in_is_run_by_its_command_and_shut_in_as_every_process_is(name: str) -> None:
+    """And is given neither Kafka's address nor a registry's."""
+    text = (ROOT / f"deploy/systemd/crossregion-{name}.service").read_text("utf-8")
+    (command,) = re.findall(r"^ExecStart=/opt/crossregion/bin/crossregion ([\w-]+)", text, re.M)
+    assert command == name.removesuffix("@")
+    assert command in get_command(app).commands  # type: ignore[attr-defined]
+    for named in re.findall(r"CROSSREGION_(\w+[a-zA-Z])", text):
+        assert any(field.startswith(named.lower()) for field in Settings.model_fields)
+    assert "/etc/crossregion/environment" not in text
+    own = set(text.splitlines()) - set(UNIT.splitlines())
+    assert {line.partition("=")[0] for line in own if line and line[0] != "#"} <= {
+        "Description",
+        "EnvironmentFile",
+        "ExecStart",
+        "ReadWritePaths",
+    }
+    missing = set(UNIT.splitlines()) - set(text.splitlines())
+    assert {line.partition("=")[0] for line in missing if line and line[0] != "#"} == {
+        "Description",
+        "EnvironmentFile",
+        "Environment",
+        "ExecStart",
+    }
 
 
 def test_linkage_beside_is_shut_in_as_every_process_is() -> None:
