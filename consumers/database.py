@@ -168,15 +168,12 @@ def _missing(connection: Connection) -> list[int]:
 
 def _migrate(connection: Connection) -> list[int]:
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
         if connection.execute(query("missing_roles")).fetchall():
             raise RolesMissing(
                 "The database's roles are missing: its administrator runs what "
                 "`crossregion registry roles` prints."
             )
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS public.crossregion_migration (number integer PRIMARY KEY)"
-        )
+        _take_turn(connection)
         connection.execute(
             "GRANT SELECT ON public.crossregion_migration TO"
             " crossregion_registry, crossregion_office, crossregion_operator, crossregion_delivery"
@@ -186,6 +183,20 @@ def _migrate(connection: Connection) -> list[int]:
             connection.execute(migrations()[number])
             connection.execute("INSERT INTO public.crossregion_migration VALUES (%s)", [number])
         return missing
+
+
+def _take_turn(connection: Connection) -> None:
+    """One migrates at a time.
+
+    An advisory lock could be held by whoever may log in; as long as there is no table, nobody can.
+    """
+    there = connection.execute("SELECT to_regclass('public.crossregion_migration')").fetchone()
+    if there == (None,):
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS public.crossregion_migration (number integer PRIMARY KEY)"
+        )
+    connection.execute("LOCK TABLE public.crossregion_migration IN EXCLUSIVE MODE")
 
 
 def put(connection: Connection, name: str, given: Sequence[Row]) -> list[tuple[Any, ...]]:

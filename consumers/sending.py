@@ -39,7 +39,7 @@ ENDPOINTS_AT_ONCE = 100
 HEARTBEAT_SECONDS, STALLED_SECONDS, LEAST_STALLED_SECONDS = 2.0, 10.0, 5.0
 """A worker that is only slow must not count as gone: what it sends would be sent twice."""
 ENDING_SECONDS = 3.0
-POLL_SECONDS, AWAY_SECONDS = 0.5, 0.5
+POLL_SECONDS, AWAY_SECONDS = 0.1, 0.5
 SHORT_SECONDS, MOST_SHORT = 5.0, 5
 SEND, WAKE, SWEEP = "send", "wake", "sweep"
 """The jobs: send what is due to an endpoint; do so from a time on; see to what was left over."""

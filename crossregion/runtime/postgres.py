@@ -100,6 +100,8 @@ class EmbeddedPostgres(EmbeddedService):
                         sql.Identifier(name), sql.Identifier(OWNER)
                     )
                 )
+        with self._superuser(name) as connection:
+            connection.execute(roles())
         return self.dsn(name, OWNER)
 
     def dsn(self, name: str, role: str) -> str:
@@ -206,13 +208,13 @@ class EmbeddedPostgres(EmbeddedService):
             )
 
     @contextmanager
-    def _superuser(self) -> Iterator[psycopg.Connection]:
+    def _superuser(self, name: str = "postgres") -> Iterator[psycopg.Connection]:
         with psycopg.connect(
             host=HOST,
             port=self._port,
             user=SUPERUSER,
             password=self.directory.secret(_secret(SUPERUSER)),
-            dbname="postgres",
+            dbname=name,
             connect_timeout=CONNECT_SECONDS,
             autocommit=True,
         ) as connection:

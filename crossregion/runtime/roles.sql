@@ -1,4 +1,5 @@
--- The roles of PostgreSQL, made by an administrator before `crossregion registry migrate`.
+-- The roles of PostgreSQL, made by an administrator before `crossregion registry migrate`, in the
+-- database that the registry is to have (`psql -d`).
 -- Can be run again at any time; no password stands here: set each with psql's `\password ROLE`.
 DO $$
 DECLARE
@@ -35,3 +36,18 @@ GRANT
     crossregion_registry, crossregion_office, crossregion_operator, crossregion_delivery,
     crossregion_own, crossregion_summary, crossregion_audit
 TO crossregion;
+
+-- By default every role may enter these two and make tables there, and large objects everywhere.
+REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC;
+DO $$
+DECLARE
+    makes regprocedure;
+BEGIN
+    FOR makes IN
+        SELECT oid FROM pg_catalog.pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^(lo_|lowrite$|loread$)'
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', makes);
+    END LOOP;
+END
+$$;

@@ -746,6 +746,27 @@ def test_a_unit_cannot_be_another(enter: Enter) -> None:
     assert {reporter for reporter, _ in own(unit)} == {"220200"}
 
 
+def test_a_unit_can_fill_no_disk_and_hold_up_no_migration(
+    dsn: str, as_role: AsRole, enter: Enter
+) -> None:
+    unit = enter(UNIT)
+    for statement in (
+        "SELECT lo_from_bytea(0, 'x'::bytea)",
+        "SELECT lo_create(0)",
+        "CREATE TEMP TABLE filled AS SELECT 1",
+        "CREATE TABLE filled AS SELECT 1",
+        "LOCK TABLE public.crossregion_migration IN ACCESS SHARE MODE",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), unit.transaction():
+            unit.execute(statement.encode())
+    for name in ("postgres", "template1"):
+        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+            psycopg.connect(as_role(f"/{name}", UNIT))
+    unit.execute("SELECT pg_advisory_lock(%s)", [database.MIGRATION_LOCK])
+    assert database.migrate(f"{dsn}?options=-c%20statement_timeout%3D10s") == []
+    unit.execute("SELECT pg_advisory_unlock_all()")
+
+
 def test_an_owner_alone_can_run_the_whole_by_acting_as_each_role(dsn: str) -> None:
     """So `up` uses a database that the settings name, with one connection string."""
     for role, readable in ((WORKER, "record"), (OFFICE, "person"), (OPERATOR, "dead_letter")):
