@@ -183,6 +183,9 @@ SET
     answer_within_hours = excluded.answer_within_hours,
     contact = excluded.contact,
     proposal_id = excluded.proposal_id,
+    item = excluded.item,
+    due_on = excluded.due_on,
+    department = excluded.department,
     said_at = excluded.said_at,
     told_at_milliseconds = least(held.told_at_milliseconds, excluded.told_at_milliseconds),
     answer_until = CASE
@@ -263,7 +266,8 @@ SELECT * FROM jsonb_populate_recordset(NULL::registry.disclosure, %(rows)s::json
 SELECT
     notice_id, revision, issued, unit, kind, cause, boundary, units, remarks, regions, case_unit,
     case_id, persons, exploitation, urgent, disclosure, answer_within_hours, contact, proposal_id,
-    said_at, answer_until, answer, answer_revision, answer_reason, answer_role
+    item, due_on, department, said_at, answer_until, answer, answer_revision, answer_reason,
+    answer_role
 FROM registry.told_notices()
 ORDER BY said_at, notice_id;
 
@@ -515,9 +519,11 @@ SELECT md5(coalesce(string_agg(line, E'\n' ORDER BY line), '')) FROM (
         'notice ' || row(
             notice_id, unit, kind, cause, boundary, units, remarks, regions, case_unit, case_id,
             persons, exploitation, urgent, disclosure, answer_within_hours, contact, proposal_id,
-            answer, answer_revision, answer_reason, answer_role
+            item, due_on, department, answer, answer_revision, answer_reason, answer_role
         )::text
     FROM registry.notice WHERE issued
+    UNION ALL SELECT 'file note ' || t::text FROM registry.file_note AS t
+    UNION ALL SELECT 'file item ' || t::text FROM registry.file_item AS t
     UNION ALL SELECT 'handover ' || t::text FROM registry.handover AS t
     UNION ALL SELECT
         'handover step ' || row(

@@ -207,4 +207,7 @@ def _notice(
         "answer_within_hours": None,
         "contact": OFFICE,
         "proposal_id": None,
+        "item": None,
+        "due_on": None,
+        "department": None,
     }

@@ -88,6 +88,140 @@ class RescueRecorded(TypedDict):
     person: RescuedPerson
 
 
+class AssistanceDetails(TypedDict):
+    provider: str | None
+    note: str | None
+
+
+class AssistanceRecorded(TypedDict):
+    assistance_id: str
+    unit: str
+    revision: int
+    rescue_unit: str
+    rescue_id: str
+    kind: str
+    state: str
+    needed_on: str | None
+    due_on: str | None
+    started_on: str | None
+    done_on: str | None
+    lead: str | None
+    assisting: list[str]
+    wish: str | None
+    details: AssistanceDetails
+
+
+class Problem(TypedDict):
+    kind: str
+    department: str | None
+    state: str
+    due_on: str | None
+
+
+class FollowUpDetails(TypedDict):
+    contact: str | None
+    note: str | None
+
+
+class FollowUpRecorded(TypedDict):
+    follow_up_id: str
+    unit: str
+    revision: int
+    rescue_unit: str
+    rescue_id: str
+    state: str
+    planned_on: str | None
+    done_on: str | None
+    wellbeing: str | None
+    wish: str | None
+    problems: list[Problem]
+    details: FollowUpDetails
+
+
+class SearchDetails(TypedDict):
+    guardian: str | None
+    note: str | None
+
+
+class GuardianSearchRecorded(TypedDict):
+    search_id: str
+    unit: str
+    revision: int
+    rescue_unit: str
+    rescue_id: str
+    state: str
+    begun_on: str | None
+    notice_on: str | None
+    found_on: str | None
+    placed_on: str | None
+    first_certificate_on: str | None
+    second_certificate_on: str | None
+    details: SearchDetails
+
+
+Entry = AssistanceRecorded | FollowUpRecorded | GuardianSearchRecorded
+"""What is written into the file of a rescued person."""
+
+
+class FilePerson(TypedDict):
+    start_on: str | None
+    guardian: str | None
+    school_from: str | None
+    school_to: str | None
+    work_from: str | None
+    adult_from: str | None
+
+
+class AssistanceNote(TypedDict):
+    kind: str | None
+    state: str | None
+    needed_on: str | None
+    due_on: str | None
+    started_on: str | None
+    done_on: str | None
+    lead: str | None
+    assisting: list[str]
+    wish: str | None
+
+
+class ProblemNote(TypedDict):
+    kind: str
+    department: str | None
+    due_on: str | None
+
+
+class FollowUpNote(TypedDict):
+    state: str | None
+    planned_on: str | None
+    done_on: str | None
+    wish: str | None
+    problems: list[ProblemNote]
+
+
+class SearchNote(TypedDict):
+    state: str | None
+    begun_on: str | None
+    notice_on: str | None
+    found_on: str | None
+    placed_on: str | None
+    first_certificate_on: str | None
+    second_certificate_on: str | None
+
+
+class FileNoted(TypedDict):
+    kind: str
+    record_id: str
+    unit: str
+    revision: int
+    digest: str
+    rescue_unit: str
+    rescue_id: str
+    person: FilePerson | None
+    assistance: AssistanceNote | None
+    follow_up: FollowUpNote | None
+    search: SearchNote | None
+
+
 class BoundaryFlagged(TypedDict):
     case_id: str
     unit: str
@@ -246,6 +380,9 @@ class NoticeIssued(TypedDict):
     answer_within_hours: int | None
     contact: str
     proposal_id: str | None
+    item: str | None
+    due_on: str | None
+    department: str | None
 
 
 class NoticeWithdrawn(TypedDict):

@@ -83,9 +83,11 @@ def _load(file_name: str) -> Topic:
 
 CASES = _load("cases")
 RESCUES = _load("rescues")
+FILES = _load("files")
 DAYS = _load("days")
 BOUNDARY_FLAGS = _load("boundary-flags")
 RECORD_REMARKS = _load("record-remarks")
+FILE_NOTES = _load("file-notes")
 LINKAGE_RECORDS = _load("linkage-records")
 PAIR_WEIGHTS = _load("pair-weights")
 MATCH_PROPOSALS = _load("match-proposals")
@@ -102,9 +104,11 @@ AUDIT_HEADS = _load("audit-heads")
 TOPICS = (
     CASES,
     RESCUES,
+    FILES,
     DAYS,
     BOUNDARY_FLAGS,
     RECORD_REMARKS,
+    FILE_NOTES,
     LINKAGE_RECORDS,
     PAIR_WEIGHTS,
     MATCH_PROPOSALS,
@@ -118,6 +122,14 @@ TOPICS = (
     REPLAYS,
     AUDIT_HEADS,
 )
+
+INTAKE = (CASES, RESCUES, FILES)
+"""What the units publish and intake judges."""
+
+
+def intake_names() -> frozenset[str]:
+    """The intake topics of all units."""
+    return frozenset(name for topic in INTAKE for name in topic.names())
 
 
 def partition_of(key: str, topic: Topic) -> int:

@@ -77,6 +77,13 @@ RIGHTS: dict[str, dict[str, str]] = {
     "registry.reassignment": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
     "registry.handover_step": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
     "registry.handover": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
+    "registry.file_note": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
+    "registry.file_item": {OWNER: OWNS, WORKER: "select insert delete", OFFICE: "select"},
+    "registry.file_due": {**VIEWED, WORKER: "select"},
+    "registry.file_overdue": VIEWED,
+    "registry.today()": dict.fromkeys((OWNER, WORKER, OFFICE, UNIT, PARTNER), "execute"),
+    "registry.file_items()": {UNIT: "execute", PARTNER: "execute"},
+    "registry.file_notes()": {UNIT: "execute", PARTNER: "execute"},
     "registry.disclosure": {OWNER: OWNS, WORKER: "select insert delete", OFFICE: "select"},
     "registry.dead_letter": {
         OWNER: OWNS,
