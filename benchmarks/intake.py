@@ -20,7 +20,7 @@ def intake(services: Services, count: int) -> Speed:
 def peer(services: Services, name: str, count: int) -> Speed:
     """A loop of `peers` over the same events."""
     services.create_topics(peers.bare_topics(name))
-    _, remarks, _ = peers.bare_topics(name)
+    _, remarks, *_ = peers.bare_topics(name)
     ends = Ends(services.kafka, [remarks])
     log = services.home / "log" / f"{name}.log"
     argv = ["-m", "benchmarks.peers", name]

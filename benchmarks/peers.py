@@ -23,18 +23,19 @@ from schemas import topics
 PARTITIONS = topics.LINKAGE_RECORDS.partitions
 
 
-def bare_topics(peer: str) -> tuple[str, str, str]:
-    """Where a peer writes: flags, remarks (one for each input) and listed persons."""
-    return f"{peer}-flags", f"{peer}-remarks", f"{peer}-listed"
+def bare_topics(peer: str) -> tuple[str, str, str, str]:
+    """Where a peer writes: flags, remarks (one for each input), listed persons, a file's notes."""
+    return f"{peer}-flags", f"{peer}-remarks", f"{peer}-listed", f"{peer}-notes"
 
 
 def places(peer: str, topic: str, key: bytes) -> list[tuple[str, int]]:
     """Topic and partition of each record that intake would make of this one."""
-    flags, remarks, listed = bare_topics(peer)
+    flags, remarks, listed, notes = bare_topics(peer)
     own = topics.partition_of(key.decode(), topics.LINKAGE_RECORDS)
     if topic.startswith("cases"):
         return [(flags, own), (remarks, own), (listed, own)]
-    return [(remarks, own), *((listed, partition) for partition in range(PARTITIONS))]
+    everywhere = [(listed, partition) for partition in range(PARTITIONS)]
+    return [(remarks, own), (notes, own), *everywhere]
 
 
 async def bare(kafka: Kafka) -> None:

@@ -1,12 +1,13 @@
 """Notices: tells each unit what concerns it, and withdraws what no longer holds.
 
-    record-remarks, boundary-flags, match-proposals, decisions, agreements, notices.*,
-    acknowledgements.*, reassignments, handovers.*  ->  notices.<unit>
+    record-remarks, file-notes, boundary-flags, match-proposals, decisions, agreements,
+    handovers.*, notices.*, acknowledgements.*, reassignments  ->  notices.<unit>
 
 The log is the state: everything is read from the beginning, the sent notices too, and only the
 difference is sent, once the inputs have settled. What is overdue follows from the broker's times
-and the clock, once all has been read that stood there at the deadline. One worker tells at a time:
-the one that Kafka has given partition 0 of `boundary-flags`; the others are ready to take over.
+and the clock, once all has been read that stood there at the deadline; what a rescued person's file
+owes follows from its notes and the day. One worker tells at a time: the one that Kafka has given
+partition 0 of `boundary-flags`; the others are ready to take over.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
+from datetime import date
 
 import structlog
 from kafka import (
@@ -28,6 +30,7 @@ from kafka.errors import KafkaError
 
 from consumers import follow, said
 from crossregion import alarm, clients, logs, metrics
+from crossregion import clock as calendar
 from crossregion.clients import Kafka
 from crossregion.domain.acknowledgements import EARLY_SECONDS
 from crossregion.domain.noticeboard import Noticeboard
@@ -39,6 +42,7 @@ PRINCIPAL = "notices"
 GROUP = "crossregion-notices"
 INPUTS = (
     topics.RECORD_REMARKS.name(),
+    topics.FILE_NOTES.name(),
     topics.BOUNDARY_FLAGS.name(),
     topics.MATCH_PROPOSALS.name(),
     topics.DECISIONS.name(),
@@ -51,6 +55,8 @@ TOLD = topics.NOTICES.names()
 EVENTS = frozenset(
     {
         *topics.RECORD_REMARKS.schemas,
+        *topics.FILE_NOTES.schemas,
+        *topics.HANDOVERS.schemas,
         *topics.BOUNDARY_FLAGS.schemas,
         *topics.MATCH_PROPOSALS.schemas,
         *topics.DECISIONS.schemas,
@@ -102,6 +108,7 @@ class Teller:
         worker: str,
         hour_seconds: float = 3600.0,
         clock: Callable[[], float] = time.time,
+        today: Callable[[], date] = calendar.today,
     ) -> None:
         common = {
             **kafka.options(PRINCIPAL),
@@ -135,6 +142,7 @@ class Teller:
         )
         self._board = Noticeboard(hour_seconds)
         self._clock = clock
+        self._today = today
         self._taken_over = 0
         self._forgetting = time.monotonic() + EARLY_SECONDS
         self._proven_at = 0.0
@@ -200,10 +208,10 @@ class Teller:
 
     def _look_at_the_clock(self) -> None:
         """An answer that the broker had in time is in time, however late it is read here."""
-        now = self._clock()
-        if self._board.due(now):
+        now, today = self._clock(), self._today()
+        if self._board.due(now, today):
             self._read_to_the_ends()
-            self._board.tick(now)
+            self._board.tick(now, today)
 
     def _forget(self) -> None:
         if time.monotonic() >= self._forgetting:

@@ -1,6 +1,6 @@
 """The registry: what has been reported, found, flagged and proposed, in PostgreSQL.
 
-    cases.*, rescues.*, replays, boundary-flags, match-proposals, decisions, agreements,
+    cases.*, rescues.*, files.*, replays, boundary-flags, match-proposals, decisions, agreements,
     dead-letters, notices.*, acknowledgements.*, reassignments, handovers.*  ->  registry
 
 A batch's rows and the marks that its events have been seen are one transaction; the offsets are
@@ -26,7 +26,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CommitFailedError, RebalanceInProgressError
 
-from consumers import answers, audit, database, follow, handovers, links, said
+from consumers import answers, audit, database, filing, follow, handovers, links, said
 from consumers.database import Connection, Database
 from crossregion import alarm, clients, logs, metrics
 from crossregion.clients import Kafka
@@ -37,6 +37,7 @@ from crossregion.domain.judgement import Judgement, Refused
 from crossregion.domain.records import (
     AgreementRecorded,
     DeadLettered,
+    FileNoted,
     NoticeAcknowledged,
     NoticeReassigned,
 )
@@ -47,7 +48,7 @@ from schemas.codec import Undecodable
 
 PRINCIPAL = "registry"
 GROUP = "crossregion-registry"
-INTAKE = frozenset({*topics.CASES.names(), *topics.RESCUES.names()})
+INTAKE = topics.intake_names()
 TOPICS = (
     *sorted(INTAKE),
     topics.REPLAYS.name(),
@@ -63,6 +64,7 @@ TOPICS = (
 )
 BATCH_RECORDS = 2_000
 POLL_MS = 200
+COUNT_SECONDS = 30.0
 SESSION_MS = 10_000
 DISCARDED, REPLAYED = "discarded", "replayed"
 OURS = {
@@ -80,7 +82,7 @@ OURS = {
     )
     for name in topic.names()
 }
-KINDS = {"cases": "case", "rescues": "rescue"}
+KINDS = {"cases": "case", "rescues": "rescue", "files": "file"}
 
 Row = dict[str, Any]
 
@@ -103,6 +105,7 @@ class Batch:
     answers: dict[tuple[str, str, int, str], Row] = field(default_factory=dict)
     reassignments: dict[str, Row] = field(default_factory=dict)
     handovers: list[Row] = field(default_factory=list)
+    notes: dict[tuple[str, str, str], FileNoted] = field(default_factory=dict)
     dead_letters: list[Row] = field(default_factory=list)
     settled: dict[str, str] = field(default_factory=dict)
 
@@ -230,7 +233,8 @@ class Batch:
             judged.digest,
         ):
             self.held[key] = {**named, **version}
-        persons = record["victims"] if judged.kind == "case" else [record["person"]]
+        if judged.noted is not None:
+            self._add_note(key, judged.noted)
         self.persons[(*key, judged.revision, judged.digest)] = [
             {
                 **named,
@@ -239,8 +243,13 @@ class Batch:
                 "sex": person["sex"],
                 "identity": person["identity"],
             }
-            for person in persons
+            for person in _persons(judged.kind, record)
         ]
+
+    def _add_note(self, key: tuple[str, str, str], note: FileNoted) -> None:
+        known = self.notes.get(key)
+        if known is None or filing.version(known) < filing.version(note):
+            self.notes[key] = note
 
     def _add_proposal(self, event: str, record: Row) -> None:
         known = self.proposals.get(record["proposal_id"])
@@ -310,6 +319,8 @@ class Batch:
         database.put(connection, "put_reassignments", list(self.reassignments.values()))
         if self.handovers:
             handovers.write(connection, self.handovers)
+        if self.notes or self.handovers:
+            filing.write(connection, list(self.notes.values()), self.handovers)
         for letter in self.dead_letters:
             connection.execute(database.query("put_dead_letter"), letter)
         for dead_letter_id, outcome in self.settled.items():
@@ -322,6 +333,13 @@ class Batch:
     def _persons(self, held: Row) -> list[Row]:
         key = (held["kind"], held["unit"], held["record_id"], held["revision"], held["digest"])
         return self.persons[key]
+
+
+def _persons(kind: str, record: Row) -> list[Row]:
+    """A case's victims, a rescue's person; an entry of a file has nobody of its own."""
+    if kind == "case":
+        return list(record["victims"])
+    return [record["person"]] if kind == "rescue" else []
 
 
 def _accepted(
@@ -374,6 +392,7 @@ class Registry:
         self._database = Database(dsn)
         self._heads = audit.HeadWriter(kafka, self._database)
         self._clock = clock
+        self._count_at = time.monotonic()
         self._consumer = KafkaConsumer(
             **kafka.options(PRINCIPAL),
             group_id=GROUP,
@@ -412,6 +431,7 @@ class Registry:
                 self.forget()
                 forgetting = time.monotonic() + EARLY_SECONDS
             self._heads.step()
+            self._count_what_is_due()
             health.beat()
         self._consumer.close()
         self._heads.close()
@@ -478,6 +498,12 @@ class Registry:
         if batch.proposals:
             self._count_proposals()
         oldest.set(0)
+
+    def _count_what_is_due(self) -> None:
+        """By the day, so also while nothing is read."""
+        if time.monotonic() >= self._count_at:
+            self._count_at = time.monotonic() + COUNT_SECONDS
+            self._database.transact(filing.measure)
 
     def _count_proposals(self) -> None:
         rows = self._database.transact(

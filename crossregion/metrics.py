@@ -98,6 +98,11 @@ OUTBOX_REFUSED = Gauge(
 FILES = Counter(
     "crossregion_watched_files", "Files that `watch` has dealt with.", ("unit", "outcome")
 )
+FILE_ITEMS = Gauge(
+    "crossregion_file_items",
+    "What the files of rescued persons owe today, by the unit in charge and the department.",
+    ("unit", "department", "state"),
+)
 PROPOSALS = Gauge("crossregion_proposals_open", "Proposals in force.", ("band",))
 
 

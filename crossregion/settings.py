@@ -119,6 +119,10 @@ class Settings(BaseSettings):
         default=None,
         description="Connection string of the unit's PostgreSQL, for `crossregion relay`.",
     )
+    today_file: Path | None = Field(
+        default=None,
+        description="Tests only: a file whose content, an ISO day, is taken for today.",
+    )
     crash_at: str | None = Field(
         default=None, description="Tests only: the crash point that is honoured, or `any`."
     )

@@ -75,7 +75,7 @@ class Flow:
     topics: tuple[str, ...]
 
 
-INTAKE_TOPICS = (*contracts.CASES.names(), *contracts.RESCUES.names())
+INTAKE_TOPICS = tuple(sorted(contracts.intake_names()))
 
 
 def flows() -> tuple[Flow, ...]:
@@ -91,6 +91,8 @@ def flows() -> tuple[Flow, ...]:
             "crossregion-notices",
             (
                 contracts.RECORD_REMARKS.name(),
+                contracts.FILE_NOTES.name(),
+                *contracts.HANDOVERS.names(),
                 contracts.BOUNDARY_FLAGS.name(),
                 contracts.MATCH_PROPOSALS.name(),
                 contracts.DECISIONS.name(),

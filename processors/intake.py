@@ -1,7 +1,7 @@
-"""Intake: every event of a unit becomes a flag, remarks and listed persons, or a dead letter.
+"""Intake: every event of a unit becomes a flag, remarks, notes and persons, or a dead letter.
 
-cases.<unit>, rescues.<unit>, replays  ->  boundary-flags, record-remarks, linkage-records
-                                       ->  dead-letters
+cases.<unit>, rescues.<unit>,  ->  boundary-flags, record-remarks, linkage-records, file-notes
+files.<unit>, replays          ->  dead-letters
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from schemas.codec import Undecodable
 
 BATCH_EVENTS = 1_000
 BATCH_SECONDS = 0.05
-INTAKE_TOPICS = frozenset({*topics.CASES.names(), *topics.RESCUES.names()})
+INTAKE_TOPICS = topics.intake_names()
 DISCARDED = "discarded"
 
 log = structlog.get_logger()
@@ -102,17 +102,26 @@ def _accept(judged: Judgement, traceparent: bytes | None, outputs: Outputs) -> N
         judged.remarked,
         cause.headers("RecordRemarked"),
     )
-    every = range(topics.LINKAGE_RECORDS.partitions)
-    outputs.add_to_each(
-        topics.LINKAGE_RECORDS.name(),
-        [partition] if judged.kind == "case" else every,
-        "\n".join(
-            (judged.kind, judged.unit, judged.record_id, str(judged.revision), judged.digest)
-        ),
-        "PersonsListed",
-        judged.listed,
-        cause.headers("PersonsListed"),
-    )
+    if judged.noted is not None:
+        outputs.add(
+            topics.FILE_NOTES.name(),
+            topics.partition_of(judged.noted["rescue_id"], topics.FILE_NOTES),
+            judged.noted["rescue_id"],
+            "FileNoted",
+            judged.noted,
+            cause.headers("FileNoted"),
+        )
+    if judged.listed["persons"]:
+        outputs.add_to_each(
+            topics.LINKAGE_RECORDS.name(),
+            [partition] if judged.kind == "case" else range(topics.LINKAGE_RECORDS.partitions),
+            "\n".join(
+                (judged.kind, judged.unit, judged.record_id, str(judged.revision), judged.digest)
+            ),
+            "PersonsListed",
+            judged.listed,
+            cause.headers("PersonsListed"),
+        )
 
 
 def _dead_letter(origin: Incoming, reason: str, detail: str, outputs: Outputs) -> None:

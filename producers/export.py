@@ -85,7 +85,7 @@ class Exported:
 
     event: str
     record_id: str
-    record: CaseRecorded | RescueRecorded
+    record: records.Record
     lines: tuple[int, ...]
 
     @property

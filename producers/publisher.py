@@ -163,7 +163,7 @@ def catch_up(spool: Spool, kafka: Kafka) -> None:
 
 def _ends(consumer: KafkaConsumer, unit: str) -> dict[TopicPartition, int]:
     places = []
-    for name in (topics.CASES.name(unit), topics.RESCUES.name(unit)):
+    for name in (topic.name(unit) for topic in topics.INTAKE):
         partitions = consumer.partitions_for_topic(name)
         if not partitions:
             raise UnknownTopicOrPartitionError(name)
@@ -248,7 +248,7 @@ def _patience() -> Callable[[], float]:
 def _send(producer: KafkaProducer, unit: str, event: Event) -> Any:
     return producer.send(
         event.topic,
-        key=event.record_id.encode(),
+        key=event.key.encode(),
         value=event.value,
         headers=envelope.headers(
             event.event_id, event.event, unit, event.record_id, event.accepted_at

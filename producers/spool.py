@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from crossregion.domain import records
-from crossregion.domain.records import CaseRecorded, DayClosed, RescueRecorded
+from crossregion.domain.records import DayClosed
 from crossregion.runtime import crash_point
 from producers.export import Exported
 from producers.spool_faults import (
@@ -57,7 +57,12 @@ __all__ = [
 
 VERSION = 3
 APPLICATION = 0x58526567
-KINDS = {"CaseRecorded": "case", "RescueRecorded": "rescue"}
+KINDS = {
+    "CaseRecorded": "case",
+    "RescueRecorded": "rescue",
+    **{event: kind for event, (kind, _) in records.ENTRIES.items()},
+}
+EVENTS = {kind: event for event, kind in KINDS.items()}
 ACCEPTED, UNCHANGED, REFUSED = "accepted", "unchanged", "refused"
 OVERDUE_SECONDS = 300.0
 """What has waited for longer is told: nothing but an outage holds an event up."""
@@ -125,6 +130,7 @@ class Event:
 
     sequence: int
     topic: str
+    key: str
     event: str
     record_id: str
     event_id: str
@@ -421,7 +427,7 @@ class Spool:
                         "DELETE FROM event WHERE sequence = ? AND NOT sent", [sequence]
                     )
                     event, again = codec.decode(value)
-                    record = cast(CaseRecorded | RescueRecorded, {**again, "revision": 0})
+                    record = cast(records.Record, {**again, "revision": 0})
                     self._accept(Exported(event, record_id, record, ()))
             self._database.executemany(
                 "INSERT INTO place VALUES (?, ?, ?)"
@@ -441,15 +447,12 @@ class Spool:
         )
         if any(_checksum(*row[1:6]) != row[6] for row in rows):
             raise damaged(self.path)
-        by_kind = {
-            "case": ("CaseRecorded", topics.CASES.name(self.unit)),
-            "rescue": ("RescueRecorded", topics.RESCUES.name(self.unit)),
-        }
         return [
             Event(
                 sequence,
-                by_kind[kind][1],
-                by_kind[kind][0],
+                _topic(kind).name(self.unit),
+                _key(kind, record_id, value),
+                EVENTS[kind],
                 record_id,
                 records.event_id(self.unit, record_id, revision, digest),
                 value,
@@ -541,7 +544,18 @@ class Spool:
         self.close()
 
 
-def _encoded(event: str, record: CaseRecorded | RescueRecorded, revision: int) -> bytes:
+def _topic(kind: str) -> topics.Topic:
+    return next(topic for topic in topics.INTAKE if EVENTS[kind] in topic.schemas)
+
+
+def _key(kind: str, record_id: str, value: bytes) -> str:
+    """Everything of one person's file is one key's, so that it stays in its order."""
+    if _topic(kind) is not topics.FILES:
+        return record_id
+    return str(codec.decode(value)[1]["rescue_id"])
+
+
+def _encoded(event: str, record: records.Record, revision: int) -> bytes:
     numbered = {**record, "revision": revision}
     codec.validate(event, numbered)
     value = codec.encode(event, numbered)

@@ -359,6 +359,83 @@ SELECT registry.ask_record(%(kind)s, %(unit)s, %(record_id)s, %(actor)s, %(purpo
 -- name: read_record
 SELECT revision, record FROM registry.read_record(%(ticket)s);
 
+-- name: lock_files
+-- Held to the end of the transaction: the notes of a file change together what it owes.
+LOCK TABLE registry.file_note IN SHARE ROW EXCLUSIVE MODE;
+
+-- name: files_of_records
+-- Where these records were noted before, which may be another file.
+SELECT note.rescue_unit, note.rescue_id
+FROM registry.file_note AS note
+JOIN jsonb_populate_recordset(NULL::registry.file_note, %(rows)s::jsonb) AS said
+    USING (kind, unit, record_id);
+
+-- name: put_file_notes
+INSERT INTO registry.file_note AS held
+SELECT * FROM jsonb_populate_recordset(NULL::registry.file_note, %(rows)s::jsonb)
+ON CONFLICT (kind, unit, record_id) DO UPDATE
+SET
+    revision = excluded.revision,
+    digest = excluded.digest,
+    rescue_unit = excluded.rescue_unit,
+    rescue_id = excluded.rescue_id,
+    note = excluded.note
+WHERE (held.revision, held.digest) < (excluded.revision, excluded.digest)
+RETURNING rescue_unit, rescue_id;
+
+-- name: notes_of_files
+-- All that is noted for these rescues, and whose they are or ever were, if they were handed over.
+SELECT note.rescue_unit, note.rescue_id, note.note, handover.owner, handover.readers
+FROM registry.file_note AS note
+LEFT JOIN registry.handover
+    ON (handover.kind, handover.unit, handover.record_id)
+    = ('rescue', note.rescue_unit, note.rescue_id)
+WHERE (note.rescue_unit, note.rescue_id) IN (
+    SELECT rescue_unit, rescue_id
+    FROM jsonb_populate_recordset(NULL::registry.file_note, %(rows)s::jsonb)
+);
+
+-- name: remove_file_items
+DELETE FROM registry.file_item
+USING jsonb_populate_recordset(NULL::registry.file_item, %(rows)s::jsonb) AS changed
+WHERE (file_item.rescue_unit, file_item.rescue_id) = (changed.rescue_unit, changed.rescue_id);
+
+-- name: add_file_items
+INSERT INTO registry.file_item
+SELECT * FROM jsonb_populate_recordset(NULL::registry.file_item, %(rows)s::jsonb);
+
+-- name: look_from
+SELECT set_config('crossregion.today', %(today)s, true);
+
+-- name: count_file_items
+SELECT owner, lead, state, count(*)
+FROM registry.file_due
+WHERE state IN ('due', 'overdue')
+GROUP BY owner, lead, state;
+
+-- name: own_file_items
+-- Of the files that the asking unit may see.
+SELECT
+    rescue_unit, rescue_id, item, owner, lead, assisting, clause, due_from, due_on, lapses_on, state
+FROM registry.file_items()
+ORDER BY due_on, rescue_unit, rescue_id, item;
+
+-- name: file_items
+SELECT
+    rescue_unit, rescue_id, item, owner, lead, assisting, clause, due_from, due_on, lapses_on, state
+FROM registry.file_due
+ORDER BY due_on, rescue_unit, rescue_id, item;
+
+-- name: own_file_notes
+SELECT note FROM registry.file_notes()
+WHERE (rescue_unit, rescue_id) = (%(rescue_unit)s, %(rescue_id)s)
+ORDER BY kind, unit, record_id;
+
+-- name: file_notes
+SELECT note FROM registry.file_note
+WHERE (rescue_unit, rescue_id) = (%(rescue_unit)s, %(rescue_id)s)
+ORDER BY kind, unit, record_id;
+
 -- name: put_dead_letter
 INSERT INTO registry.dead_letter
 VALUES (
@@ -577,7 +654,8 @@ SELECT kind, unit, record FROM registry.record_revision WHERE kind = 'case';
 -- name: holding_revisions
 SELECT kind, unit, revision.record
 FROM registry.record
-JOIN registry.record_revision AS revision USING (kind, unit, record_id, revision, digest);
+JOIN registry.record_revision AS revision USING (kind, unit, record_id, revision, digest)
+WHERE kind IN ('case', 'rescue');
 
 -- name: every_flag
 SELECT to_jsonb(flag) FROM registry.flag;

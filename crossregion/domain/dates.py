@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import functools
 import re
 from contextlib import suppress
@@ -38,3 +39,10 @@ def year(text: str | None) -> int | None:
     if text is None or not text[:4].isdecimal() or len(text) < 4:
         return None
     return int(text[:4])
+
+
+def months_after(start: date, months: int) -> date:
+    """The same day so many months later, or that month's last day where there is no such day."""
+    year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
+    last = calendar.monthrange(year, month + 1)[1]
+    return date(year, month + 1, min(start.day, last))

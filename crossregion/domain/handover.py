@@ -142,7 +142,7 @@ class Steps:
         return record
 
     def standing(self, record: Record) -> Standing:
-        return trace(record, self._placed[record].values())
+        return trace(record, self._placed.get(record, {}).values())
 
 
 def record_of(step: HandoverRecorded) -> Record:

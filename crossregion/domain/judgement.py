@@ -8,27 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any, cast
 
-from crossregion.domain import identity_number, records
+from crossregion.domain import entries, identity_number, records
 from crossregion.domain.dates import day, year
+from crossregion.domain.doubts import date_remarks, place_remarks, word_remarks
 from crossregion.domain.flags import flag_of, found_leg
 from crossregion.domain.records import (
     BoundaryFlagged,
     CaseRecorded,
+    Entry,
+    FileNoted,
     Identity,
     Leg,
     ListedPerson,
     PersonsListed,
     PersonSummary,
+    Record,
     RecordRemarked,
     Remark,
     RescuedPerson,
     RescueRecorded,
     Victim,
 )
-from crossregion.domain.regions import code_list, regions
+from crossregion.domain.regions import code_list
 
 MAX_VICTIMS = 200
 MAX_LEGS = 50
@@ -36,7 +40,6 @@ MAX_LIST = 100
 MAX_TEXT = 2_000
 MAX_ID = 100
 NUL_IN_JSON = "\\u0000"
-EARLIEST = date(1900, 1, 1)
 CASE_WORDS = {
     "status": "case_status",
     "exploitation": "exploitation_type",
@@ -62,7 +65,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """An accepted event, and everything that follows from it alone."""
+    """An accepted event, and everything that follows from it alone.
+
+    An entry of a file lists nobody, and linkage never hears of it.
+    """
 
     kind: str
     record_id: str
@@ -73,6 +79,7 @@ class Judgement:
     remarked: RecordRemarked
     listed: PersonsListed
     flag: BoundaryFlagged | None
+    noted: FileNoted | None = None
 
     @property
     def remarks(self) -> list[Remark]:
@@ -96,6 +103,8 @@ def judge_event(
         return _case(cast(CaseRecorded, record), topic_unit, ce_id, received_on)
     if event == "RescueRecorded":
         return _rescue(cast(RescueRecorded, record), topic_unit, ce_id, received_on)
+    if event in records.ENTRIES:
+        return _entry(event, cast(Entry, record), topic_unit, ce_id, received_on)
     raise Refused("wrong-event", f"{event} is no event of an intake topic")
 
 
@@ -165,6 +174,7 @@ def _rescue(
         _summaries([rescue["person"]]),
         [],
         None,
+        entries.note_of_rescue(rescue, digest),
     )
 
 
@@ -183,6 +193,7 @@ def _judgement(
     summaries: list[PersonSummary],
     exploitation: list[str],
     flag: BoundaryFlagged | None,
+    noted: FileNoted | None = None,
 ) -> Judgement:
     return Judgement(
         kind,
@@ -216,6 +227,7 @@ def _judgement(
             "persons": persons,
         },
         flag,
+        noted,
     )
 
 
@@ -230,8 +242,36 @@ def _summaries(persons: Sequence[Victim | RescuedPerson]) -> list[PersonSummary]
     ]
 
 
+def _entry(
+    event: str, entry: Entry, topic_unit: str, ce_id: str | None, received_on: date | None
+) -> Judgement:
+    """Whether the unit has the person in its charge is not asked: that is no single event's."""
+    if not (0 < len(entry["rescue_id"]) <= MAX_ID and 0 < len(entry["rescue_unit"]) <= MAX_ID):
+        raise Refused("no-record-id", "rescue_id or rescue_unit")
+    kind, field = records.ENTRIES[event]
+    record_id = str(cast("dict[str, Any]", entry)[field])
+    digest, event_id = _identified(entry, record_id, topic_unit, ce_id)
+    return _judgement(
+        kind,
+        record_id,
+        entry["unit"],
+        entry["revision"],
+        digest,
+        event_id,
+        list(entries.remarks(event, entry, received_on)),
+        None,
+        [],
+        None,
+        [],
+        [],
+        [],
+        None,
+        entries.note(event, entry, record_id, digest),
+    )
+
+
 def _identified(
-    record: CaseRecorded | RescueRecorded, record_id: str, topic_unit: str, ce_id: str | None
+    record: Record, record_id: str, topic_unit: str, ce_id: str | None
 ) -> tuple[str, str]:
     """The content digest and the event's id, once it is sure whose event this is."""
     if not record_id or len(record_id) > MAX_ID:
@@ -272,14 +312,14 @@ def _case_remarks(
     case: CaseRecorded, lost_on: date | None, received_on: date | None
 ) -> Iterator[Remark]:
     reported_on = day(case["reported_at"])
-    yield from _date_remarks("reported_at", case["reported_at"], reported_on, received_on)
-    yield from _date_remarks("lost_on", case["lost_on"], lost_on, received_on)
+    yield from date_remarks("reported_at", case["reported_at"], reported_on, received_on)
+    yield from date_remarks("lost_on", case["lost_on"], lost_on, received_on)
     if lost_on and reported_on and lost_on > reported_on:
         yield {"field": "lost_on", "code": "after-report"}
     for field, enum in CASE_WORDS.items():
-        yield from _word_remarks(field, case[field], enum)  # type: ignore[literal-required]
+        yield from word_remarks(field, case[field], enum)  # type: ignore[literal-required]
     for number, leg in enumerate(case["legs"], 1):
-        yield from _place_remarks(f"legs[{number}].code", leg["code"], lost_on)
+        yield from place_remarks(f"legs[{number}].code", leg["code"], lost_on)
     for number, victim in enumerate(case["victims"], 1):
         yield from _person_remarks(
             f"victims[{number}].identity",
@@ -294,12 +334,12 @@ def _rescue_remarks(
     rescue: RescueRecorded, found_on: date | None, received_on: date | None
 ) -> Iterator[Remark]:
     registered_on = day(rescue["registered_at"])
-    yield from _date_remarks("registered_at", rescue["registered_at"], registered_on, received_on)
-    yield from _date_remarks("found_on", rescue["found_on"], found_on, received_on)
+    yield from date_remarks("registered_at", rescue["registered_at"], registered_on, received_on)
+    yield from date_remarks("found_on", rescue["found_on"], found_on, received_on)
     if found_on and registered_on and found_on > registered_on:
         yield {"field": "found_on", "code": "after-report"}
-    yield from _word_remarks("guardian", rescue["guardian"], "guardian_state")
-    yield from _place_remarks("found_at", rescue["found_at"], found_on)
+    yield from word_remarks("guardian", rescue["guardian"], "guardian_state")
+    yield from place_remarks("found_at", rescue["found_at"], found_on)
     identity = rescue["person"]["identity"]
     yield from _person_remarks(
         "person.identity",
@@ -308,42 +348,6 @@ def _rescue_remarks(
         "rescue-before-birth",
         received_on,
     )
-
-
-def _date_remarks(
-    field: str, text: str | None, on: date | None, received_on: date | None
-) -> Iterator[Remark]:
-    if text is not None and (on is None or not _is_time(text)):
-        yield {"field": field, "code": "impossible-date"}
-    elif on is not None and on < EARLIEST:
-        yield {"field": field, "code": "implausible-date"}
-    elif on is not None and received_on is not None and on > received_on:
-        yield {"field": field, "code": "future-date"}
-
-
-def _word_remarks(field: str, said: str | list[str] | None, enum: str) -> Iterator[Remark]:
-    words = [said] if isinstance(said, str) else said or ()
-    if any(word not in code_list(enum) for word in words):
-        yield {"field": field, "code": "unknown-word"}
-
-
-def _is_time(text: str) -> bool:
-    """Whether a text is a whole ISO day or time; `day` looks at its first ten characters only."""
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _place_remarks(field: str, code: str | None, on: date | None) -> Iterator[Remark]:
-    if code is None:
-        return
-    status = regions().place(code, on).status
-    if status == "unknown_code":
-        yield {"field": field, "code": "unknown-place"}
-    elif status == "not_valid_on_date":
-        yield {"field": field, "code": "place-not-valid-on-date"}
 
 
 def _person_remarks(
@@ -357,7 +361,7 @@ def _person_remarks(
     whole = identity["birth_precision"] == "day"
     born = day(born_text) if whole else None
     if whole:
-        yield from _date_remarks(f"{path}.birth_date", born_text, born, received_on)
+        yield from date_remarks(f"{path}.birth_date", born_text, born, received_on)
     born_year = year(born_text)
     if happened_on and (
         (born and born > happened_on) or (born_year and born_year > happened_on.year)
@@ -366,7 +370,7 @@ def _person_remarks(
     height = identity["height_cm"]
     if height is not None and not 30 <= height <= 250:
         yield {"field": f"{path}.height_cm", "code": "implausible-height"}
-    yield from _place_remarks(f"{path}.home", identity["home"], None)
+    yield from place_remarks(f"{path}.home", identity["home"], None)
     number = identity["id_number"]
     if number is None:
         return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import date
 from typing import Any, cast
 
 from crossregion.domain import agreements, decisions, flags, notices
@@ -14,11 +15,14 @@ from crossregion.domain.acknowledgements import EARLY_SECONDS
 from crossregion.domain.dates import day_of
 from crossregion.domain.decisions import CONFIRMED, Standing
 from crossregion.domain.escalation import OVERDUE, REASSIGN, Reassignments, Waiting
+from crossregion.domain.fileboard import Files, Rescue
 from crossregion.domain.flags import Route
 from crossregion.domain.handover import Steps
+from crossregion.domain.notices import FILE_KINDS
 from crossregion.domain.records import (
     AgreementRecorded,
     BoundaryFlagged,
+    FileNoted,
     HandoverRecorded,
     MatchDecided,
     MatchProposed,
@@ -41,6 +45,7 @@ class Noticeboard:
         self._waiting = Waiting(hour_seconds)
         self._reassignments = Reassignments()
         self._steps = Steps()
+        self._files = Files(self._steps)
         self._versions: dict[Source, Version] = {}
         self._digests: dict[Source, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
         self._remarked: dict[Source, RecordRemarked] = {}
@@ -74,6 +79,9 @@ class Noticeboard:
                     if event == "MatchProposed":
                         told = notices.of_proposal(cast(MatchProposed, record))
                     self._want(source, told, seconds)
+            case "FileNoted":
+                for rescue in self._files.take(cast(FileNoted, record)):
+                    self._want_file(rescue)
             case "MatchDecided":
                 self._take_decision(cast(MatchDecided, record), seconds)
             case "AgreementRecorded":
@@ -93,20 +101,35 @@ class Noticeboard:
                 about = self._steps.take(step, round(seconds * 1000))
                 told = notices.of_handover(about, self._steps.standing(about))
                 self._want(("handover", *about), told, seconds)
+                kind, *rescue = about
+                if kind == "rescue":
+                    self._want_file((rescue[0], rescue[1]))
             case "NoticeReassigned":
                 given = cast(NoticeReassigned, record)
                 source = self._sources.get(given["notice_id"], ())
                 if self._reassignments.take(given) and source:
                     self._want(source, self._asked[source], seconds)
 
-    def due(self, now: float) -> bool:
-        """Whether a notice has waited for its answer too long since the last `tick`."""
-        return self._waiting.due(now)
+    def due(self, now: float, today: date) -> bool:
+        """Whether, since the last `tick`, a notice has waited for its answer too long, or a day has
+        come on which a file owes something else.
+        """
+        return self._waiting.due(now) or self._files.due(today)
 
-    def tick(self, now: float) -> None:
+    def tick(self, now: float, today: date) -> None:
         """Have it become that late."""
         for notice_id in self._waiting.tick(now):
             self._want_at_office(notice_id, 0.0)
+        for rescue in self._files.tick(today):
+            self._want_file(rescue)
+
+    def _want_file(self, rescue: Rescue) -> None:
+        """What is due is told by the day, so no event is what it waited for."""
+        self._want(("file", *rescue), self._files.wanted(rescue), 0.0)
+        for kind, unit, record_id in self._files.sources(rescue):
+            source = ("remarks", kind, unit, record_id)
+            if kind != "rescue" and source in self._remarked:
+                self._want_remarks(source, 0.0)
 
     def forget(self, now: float) -> None:
         """Let go of what can no longer count, once all has been read that stood there by now."""
@@ -139,6 +162,7 @@ class Noticeboard:
             newest,
             conflicting=len(self._digests[source][newest["revision"]]) > 1,
             case_known=newest["stated_case_id"] in self._cases,
+            of_file=self._files.doubts((newest["kind"], newest["unit"], newest["record_id"])),
         )
         self._want(source, told, seconds)
 
@@ -233,7 +257,7 @@ class Noticeboard:
         if notice_id not in self._in_force:
             return None
         notice, since = self._in_force[notice_id]
-        if notice["kind"] in (OVERDUE, REASSIGN):
+        if notice["kind"] in (OVERDUE, REASSIGN, *FILE_KINDS):
             return notice
         case = self._remarked.get(_case_of(notice))
         on = day_of(int(since * 1000))

@@ -14,6 +14,7 @@ from crossregion.domain import handover
 from crossregion.domain.agreements import agreed
 from crossregion.domain.boundary import boundary as boundary_of
 from crossregion.domain.dates import day
+from crossregion.domain.files import Item
 from crossregion.domain.flags import Confirmed
 from crossregion.domain.records import (
     NAMESPACE,
@@ -27,10 +28,20 @@ from crossregion.domain.records import (
     case_reference,
 )
 from crossregion.domain.regions import OFFICE, regions
-from crossregion.domain.routing import EXISTENCE, RECORD, is_province, is_urgent, terms
+from crossregion.domain.routing import (
+    EXISTENCE,
+    RECORD,
+    channel_of,
+    is_province,
+    is_urgent,
+    terms,
+)
 
 WORTH_TELLING = 0.5
+FILE_DUE, FILE_OVERDUE = FILE_KINDS = ("file-due", "file-overdue")
 CONFLICT: Remark = {"field": "revision", "code": "conflicting-contents"}
+UNKNOWN_RESCUE: Remark = {"field": "rescue_id", "code": "unknown-rescue"}
+NOT_IN_CHARGE: Remark = {"field": "unit", "code": "not-in-charge"}
 UNKNOWN_CASE: Remark = {"field": "stated_case_id", "code": "unknown-case"}
 ASKED_BACK: Remark = {"field": "handover", "code": "asked-back"}
 CONTRADICTED: Remark = {"field": "legs", "code": "contradicts-confirmed"}
@@ -86,14 +97,15 @@ def of_confirmation(decision: MatchDecided, said: Confirmed | None) -> Iterator[
 
 
 def of_remarks(
-    remarked: RecordRemarked, *, conflicting: bool, case_known: bool
+    remarked: RecordRemarked, *, conflicting: bool, case_known: bool, of_file: Sequence[Remark] = ()
 ) -> Iterator[NoticeIssued]:
     """One notice with all remarks on the newest revision of a record, to the unit that wrote it.
 
     `conflicting` says that this revision came with two contents; `case_known` that the case a
-    rescue states, if it states one, has been reported.
+    rescue states, if it states one, has been reported; `of_file` is what the file that an entry
+    is for makes doubtful.
     """
-    remarks = list(remarked["remarks"])
+    remarks = [*remarked["remarks"], *of_file]
     if conflicting:
         remarks.append(CONFLICT)
     if remarked["stated_case_id"] is not None and not case_known:
@@ -116,6 +128,23 @@ def of_handover(record: handover.Record, standing: handover.Standing) -> Iterato
         notice = _notice(handover.NOTICE, to, by, step, None, sorted({to, by}), remarks)
         notice["contact"] = by
         yield _about(notice, (reporter, record_id)) if kind == "case" else notice
+
+
+def of_item(rescue: tuple[str, str], item: Item, owner: str, today: date) -> Iterator[NoticeIssued]:
+    """What is told on a day of one thing that a file owes: that it is due, and that it is overdue.
+
+    The unit in whose charge the person is passes it on to the department that leads; a department
+    that stands behind an inbox of its own is told there.
+    """
+    if not item.due_from <= today < item.lapses_on:
+        return
+    unit, rescue_id = rescue
+    to, until = channel_of(item.lead) or owner, item.due_on.isoformat()
+    for kind in FILE_KINDS[: 1 + (today >= item.overdue_from)]:
+        about = f"{item.item}\n{until}"
+        notice = _notice(kind, to, unit, rescue_id, None, sorted({unit, owner}), [], about)
+        notice["item"], notice["due_on"], notice["department"] = item.item, until, item.lead
+        yield {**notice, "contact": owner if to != owner else OFFICE}
 
 
 def with_terms(

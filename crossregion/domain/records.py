@@ -159,8 +159,18 @@ class GuardianSearchRecorded(TypedDict):
     details: SearchDetails
 
 
+ENTRIES = {
+    "AssistanceRecorded": ("assistance", "assistance_id"),
+    "FollowUpRecorded": ("follow-up", "follow_up_id"),
+    "GuardianSearchRecorded": ("guardian-search", "search_id"),
+}
+"""Of each event that is an entry of a file: its kind, and the field that names it."""
+
 Entry = AssistanceRecorded | FollowUpRecorded | GuardianSearchRecorded
 """What is written into the file of a rescued person."""
+
+Record = CaseRecorded | RescueRecorded | Entry
+"""What a unit publishes through its spool."""
 
 
 class FilePerson(TypedDict):
@@ -186,6 +196,7 @@ class AssistanceNote(TypedDict):
 
 class ProblemNote(TypedDict):
     kind: str
+    state: str | None
     department: str | None
     due_on: str | None
 
@@ -472,7 +483,7 @@ def canonical(content: Mapping[str, Any]) -> str:
     return _CANONICAL.encode(_without_nothing(content))
 
 
-def content_digest(record: CaseRecorded | RescueRecorded) -> str:
+def content_digest(record: Record) -> str:
     """Hexadecimal SHA-256 of a record's content, its revision left out.
 
     Taken over canonical JSON without nulls and empty lists, so that a later schema version that
@@ -481,7 +492,7 @@ def content_digest(record: CaseRecorded | RescueRecorded) -> str:
     return digest_of(canonical_content(record))
 
 
-def canonical_content(record: CaseRecorded | RescueRecorded) -> str:
+def canonical_content(record: Record) -> str:
     """The text that a record's digest is taken over."""
     return canonical({k: v for k, v in record.items() if k != "revision"})
 

@@ -108,6 +108,15 @@ def class_of(unit: str) -> str:
     return PARTNER if is_province(unit) else UNIT
 
 
+@functools.cache
+def channel_of(department: str) -> str | None:
+    """The recipient behind which a department stands alone, if there is one."""
+    behind = [unit for unit, code in _table()["departments"].items() if code == department]
+    if len(behind) != 1:
+        return None
+    return OFFICE if behind == ["office"] else behind[0]
+
+
 def is_province(unit: str) -> bool:
     """Whether a unit is the office of another province."""
     return unit.endswith("0000") and unit != OFFICE

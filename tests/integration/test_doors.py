@@ -315,7 +315,7 @@ def test_a_role_finds_the_rows_it_may_read(enter: Enter) -> None:
 
     assert set(counts(OWNER).values()) == {0}
     office = counts(OFFICE)
-    assert len(office) == 21
+    assert len(office) == 25
     assert min(office.values()) > 0
     letters = ("registry.dead_letter", "registry.dead_letter_outcome")
     assert counts(OPERATOR) == {
@@ -366,7 +366,7 @@ def test_a_unit_reads_whole_records_that_it_reported_and_no_other(enter: Enter) 
         assert {reporter for reporter, _ in found} <= {unit}
         seen |= found
     assert seen == everything
-    assert len({unit for unit, _ in everything}) == 3
+    assert len({unit for unit, _ in everything}) == 4
     whole = enter(UNIT).execute("SELECT record FROM registry.own_records() LIMIT 1").fetchone()
     assert whole is not None
     assert "identity" in whole[0]["victims"][0]

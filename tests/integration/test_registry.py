@@ -177,6 +177,17 @@ def handed(
     return {**step, "step_id": handover.step_id(step)}
 
 
+def filed() -> list[tuple[str, str, dict[str, Any]]]:
+    """One of each kind in two revisions; and aid by who took the person over, and by a stranger."""
+    made = []
+    for event in records.ENTRIES:
+        made += [(event, example(event)), (event, {**example(event), "revision": 9})]
+    legal = {**example("AssistanceRecorded"), "kind": "LEGAL_AID", "state": "NEEDED", "lead": None}
+    for unit in ("220600", "220300"):
+        made.append(("AssistanceRecorded", {**legal, "unit": unit, "assistance_id": f"{unit}-A9"}))
+    return [(entry["unit"], event, entry) for event, entry in made]
+
+
 def handed_over() -> list[dict[str, Any]]:
     """A rescue that goes to another unit, whose acceptance is there twice; and a step too many."""
     record = ("rescue", RESCUE["unit"], RESCUE["rescue_id"])
@@ -195,6 +206,8 @@ def history() -> list[Record]:
     log.put(CASES, case(2, venue="another"))
     log.put(CASES, case(3, victims=CASE["victims"][:1]))
     log.put(RESCUES, codec.encode("RescueRecorded", RESCUE))
+    for unit, event, entry in filed():
+        log.put(topics.FILES.name(unit), codec.encode(event, entry))
     log.put(STRANGER, case(), claimed())
     log.put(STRANGER, case(), claimed())
     torn = log.put(CASES, case(4)[:-3], {"ce_id": claimed(4)["ce_id"]})
@@ -250,6 +263,15 @@ HANDED_OVER = """
 SELECT record_id, owner, offered_to, asked_back, readers, jsonb_array_length(refused)
 FROM registry.handover
 """
+FILES = "SELECT item, owner, lead, due_from::text, due_on::text FROM registry.file_item ORDER BY 1"
+OWED = [
+    ("LEGAL_AID:220600/220600-A9", "220600", "JUS", "2026-09-02", "2026-10-01"),
+    ("MEDICAL", "220600", "HLT", "2006-11-25", "2006-12-02"),
+    ("PROBLEM:LIVELIHOOD", "220600", "CAD", "2026-11-03", "2026-12-01"),
+    ("PSYCHOLOGICAL", "220600", "HLT", "2006-11-25", "2006-12-25"),
+    ("SCHOOL_RETURN:220100/220100-A1", "220600", "EDU", "2026-09-02", "2026-10-01"),
+]
+"""What the stranger has written counts for nothing."""
 CONFIRMED = """
 SELECT link.case_id, confirmed.destination, confirmed.boundary, confirmed.told
 FROM registry.link JOIN registry.confirmed_flag AS confirmed USING (proposal_id)
@@ -279,6 +301,7 @@ def said(office: str) -> dict[str, Any]:
             "confirmed": connection.execute(CONFIRMED).fetchall(),
             "answers": connection.execute(ANSWERS).fetchall(),
             "handed over": connection.execute(HANDED_OVER).fetchall(),
+            "files": connection.execute(FILES).fetchall(),
         }
 
 
@@ -311,7 +334,13 @@ def test_any_order_any_batches_and_any_repetition_give_the_same_registry(
     held = Database(worker)
     store(held, handled, [len(handled)])
     expected = said(office)
-    assert expected["revisions"] == {(UNIT, "case"): 5, (RESCUE["unit"], "rescue"): 1}
+    assert expected["revisions"] == {
+        (UNIT, "case"): 5,
+        (RESCUE["unit"], "rescue"): 1,
+        **{(RESCUE["unit"], kind): 2 for kind, _ in records.ENTRIES.values()},
+        ("220600", "assistance"): 1,
+        ("220300", "assistance"): 1,
+    }
     assert expected["duplicates"] == {(UNIT, "case"): 1, ("220300", "case"): 1}
     assert expected["dead letters"] == {(UNIT, "case"): 2, ("220300", "case"): 1}
     assert len(expected["proposals"]) == 1
@@ -326,6 +355,7 @@ def test_any_order_any_batches_and_any_repetition_give_the_same_registry(
         (AGAIN, None, None, None, None),
         (NOTICE["notice_id"], "accepted", 3, "220500", CASE["case_id"]),
     ]
+    assert expected["files"] == OWED
     both = sorted({RESCUE["unit"], "220600"})
     assert expected["handed over"] == [(RESCUE["rescue_id"], "220600", None, True, both, 1)]
     assert {row["reason"] for row in expected["dead letter rows"]} == {

@@ -15,7 +15,12 @@ from processors.intake import Incoming, take
 from processors.outputs import Outputs
 from schemas import topics
 
-OURS = (topics.BOUNDARY_FLAGS, topics.RECORD_REMARKS, topics.LINKAGE_RECORDS)
+OURS = (
+    topics.BOUNDARY_FLAGS,
+    topics.RECORD_REMARKS,
+    topics.LINKAGE_RECORDS,
+    topics.FILE_NOTES,
+)
 OF_PEER = {peer: topic.name() for peer, topic in zip(peers.bare_topics("bare"), OURS, strict=True)}
 
 

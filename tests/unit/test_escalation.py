@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from hypothesis import settings
@@ -35,7 +36,7 @@ class Desk:
         """Send what is due, as the teller does, until nothing more follows; kind and unit."""
         told: list[tuple[str, str]] = []
         while True:
-            self.board.tick(now)
+            self.board.tick(now, date.min)
             due = self.board.difference()
             if not due:
                 return told

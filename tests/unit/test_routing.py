@@ -164,6 +164,9 @@ def test_a_partner_without_an_agreement_learns_that_there_is_a_case_and_whom_to_
         "exploitation": [],
         "contact": OFFICE,
         "proposal_id": None,
+        "item": None,
+        "due_on": None,
+        "department": None,
     }
     assert case_of(row)["case_id"] not in str(bare)
     agreed = {**row, "letters": "liaoning"}

@@ -1,0 +1,83 @@
+"""The files of all rescued persons, as far as the log has been read: what to tell of them on a day.
+
+Whoever has read the same and has the same day tells the same, whatever order it was read in.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date
+
+from crossregion.domain import files, notices
+from crossregion.domain.handover import Standing, Steps
+from crossregion.domain.records import FileNoted, NoticeIssued, Remark
+
+Rescue = tuple[str, str]
+"""The unit that registered it, and its id there."""
+Source = tuple[str, str, str]
+"""Kind, unit and id of a rescue or an entry."""
+
+
+class Files:
+    """Notes, and on which day which file has something new to say; who has whom, say the steps."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._today = date.min
+        self._notes: dict[Rescue, dict[Source, FileNoted]] = defaultdict(dict)
+        self._rescue_of: dict[Source, Rescue] = {}
+        self._days: list[tuple[date, Rescue]] = []
+
+    def take(self, note: FileNoted) -> Iterator[Rescue]:
+        """Keep the newest of each record; yields the files that it changes."""
+        source = (note["kind"], note["unit"], note["record_id"])
+        rescue = (note["rescue_unit"], note["rescue_id"])
+        before = self._rescue_of.get(source)
+        held = self._notes[before][source] if before else None
+        if held and (held["revision"], held["digest"]) >= (note["revision"], note["digest"]):
+            return
+        if before and before != rescue:
+            del self._notes[before][source]
+            yield before
+        self._rescue_of[source] = rescue
+        self._notes[rescue][source] = note
+        yield rescue
+
+    def sources(self, rescue: Rescue) -> tuple[Source, ...]:
+        """The records whose remarks depend on this file."""
+        return tuple(self._notes[rescue])
+
+    def doubts(self, source: Source) -> tuple[Remark, ...]:
+        """What the file that an entry is for makes doubtful in it."""
+        rescue = self._rescue_of.get(source)
+        kind, unit, _ = source
+        if rescue is None or kind == "rescue":
+            return ()
+        if ("rescue", *rescue) not in self._notes[rescue]:
+            return (notices.UNKNOWN_RESCUE,)
+        return () if unit in self._standing(rescue).readers else (notices.NOT_IN_CHARGE,)
+
+    def wanted(self, rescue: Rescue) -> Iterator[NoticeIssued]:
+        """What is to be told of a file today; notes the next day on which that changes."""
+        standing = self._standing(rescue)
+        owed = files.owed(self._notes[rescue].values(), standing.readers)
+        days = {day for one in owed for day in (one.due_from, one.overdue_from, one.lapses_on)}
+        if later := [day for day in days if day > self._today]:
+            heapq.heappush(self._days, (min(later), rescue))
+        for one in owed:
+            yield from notices.of_item(rescue, one, standing.owner, self._today)
+
+    def due(self, today: date) -> bool:
+        """Whether a day has come on which there may be something to tell."""
+        return today > self._today and bool(self._days) and self._days[0][0] <= today
+
+    def tick(self, today: date) -> Iterator[Rescue]:
+        """Have it become that day; yields the files for which it changes something."""
+        self._today = max(self._today, today)
+        while self._days and self._days[0][0] <= self._today:
+            yield heapq.heappop(self._days)[1]
+
+    def _standing(self, rescue: Rescue) -> Standing:
+        return self._steps.standing(("rescue", *rescue))
