@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -87,11 +88,22 @@ def due(notice: Row) -> datetime | None:
 def read_disclosed(dsn: str | None, basis: str, purpose: str = "", wait: float = 10.0) -> list[Row]:
     """The records that a notice discloses since the unit of this role has accepted it.
 
-    Each is read once the audit says who took it and what for, which the registry worker writes.
     Raises: ReadingNotNoted.
     """
     with database.session(dsn) as connection:
         keys = list(database.rows(connection, "readable_records", {"basis": basis}))
+    return read_records(dsn, keys, purpose, wait)
+
+
+def read_records(
+    dsn: str | None, keys: Sequence[Row], purpose: str = "", wait: float = 10.0
+) -> list[Row]:
+    """Whole records that the unit of this role may read; what it may not is left out.
+
+    Each is read once the audit says who took it and what for, which the registry worker writes.
+    Raises: ReadingNotNoted.
+    """
+    with database.session(dsn) as connection:
         asked = [_ask(connection, key, purpose) for key in keys]
     found = []
     deadline = time.monotonic() + wait

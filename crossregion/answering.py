@@ -23,6 +23,7 @@ ALREADY_ANSWERED, NOT_YET_RECORDED = 3, 4
 SHOWN = (
     *("notice_id", "revision", "unit", "kind", "cause", "boundary", "units", "regions"),
     *("case_unit", "case_id", "persons", "exploitation", "urgent", "disclosure", "contact"),
+    *("item", "due_on", "department"),
 )
 
 notices_app = typer.Typer(

@@ -27,6 +27,7 @@ from crossregion.channels import endpoints_app
 from crossregion.deciding import proposals_app
 from crossregion.domain.linkage.files import BadLine
 from crossregion.domain.linkage.model import BadModel
+from crossregion.filing import file_app
 from crossregion.handing import handover_app
 from crossregion.linking import explain, link, linkage_app
 from crossregion.operations import (
@@ -47,7 +48,6 @@ from producers.spool import Spool, SpoolError
 from producers.tables import ExportUnreadable
 from schemas import topics as contracts
 
-SOME_REFUSED = 3
 INTERRUPTED = 130
 SCAN_SECONDS = 0.5
 
@@ -65,6 +65,7 @@ app.add_typer(proposals_app, name="proposals")
 app.add_typer(agreements_app, name="agreements")
 app.add_typer(notices_app, name="notices")
 app.add_typer(handover_app, name="handover")
+app.add_typer(file_app, name="file")
 app.add_typer(endpoints_app, name="endpoints")
 app.add_typer(linkage_app, name="linkage")
 app.add_typer(intake_keys_app, name="intake-keys")
@@ -212,7 +213,7 @@ def publish(
     if report.unreadable:
         raise typer.Exit(1)
     if report.refusals:
-        raise typer.Exit(SOME_REFUSED)
+        raise typer.Exit(summary.SOME_REFUSED)
 
 
 @app.command()

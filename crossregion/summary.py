@@ -18,6 +18,8 @@ from producers.publisher import Report
 
 STRONGEST = 10
 REFUSALS_SHOWN = 20
+SOME_REFUSED = 3
+"""Exit status when a row or line is refused, and the others are taken."""
 BOUNDARIES = ("border", "province", "prefecture", "county", "none", "unknown")
 
 
@@ -137,8 +139,18 @@ def of_publishing(report: Report, left: int, console: Console) -> None:
                 f"{name}: {counts.records_read} read, {counts.published} accepted, "
                 f"{counts.unchanged} unchanged, {counts.refused} refused"
             )
-    _refusals(report.refusals, "Refused: correct these rows and publish the file again", console)
-    _refusals(report.doubts, "Read all the same", console)
+    of_refusals(report.refusals, report.doubts, console)
+    of_waiting(left, console)
+
+
+def of_refusals(refusals: Sequence[Refusal], doubts: Sequence[Refusal], console: Console) -> None:
+    """What is wrong in a file, line by line."""
+    _refusals(refusals, "Refused: correct these rows and publish the file again", console)
+    _refusals(doubts, "Read all the same", console)
+
+
+def of_waiting(left: int, console: Console) -> None:
+    """Whether what a unit has accepted is on its way."""
     if left:
         console.print(f"{left} accepted events wait in the spool and are sent by the sender.")
     else:

@@ -101,9 +101,9 @@ class Noticeboard:
                 about = self._steps.take(step, round(seconds * 1000))
                 told = notices.of_handover(about, self._steps.standing(about))
                 self._want(("handover", *about), told, seconds)
-                kind, *rescue = about
+                kind, unit, record_id = about
                 if kind == "rescue":
-                    self._want_file((rescue[0], rescue[1]))
+                    self._want_file((unit, record_id))
             case "NoticeReassigned":
                 given = cast(NoticeReassigned, record)
                 source = self._sources.get(given["notice_id"], ())
