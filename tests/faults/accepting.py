@@ -15,14 +15,14 @@ from pathlib import Path
 from crossregion.runtime import run_process
 from producers.export import Exported
 from producers.spool import Spool
+from tests.faults.generate import NAMED_BY
 
 
 def main() -> None:
     path, unit, *limit = sys.argv[1:]
     given = [json.loads(line) for line in sys.stdin]
-    names = {"CaseRecorded": "case_id", "RescueRecorded": "rescue_id"}
     events = [
-        Exported(one["event"], one["record"][names[one["event"]]], one["record"], ())
+        Exported(one["event"], one["record"][NAMED_BY[one["event"]]], one["record"], ())
         for one in given
     ]
     with Spool(Path(path), unit) as spool:

@@ -20,8 +20,7 @@ from tests.faults.rig import Rig
 from tests.live import follows, read_all
 
 PERSONAL = (
-    *topics.CASES.names(),
-    *topics.RESCUES.names(),
+    *topics.intake_names(),
     topics.LINKAGE_RECORDS.name(),
     topics.DEAD_LETTERS.name(),
     topics.REPLAYS.name(),
@@ -31,7 +30,6 @@ PARTITION = re.compile(r"(?P<topic>.+?)-\d+(?:\.\w+-delete)?")
 """A directory of Kafka's, also of a partition that it is about to remove."""
 SHOWN = 3
 OF_ITS_DAY = ("regions", "persons", "exploitation", "answer_within_hours")
-INTAKE = (topics.CASES, topics.RESCUES)
 
 
 @dataclass
@@ -98,17 +96,15 @@ def _check_registry(rig: Rig, right: Expected, verdict: Verdict) -> None:
         }
         _compare("proposals", proposed, {row[0]: row[1:] for row in proposals}, verdict)
         letters = rows("dead_letter", 'topic, partition, "offset", reason')
-        outside = {
-            AGREEMENTS,
-            *saying.TOPICS,
-            *(name for topic in INTAKE for name in topic.names()),
-        }
+        outside = {AGREEMENTS, *saying.TOPICS, *topics.intake_names()}
         _compare(
             "dead letters",
             right.dead_letters,
             {row[:3]: row[3] for row in letters if row[0] in outside},
             verdict,
         )
+        owed = rows("file_item", "rescue_unit, rescue_id, item, lead, due_from, due_on")
+        _compare("file items", right.file_items, {row[:3]: row[3:] for row in owed}, verdict)
         states = rows("agreement", "agreement_id::text, revision, digest, answer_within_hours")
         _compare("agreements", right.agreements, {row[:3]: row[3] for row in states}, verdict)
         owners = rows("handover", "kind, unit, record_id, owner, offered_to, asked_back")

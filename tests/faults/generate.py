@@ -67,6 +67,26 @@ ATTACKS = (
 """Texts that would do harm wherever they are not kept as they are."""
 
 
+ENTRY_DAYS = (None, "2012-06-02", "2012-06-08", "2012-07-15", "1970-01-01", "soon")
+DAYS_OF = {
+    "AssistanceRecorded": ("needed_on", "due_on", "started_on", "done_on"),
+    "FollowUpRecorded": ("planned_on", "done_on"),
+    "GuardianSearchRecorded": (
+        *("begun_on", "notice_on", "found_on", "placed_on"),
+        *("first_certificate_on", "second_certificate_on"),
+    ),
+}
+"""The days of each kind of entry, and which they may be: about the rig's own day."""
+NAMED_BY = {
+    "CaseRecorded": "case_id",
+    "RescueRecorded": "rescue_id",
+    **{event: field for event, (_, field) in records.ENTRIES.items()},
+}
+"""The field of each event that holds its record's id."""
+FREE = {"CaseRecorded": "venue", "RescueRecorded": "guardian"}
+"""A field of each event that may hold any text; of an entry its state."""
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """One event: to be accepted by its unit's spool, or put on a topic as it is.
@@ -167,6 +187,7 @@ class Generator:
         makers: tuple[tuple[int, Callable[[], list[Made]]], ...] = (
             (30, lambda: [self._new_case()]),
             (25, lambda: [self._new_rescue()]),
+            (15, lambda: [self._new_entry()]),
             (12, lambda: [self._revised()]),
             (8, self._late),
             (8, self._conflict),
@@ -274,6 +295,47 @@ class Generator:
         }
         return self._keep("RescueRecorded", rescue)
 
+    def _new_entry(self) -> Made:
+        """Something in the file of a rescue that was made before; by its unit, mostly."""
+        draw = self._random
+        rescues = [record for event, record in self._records[-100:] if event == "RescueRecorded"]
+        if not rescues:
+            return self._new_rescue()
+        rescue = draw.choice(rescues)
+        event = draw.choice(sorted(records.ENTRIES))
+        entry: dict[str, Any] = {
+            NAMED_BY[event]: self._id("E"),
+            "unit": rescue["unit"] if draw.random() < 0.9 else draw.choice(UNITS),
+            "revision": 1,
+            "rescue_unit": rescue["unit"],
+            "rescue_id": rescue["rescue_id"] if draw.random() < 0.95 else f"{self._prefix}-nobody",
+            **{name: draw.choice(ENTRY_DAYS) for name in DAYS_OF[event]},
+        }
+        if event == "AssistanceRecorded":
+            entry |= {
+                "kind": draw.choice(["MEDICAL", "LEGAL_AID", "SHELTER", "own word"]),
+                "state": draw.choice(["NEEDED", "OFFERED", "DECLINED", "STARTED", "DONE"]),
+                "lead": draw.choice([None, "HLT", "JUS", "nobody"]),
+                "assisting": draw.choice([[], ["CAD"], ["nobody"]]),
+                "wish": draw.choice([None, "HOME", "ELSEWHERE"]),
+                "details": {"provider": self._name(), "note": draw.choice(ATTACKS)},
+            }
+        elif event == "FollowUpRecorded":
+            problem = {"kind": "WORK", "department": draw.choice(["FAO", None]), "due_on": None}
+            entry |= {
+                "state": draw.choice(["PLANNED", "DONE", "MISSED", "LOST"]),
+                "wellbeing": draw.choice([None, "FAIR", "not so well"]),
+                "wish": None,
+                "problems": [{**problem, "state": "OPEN"}] if draw.random() < 0.5 else [],
+                "details": {"contact": self._name(), "note": draw.choice(ATTACKS)},
+            }
+        else:
+            entry |= {
+                "state": draw.choice(["SEARCHING", "PUBLIC_NOTICE", "FOUND", "NOT_FOUND"]),
+                "details": {"guardian": self._name(), "note": draw.choice(ATTACKS)},
+            }
+        return self._keep(event, entry)
+
     def _keep(self, event: str, record: dict[str, Any], *, through_spool: bool = True) -> Made:
         if (event, record) not in self._records[-50:]:
             self._records.append((event, record))
@@ -291,10 +353,13 @@ class Generator:
             record["legs"] = record["legs"][1:] or record["legs"]
             if len(record["victims"]) > 1 and self._random.random() < 0.5:
                 record["victims"].pop(0)
-        else:
+        elif event == "RescueRecorded":
             record["guardian"] = f"{CANARY_TEXT} guardian {self._id('G')}"
             if self._random.random() < 0.5:
                 record["person"]["identity"] = self.identity()
+        else:
+            record["details"]["note"] = f"{CANARY_TEXT} note {self._id('N')}"
+            record |= {name: self._random.choice(ENTRY_DAYS) for name in DAYS_OF[event]}
         return event, record
 
     def _revised(self) -> Made:
@@ -308,7 +373,7 @@ class Generator:
             return [self._new_case()]
         event, higher = self._changed(2)
         lower = {**deepcopy(higher), "revision": higher["revision"] - 1}
-        lower["venue" if event == "CaseRecorded" else "guardian"] = f"{CANARY_TEXT} late"
+        lower[FREE.get(event, "state")] = f"{CANARY_TEXT} late"
         return [self._keep(event, higher), of(event, lower)]
 
     def _conflict(self) -> list[Made]:
@@ -325,7 +390,7 @@ class Generator:
 
     def bad(self) -> Made:
         """What cannot be used, and why."""
-        made = self._new_rescue() if self._random.random() < 0.5 else self._new_case()
+        made = self._random.choice((self._new_case, self._new_rescue, self._new_entry))()
         self._records.pop()
         self._made.pop()
         return self._random.choice(list(spoilt(made, self._random)))
@@ -349,9 +414,9 @@ def spoilt(made: Made, draw: random.Random) -> Iterator[Made]:
     yield as_is(value, "another-unit", topic=f"{kind}.{other}")
     yield as_is(value, "wrong-id", ce_id=b"0b8f36b8-45a5-5a2c-8a6c-000000000000")
     yield as_is(codec.encode(made.event, {**record, "revision": 0}), "over-limit")
-    name = "case_id" if made.event == "CaseRecorded" else "rescue_id"
+    name = NAMED_BY[made.event]
     yield as_is(codec.encode(made.event, {**record, name: ""}), "no-record-id")
-    field = "venue" if made.event == "CaseRecorded" else "guardian"
+    field = FREE.get(made.event, "state")
     yield as_is(codec.encode(made.event, {**record, field: CANARY_TEXT + "\0"}), "unstorable-text")
     if made.event == "CaseRecorded":
         yield as_is(codec.encode(made.event, {**record, "victims": []}), "no-person")
@@ -361,9 +426,8 @@ def spoilt(made: Made, draw: random.Random) -> Iterator[Made]:
 
 def of(event: str, record: dict[str, Any], *, through_spool: bool = True) -> Made:
     """A right event of a record."""
-    case = event == "CaseRecorded"
-    record_id = record["case_id" if case else "rescue_id"]
-    topic = (topics.CASES if case else topics.RESCUES).name(record["unit"])
+    record_id = record[NAMED_BY[event]]
+    topic = next(topic for topic in topics.INTAKE if event in topic.schemas).name(record["unit"])
     digest = records.content_digest(record)  # type: ignore[arg-type]
     event_id = records.event_id(record["unit"], record_id, record["revision"], digest)
     return Made(topic, event, record, codec.encode(event, record), event_id.encode(), through_spool)

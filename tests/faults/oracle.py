@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from crossregion.domain import agreements, notices
+from crossregion.domain import agreements, files, notices
 from crossregion.domain.judgement import Judgement, Refused, judge_event
 from crossregion.domain.linkage.decide import decide
 from crossregion.domain.linkage.known import Known
@@ -28,9 +28,11 @@ from crossregion.domain.linkage.weigh import THOUSANDTHS, Scale, total
 from crossregion.domain.records import (
     AgreementRecorded,
     Evidence,
+    FileNoted,
     MatchProposed,
     NoticeIssued,
     PairWeighed,
+    Remark,
 )
 from schemas import codec, topics
 from schemas.codec import Undecodable
@@ -38,6 +40,9 @@ from tests.faults import saying
 
 RECEIVED_ON = date(2026, 1, 1)
 """The broker's day of every event: any between the generator's past and its future will do."""
+
+TODAY = date(2012, 6, 10)
+"""The day that the rig's processes take for today: some of a file is due, some overdue."""
 
 AGREEMENTS = topics.AGREEMENTS.name()
 Place = tuple[str, int, int]
@@ -72,6 +77,8 @@ class Expected:
     deeds: dict[Key, saying.Deed] = field(default_factory=dict)
     answers: list[dict[str, Any]] = field(default_factory=list)
     dead_letters: dict[Place, str] = field(default_factory=dict)
+    file_items: dict[tuple[str, str, str], tuple[str, date, date]] = field(default_factory=dict)
+    """Who has what to do, from which day until which; by the rescue's unit and id, and the item."""
 
 
 def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset()) -> Expected:
@@ -110,12 +117,14 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
     for key, (revision, _) in judged:
         contents[key, revision] += 1
     cases = {record_id for kind, _, record_id in holding if kind == "case"}
+    _owe(holding, found)
     for key, held in holding.items():
         told = list(notices.of_flag(held.flag)) if held.flag is not None else []
         told += notices.of_remarks(
             held.remarked,
             conflicting=contents[key, held.revision] > 1,
             case_known=held.remarked["stated_case_id"] in cases,
+            of_file=list(_doubts(held, holding)),
         )
         found.notices.update((notice["notice_id"], notice) for notice in told)
     for proposal in proposed:
@@ -125,8 +134,32 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
     for notice_id, notice in found.notices.items():
         about = holding.get(("case", notice["case_unit"] or "", notice["case_id"] or ""))
         case = about.remarked if about else None
+        if notice["kind"] in notices.FILE_KINDS:
+            continue
         found.notices[notice_id] = notices.with_terms(notice, case, [], RECEIVED_ON)
     return found
+
+
+def _owe(holding: dict[Key, Judgement], found: Expected) -> None:
+    """What each file owes, and who is told; nobody in the rig has handed anybody over."""
+    own: dict[tuple[str, str], list[FileNoted]] = defaultdict(list)
+    for (_, by, _), held in holding.items():
+        if held.noted is not None and held.noted["rescue_unit"] == by:
+            own[by, held.noted["rescue_id"]].append(held.noted)
+    for rescue, notes in own.items():
+        for item in files.owed(notes, {rescue[0]}):
+            found.file_items[*rescue, item.item] = (item.lead, item.due_from, item.due_on)
+            for notice in notices.of_item(rescue, item, rescue[0], TODAY):
+                found.notices[notice["notice_id"]] = notice
+
+
+def _doubts(held: Judgement, holding: dict[Key, Judgement]) -> Iterator[Remark]:
+    if held.kind in ("case", "rescue") or held.noted is None:
+        return
+    if ("rescue", held.noted["rescue_unit"], held.noted["rescue_id"]) not in holding:
+        yield {"field": "rescue_id", "code": "unknown-rescue"}
+    elif held.unit != held.noted["rescue_unit"]:
+        yield {"field": "unit", "code": "not-in-charge"}
 
 
 def _take_letter(one: Accepted, found: Expected) -> None:

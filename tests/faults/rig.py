@@ -31,8 +31,8 @@ from crossregion.runtime.processes import end, process_guard, spawn
 from crossregion.stack import DATABASE, WORKERS, Lags, Stack
 from producers.export import Exported
 from producers.spool import Spool, SpoolError
-from tests.faults.generate import Generator, Made
-from tests.faults.oracle import Accepted, Key
+from tests.faults.generate import NAMED_BY, Generator, Made
+from tests.faults.oracle import TODAY, Accepted, Key
 from tests.faults.proxy import Proxy
 from tests.live import send
 
@@ -97,11 +97,13 @@ class Rig(Stack):
         worker = super()._worker(name)
         directory = self.data / "crash" / name
         directory.mkdir(parents=True, exist_ok=True)
+        (self.data / "today").write_text(TODAY.isoformat())
         armed = {
             "CROSSREGION_CRASH_AT": ANY,
             "CROSSREGION_CRASH_DIRECTORY": str(directory),
             "CROSSREGION_LOG_LEVEL": "debug",
             "CROSSREGION_PATIENCE": str(PATIENCE),
+            "CROSSREGION_TODAY_FILE": str(self.data / "today"),
         }
         return replace(worker, env={**worker.env, **armed})
 
@@ -339,8 +341,7 @@ def _port(directory: Path, name: str) -> int:
 
 
 def exported(one: Made) -> Exported:
-    record_id = one.record["case_id" if one.event == "CaseRecorded" else "rescue_id"]
-    return Exported(one.event, record_id, one.record, ())  # type: ignore[arg-type]
+    return Exported(one.event, one.record[NAMED_BY[one.event]], one.record, ())  # type: ignore[arg-type]
 
 
 def record_of(one: Made) -> dict[str, Any]:

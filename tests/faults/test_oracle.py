@@ -94,7 +94,7 @@ def test_the_index_finds_every_pair_that_comparing_all_with_all_finds(seed: int)
     pairs: dict[tuple[str, ...], PairWeighed] = {}
     for event in events:
         verdict = verdict_of(event)
-        if not isinstance(verdict, str):
+        if not isinstance(verdict, str) and verdict.listed["persons"]:
             for pair in index.put(verdict.listed):
                 names = ("rescue_unit", "rescue_id", "case_unit", "case_id", "victim_id")
                 pairs[tuple(str(pair[name]) for name in names)] = pair  # type: ignore[literal-required]
