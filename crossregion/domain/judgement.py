@@ -338,6 +338,8 @@ def _rescue_remarks(
     yield from date_remarks("found_on", rescue["found_on"], found_on, received_on)
     if found_on and registered_on and found_on > registered_on:
         yield {"field": "found_on", "code": "after-report"}
+    if found_on is None and registered_on is None:
+        yield {"field": "found_on", "code": "missing-day"}
     yield from word_remarks("guardian", rescue["guardian"], "guardian_state")
     yield from place_remarks("found_at", rescue["found_at"], found_on)
     identity = rescue["person"]["identity"]
