@@ -176,11 +176,10 @@ class Generator:
 
     def sayings(self, size: int) -> list[Made]:
         """Answers and a step of a hand-over on each of so many records; to be put as they are."""
+        recent = [one for one in self._records[-100:] if one[0] not in records.ENTRIES]
         return [
             Made(topic, event, content, codec.encode(event, content), None, False, refused)
-            for topic, event, content, refused in self._sayings.about(
-                self._records[-100:], UNITS, size
-            )
+            for topic, event, content, refused in self._sayings.about(recent, UNITS, size)
         ]
 
     def _some(self) -> list[Made]:

@@ -124,7 +124,7 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
             held.remarked,
             conflicting=contents[key, held.revision] > 1,
             case_known=held.remarked["stated_case_id"] in cases,
-            of_file=list(_doubts(held, holding)),
+            of_file=list(_doubts(held, holding, found)),
         )
         found.notices.update((notice["notice_id"], notice) for notice in told)
     for proposal in proposed:
@@ -141,24 +141,32 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
 
 
 def _owe(holding: dict[Key, Judgement], found: Expected) -> None:
-    """What each file owes, and who is told; nobody in the rig has handed anybody over."""
-    own: dict[tuple[str, str], list[FileNoted]] = defaultdict(list)
-    for (_, by, _), held in holding.items():
-        if held.noted is not None and held.noted["rescue_unit"] == by:
-            own[by, held.noted["rescue_id"]].append(held.noted)
-    for rescue, notes in own.items():
-        for item in files.owed(notes, {rescue[0]}):
+    """What each file owes by the entries of all who have ever had the person, and who is told."""
+    written: dict[tuple[str, str], list[FileNoted]] = defaultdict(list)
+    for held in holding.values():
+        if held.noted is not None:
+            rescue = (held.noted["rescue_unit"], held.noted["rescue_id"])
+            if held.unit in _deed(rescue, found).ever:
+                written[rescue].append(held.noted)
+    for rescue, notes in written.items():
+        deed = _deed(rescue, found)
+        for item in files.owed(notes, deed.ever):
             found.file_items[*rescue, item.item] = (item.lead, item.due_from, item.due_on)
-            for notice in notices.of_item(rescue, item, rescue[0], TODAY):
+            for notice in notices.of_item(rescue, item, deed.pile[-1], TODAY):
                 found.notices[notice["notice_id"]] = notice
 
 
-def _doubts(held: Judgement, holding: dict[Key, Judgement]) -> Iterator[Remark]:
+def _deed(rescue: tuple[str, str], found: Expected) -> saying.Deed:
+    return found.deeds.get(("rescue", *rescue), saying.Deed([rescue[0]]))
+
+
+def _doubts(held: Judgement, holding: dict[Key, Judgement], found: Expected) -> Iterator[Remark]:
     if held.kind in ("case", "rescue") or held.noted is None:
         return
-    if ("rescue", held.noted["rescue_unit"], held.noted["rescue_id"]) not in holding:
+    rescue = (held.noted["rescue_unit"], held.noted["rescue_id"])
+    if ("rescue", *rescue) not in holding:
         yield {"field": "rescue_id", "code": "unknown-rescue"}
-    elif held.unit != held.noted["rescue_unit"]:
+    elif held.unit not in _deed(rescue, found).ever:
         yield {"field": "unit", "code": "not-in-charge"}
 
 

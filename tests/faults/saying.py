@@ -91,6 +91,11 @@ class Deed:
     def standing(self) -> tuple[str, str | None, bool]:
         return self.pile[-1], self.offered[0] if self.offered else None, bool(self.asked)
 
+    @property
+    def ever(self) -> set[str]:
+        """All that have had it."""
+        return {self.pile[0], *(s["unit"] for s in self.stamps if s["action"] == "accepted")}
+
     def told(self, about: Record) -> Iterator[NoticeIssued]:
         """Whom it is offered to, and who is asked for it."""
         offered_to, offer = self.offered or (None, None)

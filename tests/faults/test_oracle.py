@@ -15,11 +15,18 @@ from crossregion.domain.handover import Steps
 from crossregion.domain.linkage.decide import decide
 from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import load
+from crossregion.domain.noticeboard import Noticeboard
+from crossregion.domain.notices import FILE_KINDS
 from crossregion.domain.records import HandoverRecorded, PairWeighed
+from processors.intake import Incoming, take
+from processors.outputs import Outputs
+from schemas import codec, topics
 from tests.faults import saying
 from tests.faults.generate import CANARY, Generator, Made
-from tests.faults.oracle import Accepted, expected, letter_of, verdict_of
+from tests.faults.oracle import RECEIVED_ON, TODAY, Accepted, expected, letter_of, verdict_of
 from tests.faults.proxy import Proxy
+
+READ_BY_NOTICES = (topics.RECORD_REMARKS.name(), topics.FILE_NOTES.name())
 
 
 def accepted(made: list[Made]) -> list[Accepted]:
@@ -162,3 +169,33 @@ def _answer(client: socket.socket) -> None:
             client.sendall(data)
     except OSError:
         client.close()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_board_tells_of_files_and_remarks_what_the_oracle_says(seed: int) -> None:
+    """Through intake, in any order; the oracle keeps, orders and joins by itself."""
+    generator = Generator(seed)
+    made = generator.batch(400)
+    events = accepted([*made, *generator.sayings(60), *generator.batch(200)])
+    outputs = Outputs()
+    steps = [one for one in events if one.topic in topics.HANDOVERS.names()]
+    for number, one in enumerate(events):
+        if one.topic in saying.TOPICS:
+            continue
+        headers = {} if one.ce_id is None else {"ce_id": one.ce_id}
+        take(Incoming(one.topic, 0, number, b"k", one.value, headers, RECEIVED_ON), outputs)
+    read = [codec.decode(value) for topic, _, _, value in outputs if topic in READ_BY_NOTICES]
+    random.Random(seed).shuffle(read)
+    board = Noticeboard()
+    for number, (event, record) in enumerate(read):
+        board.take(event, record, 1.0)
+        if number < len(steps) and not isinstance(said := saying.taken(steps[number]), str):
+            board.take(*said, float(number))
+    board.tick(1.0, TODAY)
+    told = {one["notice_id"]: {**one, "revision": 0} for one, _ in board.difference()}
+    kinds = (*FILE_KINDS, "remarks")
+    found = {name: one for name, one in told.items() if one["kind"] in kinds}
+    right = expected(events)
+    assert found == {name: one for name, one in right.notices.items() if one["kind"] in kinds}
+    assert {one["kind"] for one in found.values()} == {*kinds}
+    assert len(right.file_items) > 100
