@@ -14,16 +14,21 @@ import psutil
 import psycopg
 
 from tests.e2e.command import COMMAND, ENVIRONMENT, assert_one_clear_line, run
+from tests.exports import UNIT
+from tests.intake import case, free_port
 
 FEED = Path(__file__).parents[2] / "examples/feed"
 WAIT_SECONDS = 60.0
 
 
 @contextmanager
-def up(data: Path) -> Iterator[str]:
+def up(data: Path, *options: str, **variables: str) -> Iterator[str]:
     """What `up` prints until it runs; stopped as Ctrl-C does, and then nothing may be left."""
     process = subprocess.Popen(
-        [*COMMAND, "up", "--data", str(data)], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+        [*COMMAND, "up", "--data", str(data), *options],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**ENVIRONMENT, **variables},
     )
     try:
         assert process.stdout is not None
@@ -87,6 +92,25 @@ def explain_a_proposal(data: Path, here: dict[str, str]) -> None:
     assert_one_clear_line(run("explain", "none", found[1], **here), "No proposal joins")
 
 
+def report_by_http(data: Path, port: int, here: dict[str, str]) -> None:
+    """A record goes all the way to the registry, by a key that an operator has made."""
+    made = run("intake-keys", "add", UNIT, **here)
+    assert made.returncode == 0, made.stderr
+    key = made.stdout.split()[-1]
+    assert key not in run("intake-keys", "list", **here).stdout
+    body = json.dumps(case("by-http"))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    headers = {
+        "Authorization": f"Bearer {key}",
+        "Idempotency-Key": "0123456789abcdef",
+        "Content-Type": "application/json",
+    }
+    connection.request("POST", "/v1/events/CaseRecorded", body, headers)
+    answer = connection.getresponse()
+    assert answer.status == 202, answer.read()
+    wait_until(lambda: registered(data) == 18)
+
+
 def test_up_takes_publications_keeps_its_data_and_leaves_nothing_running(tmp_path: Path) -> None:
     data = tmp_path / "data"
     here = {"CROSSREGION_DATA": str(data)}
@@ -111,8 +135,11 @@ def test_up_takes_publications_keeps_its_data_and_leaves_nothing_running(tmp_pat
         assert_one_clear_line(run("up", "--data", data), "in use", "choose another")
     assert not (data / "addresses.json").exists()
 
-    with up(data):
+    port = free_port()
+    with up(data, "--http-intake", CROSSREGION_INTAKE_PORT=str(port)) as printed:
         assert registered(data) == 17
+        assert f"HTTP intake http://127.0.0.1:{port}/v1/events/EVENT" in printed
+        report_by_http(data, port, here)
         explain_a_proposal(data, here)
         again = run("publish", rescues, "--unit", "220600", **here)
         assert "17 read, 0 accepted, 17 unchanged" in again.stdout
