@@ -8,10 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from crossregion.clients import Kafka
 from crossregion.runtime import EmbeddedKafka, EmbeddedPostgres, topics, users
 from crossregion.runtime.grants import Grant
+
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
+"""A machine that does much at once makes no example wrong."""
 
 
 @pytest.fixture(scope="session")
