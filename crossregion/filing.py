@@ -56,13 +56,17 @@ def file_record(
         for path in entries:
             found = read_entries(path, unit)
             taken = spool.accept_all(found.records)
-            refusals = [*found.refusals, *publisher.too_large(path, taken)]
-            refused += len(refusals)
+            found.refuse(taken.refused)
+            lines = {line for line, _ in found.refused}
+            refused += len(lines)
             console.print(
                 f"{path.name}: {found.lines} read, {taken.published} accepted, "
-                f"{taken.unchanged} unchanged, {len(refusals)} refused"
+                f"{taken.unchanged} unchanged, {len(lines)} refused"
             )
-            summary.of_refusals(refusals, found.doubts, console)
+            for line, fault in found.refused:
+                console.print(f"    line {line}: {fault.message} ({fault.reason})")
+            for line, doubt in found.doubtful:
+                console.print(f"    line {line}, accepted all the same: {doubt}")
         left = publisher.send_all(spool, kafka)
     summary.of_waiting(left, console)
     if refused:

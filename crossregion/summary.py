@@ -139,14 +139,9 @@ def of_publishing(report: Report, left: int, console: Console) -> None:
                 f"{name}: {counts.records_read} read, {counts.published} accepted, "
                 f"{counts.unchanged} unchanged, {counts.refused} refused"
             )
-    of_refusals(report.refusals, report.doubts, console)
+    _refusals(report.refusals, "Refused: correct these rows and publish the file again", console)
+    _refusals(report.doubts, "Read all the same", console)
     of_waiting(left, console)
-
-
-def of_refusals(refusals: Sequence[Refusal], doubts: Sequence[Refusal], console: Console) -> None:
-    """What is wrong in a file, line by line."""
-    _refusals(refusals, "Refused: correct these rows and publish the file again", console)
-    _refusals(doubts, "Read all the same", console)
 
 
 def of_waiting(left: int, console: Console) -> None:

@@ -61,12 +61,6 @@ MESSAGES = {
     "repeated-row": "the same victim stands twice with the same content: counted once",
     "no-unit": "the unit is missing: taken as the publishing unit's",
     "bad-revision": "the revision is no whole number from 1 on: counted by the spool instead",
-    "no-json": "no JSON object: write one on each line",
-    "unknown-event": "no entry of a file: AssistanceRecorded, FollowUpRecorded or "
-    "GuardianSearchRecorded",
-    "missing-field": "the field is missing: fill it in",
-    "unknown-field": "no entry has this field: it is not read",
-    "wrong-type": "not of the type that the field has: see docs/topics.md",
     "no-whole-number": "no whole number of centimetres: the field stays empty",
 }
 

@@ -18,7 +18,7 @@ import structlog
 
 from crossregion import logs
 from crossregion.domain.judgement import Refused, judge_event
-from crossregion.domain.records import Remark
+from crossregion.domain.records import ENTRIES, Remark
 from producers.export import Exported
 from producers.values import age_band, birth_of
 from schemas import codec
@@ -114,7 +114,7 @@ def check(event: str, value: object, unit: str) -> Incoming:
     try:
         judged = judge_event(event, {**record, "revision": record["revision"] or 1}, unit, None)
     except Refused as refused:
-        place = id_field(event) if refused.reason == "no-record-id" else refused.detail
+        place = id_field(event) if refused.detail == "record id" else refused.detail
         raise Unfit(Fault(_pointer(place), refused.reason)) from None
     except Exception as error:  # noqa: BLE001 (its text may hold values, and others go on)
         log.error("A record cannot be judged", type=event, where=logs.where(error))
@@ -149,6 +149,8 @@ def _filled(event: str, value: object, unit: str) -> object:
         if isinstance(record.get("victims"), list):
             lost_on = record.get("lost_on")
             record["victims"] = [_summarised(victim, lost_on) for victim in record["victims"]]
+    if event in ENTRIES:
+        record = {"details": {}, **record}
     if event == "RescueRecorded":
         record["person"] = _summarised(record.get("person"), record.get("found_on"))
     return record

@@ -24,7 +24,7 @@ from crossregion.faults import ServiceUnavailable
 from crossregion.runtime import crash_point
 from crossregion.settings import settings
 from producers.export import Export, Refusal, read_export
-from producers.spool import Accepted, Event, Spool, SpoolError, Standing
+from producers.spool import Event, Spool, SpoolError, Standing
 from producers.tables import ExportUnreadable
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
@@ -93,13 +93,10 @@ def take(export: Export, spool: Spool, report: Report) -> None:
     counts.refused += export.records_refused + len(accepted.refused)
     report.refusals += export.refusals
     report.doubts += export.doubts
-    report.refusals += too_large(export.path, accepted)
-
-
-def too_large(path: Path, accepted: Accepted) -> list[Refusal]:
-    """What a spool has refused of a file, line by line."""
-    return [
-        Refusal(path.name, line, "", "over-limit") for one in accepted.refused for line in one.lines
+    report.refusals += [
+        Refusal(export.path.name, line, "", "over-limit")
+        for one in accepted.refused
+        for line in one.lines
     ]
 
 

@@ -246,8 +246,9 @@ def _entry(
     event: str, entry: Entry, topic_unit: str, ce_id: str | None, received_on: date | None
 ) -> Judgement:
     """Whether the unit has the person in its charge is not asked: that is no single event's."""
-    if not (0 < len(entry["rescue_id"]) <= MAX_ID and 0 < len(entry["rescue_unit"]) <= MAX_ID):
-        raise Refused("no-record-id", "rescue_id or rescue_unit")
+    for name in ("rescue_unit", "rescue_id"):
+        if not 0 < len(cast("dict[str, Any]", entry)[name]) <= MAX_ID:
+            raise Refused("no-record-id", name)
     kind, field = records.ENTRIES[event]
     record_id = str(cast("dict[str, Any]", entry)[field])
     digest, event_id = _identified(entry, record_id, topic_unit, ce_id)

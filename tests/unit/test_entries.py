@@ -171,32 +171,32 @@ def test_lines_that_cannot_be_used_are_listed_and_the_others_go_on(tmp_path: Pat
         line(VISIT, problems=[{"kind": "WORK"}]),
         line(VISIT, revision="7"),
         line(SEARCH, details={"guardian": 7}),
-        '{"event": "AssistanceRecorded", "note": "\\ud800"}',
+        line(AID).replace("220100-A1", "\\ud800"),
         line(SEARCH, rescue_id=""),
-        line(SEARCH, search_id="G2", colour="red"),
+        line(SEARCH, search_id="G2", state="?"),
+        line(SEARCH, search_id="G3", colour="red"),
     ]
     path = tmp_path / "entries.jsonl"
     path.write_text("\n".join(lines), "utf-8")
     found = read_entries(path, UNIT)
-    assert found.lines == 13
+    assert found.lines == 14
     assert [one.record_id for one in found.records] == ["220100-A1", "A2", "G2"]
     assert not found.records[1].has_revision
-    assert [(one.line, one.column, one.reason) for one in found.refusals] == [
-        (4, "", "no-json"),
-        (5, "", "no-json"),
-        (6, "event", "unknown-event"),
-        (7, "state", "missing-field"),
-        (8, "unit", "another-unit"),
-        (9, "problems.state", "missing-field"),
-        (10, "revision", "wrong-type"),
-        (11, "guardian", "wrong-type"),
-        (12, "", "unstorable-text"),
-        (13, "rescue_id or rescue_unit", "no-record-id"),
+    assert [(line, fault.pointer, fault.reason) for line, fault in found.refused] == [
+        (4, "", "not-json"),
+        (5, "", "wrong-type"),
+        (6, "/event", "no-such-event"),
+        (7, "/state", "missing"),
+        (8, "/unit", "another-unit"),
+        (9, "/problems/0/state", "missing"),
+        (10, "/revision", "wrong-type"),
+        (11, "/details/guardian", "wrong-type"),
+        (12, "/assistance_id", "unstorable-text"),
+        (13, "/rescue_id", "no-record-id"),
+        (15, "", "unknown-field"),
     ]
-    assert [(one.line, one.column, one.reason) for one in found.doubts] == [
-        (14, "colour", "unknown-field")
-    ]
-    assert all(one.message for one in (*found.refusals, *found.doubts))
+    assert all(fault.message for _, fault in found.refused)
+    assert found.doubtful == [(14, "state: unknown-word")]
 
 
 def test_a_file_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
