@@ -13,9 +13,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import psutil
 
 from benchmarks import harness
 from crossregion.runtime.directory import HOST
@@ -25,7 +28,8 @@ from producers.spool import Spool
 PER_SECOND = 200
 UNIT = "220200"
 CONNECTIONS = 64
-SECONDS, SECONDS_ALONE = 60.0, 20.0
+SECONDS, SECONDS_SHORTER = 60.0, 20.0
+GROUP = 500
 STARTED_SECONDS = 30.0
 EXAMPLE = Path(__file__).parents[1] / "schemas/examples/CaseRecorded/1/example.json"
 AGAIN_SECONDS = 0.05
@@ -93,38 +97,60 @@ async def _asked(
     return int(head[9:12]), await reader.readexactly(length)
 
 
-def measure(seconds: float, group: int, kill: bool) -> tuple[float, Load, set[str]]:
-    """Requests a second, the load, and the events in the spool; killed half-way if asked."""
+@dataclass(frozen=True)
+class Measured:
+    """What one run came to; `stored` are the ids of the events in the spool after it."""
+
+    load: Load
+    seconds: float
+    cpu_seconds: float
+    stored: set[str]
+
+    @property
+    def per_second(self) -> float:
+        return len(self.load.receipts) / self.seconds
+
+    @property
+    def cpu_millis(self) -> float:
+        """Of the intake's process for each request, without its start."""
+        return 1_000 * self.cpu_seconds / len(self.load.receipts)
+
+
+def measure(seconds: float, group: int, *, kill: bool = False) -> Measured:
+    """Load for so long, with so many requests to a commit; killed under it if asked."""
     with TemporaryDirectory(prefix="crossregion-bench-") as directory, ExitStack() as undo:
-        home = Path(directory)
+        home, port = Path(directory), harness.free_port()
         key = Keys(home / "intake-keys").add(UNIT, date.today())
         env = {
             "CROSSREGION_DATA": str(home),
-            "CROSSREGION_INTAKE_PORT": str(harness.free_port()),
+            "CROSSREGION_INTAKE_PORT": str(port),
             "CROSSREGION_INTAKE_GROUP": str(group),
             "CROSSREGION_INTAKE_RATE": "1000000",
         }
-        port = int(env["CROSSREGION_INTAKE_PORT"])
-        argv, log = ["-m", "producers.http_intake"], home / "log" / "http-intake.log"
-        load = Load(port, key)
-        first = undo.enter_context(harness.running(argv, log, **env))
+
+        def start() -> psutil.Process:
+            log = home / "log" / "http-intake.log"
+            return undo.enter_context(harness.running(["-m", "producers.http_intake"], log, **env))
+
+        load, process = Load(port, key), start()
         _wait_listening(port)
-        began = time.monotonic()
+        cpu, began = harness.cpu_seconds(process), time.monotonic()
         if kill:
-            again = harness.running(argv, log, **env)
-            asyncio.run(_killed(load, seconds, first.kill, lambda: undo.enter_context(again)))
+            asyncio.run(_killed(load, seconds, process.kill, start))
         else:
             asyncio.run(load.run(seconds))
-        per_second = len(load.receipts) / (time.monotonic() - began)
+        taken = time.monotonic() - began
+        cpu = 0.0 if kill else harness.cpu_seconds(process) - cpu
         undo.close()
         with Spool(home / "spool" / f"{UNIT}.sqlite", UNIT) as spool:
             stored = {event.event_id for event in spool.unsent(10**9)}
-    return per_second, load, stored
+    return Measured(load, taken, cpu, stored)
 
 
 async def _killed(
     load: Load, seconds: float, kill: Callable[[], object], start: Callable[[], object]
 ) -> None:
+    """Load for so long; killed half-way, and started again at once."""
     running = asyncio.create_task(load.run(seconds))
     await asyncio.sleep(seconds / 2)
     kill()
@@ -145,22 +171,24 @@ def _wait_listening(port: int) -> None:
             return
 
 
-def run(seconds: float = SECONDS, alone: float = SECONDS_ALONE) -> None:
+def run(seconds: float = SECONDS, shorter: float = SECONDS_SHORTER) -> None:
     """Print the figures."""
-    one_by_one, *_ = measure(alone, 1, kill=False)
-    per_second, load, stored = measure(seconds, 500, kill=True)
-    acknowledged = load.event_ids()
-    lost = len(acknowledged - stored)
-    spent = sorted(load.seconds)
+    alone = measure(shorter, 1)
+    grouped = measure(seconds, GROUP)
+    spent = sorted(grouped.load.seconds)
     said = (
-        f"{per_second:9,.0f} requests/s for {seconds:.0f} s, {CONNECTIONS} connections, p50 "
-        f"{_share(spent, 0.5):.0f} ms, p99 {_share(spent, 0.99):.0f} ms; a commit a request: "
-        f"{one_by_one:,.0f}, ratio {per_second / one_by_one:.1f}"
+        f"{grouped.per_second:9,.0f} requests/s for {seconds:.0f} s, {CONNECTIONS} connections, "
+        f"p50 {_share(spent, 0.5):.0f} ms, p99 {_share(spent, 0.99):.0f} ms, "
+        f"{grouped.cpu_millis:.2f} ms of CPU a request; with a commit a request "
+        f"{alone.per_second:,.0f}, ratio {grouped.per_second / alone.per_second:.1f}"
     )
-    harness.line("HTTP intake, group commit", f"{PER_SECOND}/s", per_second >= PER_SECOND, said)
+    reached = grouped.per_second >= PER_SECOND
+    harness.line("HTTP intake, group commit", f"{PER_SECOND}/s", reached, said)
+    killed = measure(shorter, GROUP, kill=True)
+    lost = sum(len(one.load.event_ids() - one.stored) for one in (alone, grouped, killed))
     kept = (
-        f"{len(acknowledged):9,} receipts, {lost} not in the spool, {load.repeated} requests "
-        "repeated under their key"
+        f"{len(killed.load.receipts):9,} receipts, {lost} not in the spool, "
+        f"{killed.load.repeated} requests repeated under their key"
     )
     harness.line("HTTP intake, kill -9 half-way", "0 lost", lost == 0, kept)
 
