@@ -119,6 +119,8 @@ def check(event: str, value: object, unit: str) -> Incoming:
     except Exception as error:  # noqa: BLE001 (its text may hold values, and others go on)
         log.error("A record cannot be judged", type=event, where=logs.where(error))
         raise Unfit(Fault("", "defect")) from None
+    if len(codec.encode(event, record)) > codec.MAX_EVENT_BYTES:
+        raise Unfit(Fault("", "over-limit"))
     record_id = record[id_field(event)]
     return Incoming(Exported(event, record_id, cast(Any, record), ()), judged.remarks)
 

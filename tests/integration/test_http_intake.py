@@ -33,6 +33,8 @@ from tests.exports import UNIT
 from tests.intake import CANARY, EXAMPLES, Answer, Running, case, intake, read
 
 OTHER = "220100"
+MANY = ["长" * 2_000] * 100
+"""Two of these are more than an event may hold, and less than a body."""
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +194,7 @@ def test_a_wrong_head_is_refused(
         (json.dumps(case("X", venue="a\0")).encode(), 422, "unfit", "unstorable-text"),
         (json.dumps(case("X", revision=True)).encode(), 422, "unfit", "wrong-type"),
         (json.dumps(case("X", revision=-1)).encode(), 422, "unfit", "over-limit"),
+        (json.dumps(case("X", means=MANY, exploitation=MANY)).encode(), 422, "unfit", "over-limit"),
         (json.dumps(case("X" * 101)).encode(), 422, "unfit", "no-record-id"),
     ],
 )
