@@ -88,6 +88,42 @@ class RescueRecorded(TypedDict):
     person: RescuedPerson
 
 
+class TipIdentity(TypedDict):
+    text: str | None
+    reporter_name: str | None
+    reporter_contact: str | None
+
+
+class TipRecorded(TypedDict):
+    tip_id: str
+    unit: str
+    revision: int
+    received_at: str | None
+    source: str | None
+    channel: str | None
+    happened_on: str | None
+    place: str | None
+    persons: list[PersonSummary]
+    anonymous: bool
+    identity: TipIdentity
+
+
+class TipTriaged(TypedDict):
+    triage_id: str
+    follows: str | None
+    revision: int
+    tip_unit: str
+    tip_id: str
+    verdict: str
+    case_unit: str | None
+    case_id: str | None
+    to_unit: str | None
+    reason: str | None
+    unit: str
+    role: str
+    triaged_at: str | None
+
+
 class AssistanceDetails(TypedDict):
     provider: str | None
     note: str | None
@@ -169,8 +205,9 @@ ENTRIES = {
 Entry = AssistanceRecorded | FollowUpRecorded | GuardianSearchRecorded
 """What is written into the file of a rescued person."""
 
-Record = CaseRecorded | RescueRecorded | Entry
+Record = CaseRecorded | RescueRecorded | TipRecorded | Entry
 """What a unit publishes through its spool."""
+Reported = Record
 
 
 class FilePerson(TypedDict):

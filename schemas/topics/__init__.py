@@ -84,6 +84,8 @@ def _load(file_name: str) -> Topic:
 CASES = _load("cases")
 RESCUES = _load("rescues")
 FILES = _load("files")
+TIPS = _load("tips")
+TRIAGE = _load("triage")
 DAYS = _load("days")
 BOUNDARY_FLAGS = _load("boundary-flags")
 RECORD_REMARKS = _load("record-remarks")
@@ -105,6 +107,8 @@ TOPICS = (
     CASES,
     RESCUES,
     FILES,
+    TIPS,
+    TRIAGE,
     DAYS,
     BOUNDARY_FLAGS,
     RECORD_REMARKS,
@@ -123,13 +127,20 @@ TOPICS = (
     AUDIT_HEADS,
 )
 
-INTAKE = (CASES, RESCUES, FILES)
+INTAKE = (CASES, RESCUES, TIPS, FILES)
 """What the units publish and intake judges."""
 
 
 def intake_names() -> frozenset[str]:
     """The intake topics of all units."""
     return frozenset(name for topic in INTAKE for name in topic.names())
+
+
+def reported(unit: str | None = None) -> tuple[str, ...]:
+    """The same of one unit or of all, in the order of the contracts."""
+    if unit is not None:
+        return tuple(topic.name(unit) for topic in INTAKE)
+    return tuple(name for topic in INTAKE for name in topic.names())
 
 
 def partition_of(key: str, topic: Topic) -> int:

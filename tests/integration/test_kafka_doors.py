@@ -52,6 +52,8 @@ OWN = "unit-{unit}"
 EXPECTED = {
     "cases.{unit}": ({OWN}, {OWN, "intake", "registry"}),
     "rescues.{unit}": ({OWN}, {OWN, "intake", "registry"}),
+    "tips.{unit}": ({OWN}, {OWN, "intake", "registry"}),
+    "triage.{unit}": ({OWN}, {"notices", "registry"}),
     "notices.{unit}": ({"notices"}, {OWN, "notices", "registry", "delivery"}),
     "acknowledgements.{unit}": ({OWN}, {"notices", "registry"}),
     "handovers.{unit}": ({OWN}, {"notices", "registry"}),
@@ -91,7 +93,7 @@ def rows() -> set[Row]:
     found = set()
     for pattern, (writers, readers) in EXPECTED.items():
         for unit in UNITS if "{unit}" in pattern else ("",):
-            inside = ("cases", "rescues", "days", "handovers")
+            inside = ("cases", "rescues", "tips", "triage", "days", "handovers")
             if pattern.startswith(inside) and unit not in contracts.UNITS:
                 continue
             may = {
