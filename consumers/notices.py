@@ -1,7 +1,7 @@
 """Notices: tells each unit what concerns it, and withdraws what no longer holds.
 
     record-remarks, file-notes, boundary-flags, match-proposals, decisions, agreements,
-    handovers.*, notices.*, acknowledgements.*, reassignments  ->  notices.<unit>
+    handovers.*, notices.*, acknowledgements.*, reassignments, triage.*  ->  notices.<unit>
 
 The log is the state: everything is read from the beginning, the sent notices too, and only the
 difference is sent, once the inputs have settled. What is overdue follows from the broker's times
@@ -50,6 +50,7 @@ INPUTS = (
     *topics.ACKNOWLEDGEMENTS.names(),
     topics.REASSIGNMENTS.name(),
     *topics.HANDOVERS.names(),
+    *topics.TRIAGE.names(),
 )
 TOLD = topics.NOTICES.names()
 EVENTS = frozenset(
@@ -64,6 +65,7 @@ EVENTS = frozenset(
         *topics.ACKNOWLEDGEMENTS.schemas,
         *topics.REASSIGNMENTS.schemas,
         *topics.HANDOVERS.schemas,
+        *topics.TRIAGE.schemas,
         *topics.NOTICES.schemas,
     }
 )
@@ -181,7 +183,8 @@ class Teller:
                 try:
                     event, content = codec.decode(record.value, EVENTS)
                     said.check(event, content, record.topic, record.partition)
-                    self._board.take(event, content, record.timestamp / 1000)
+                    seconds = record.timestamp / 1000
+                    self._board.take(event, content, seconds, record.offset)
                 except Exception as error:  # noqa: BLE001 (this record's fault: an alarm)
                     alarm.unusable(record.topic, record.partition, record.offset, error)
         if self._board.unsettled and fetched:

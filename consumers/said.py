@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from crossregion.domain import acknowledgements, agreements, decisions, handover
+from crossregion.domain import acknowledgements, agreements, decisions, handover, tips
 from crossregion.domain.records import (
     AgreementRecorded,
     HandoverRecorded,
     MatchDecided,
     NoticeAcknowledged,
     NoticeReassigned,
+    TipTriaged,
 )
 from schemas import topics
 
@@ -37,3 +38,5 @@ def check(event: str, record: dict[str, Any], topic: str, partition: int) -> Non
         case "HandoverRecorded":
             step = cast(HandoverRecorded, record)
             handover.check(step, topics.unit_of_topic(topic), topics.UNITS)
+        case "TipTriaged":
+            tips.check(cast(TipTriaged, record), topics.unit_of_topic(topic), topics.UNITS)

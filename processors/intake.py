@@ -1,7 +1,7 @@
 """Intake: every event of a unit becomes a flag, remarks, notes and persons, or a dead letter.
 
-cases.<unit>, rescues.<unit>,  ->  boundary-flags, record-remarks, linkage-records, file-notes
-files.<unit>, replays          ->  dead-letters
+cases.<unit>, rescues.<unit>,            ->  boundary-flags, record-remarks, linkage-records,
+files.<unit>, tips.<unit>, replays           file-notes, dead-letters
 """
 
 from __future__ import annotations

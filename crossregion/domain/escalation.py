@@ -18,6 +18,7 @@ from typing import cast
 
 from crossregion.domain import acknowledgements, handover
 from crossregion.domain.acknowledgements import ANSWERED, DECLINED, EARLY_SECONDS, Told
+from crossregion.domain.notices import TIP
 from crossregion.domain.records import (
     NAMESPACE,
     NoticeAcknowledged,
@@ -29,6 +30,9 @@ from crossregion.domain.regions import OFFICE
 
 OVERDUE, REASSIGN = "overdue", "reassign"
 STEPS = (1, 2)
+"""Of a tip only the first."""
+NOT_ANSWERED = (handover.NOTICE, TIP)
+"""Kinds of notice that a unit answers by what it does; they are then withdrawn."""
 
 
 def of_overdue(notice: NoticeIssued, first: int, step: int) -> NoticeIssued:
@@ -92,10 +96,11 @@ class Reassignments:
     def follow(self, notice: NoticeIssued) -> Iterator[NoticeIssued]:
         """A notice and what it has become, from unit to unit; only the last is told.
 
-        What the office is told of answers is the office's, and an offer is to one unit.
+        What the office is told of answers is the office's, an offer is to one unit, and a tip is
+        referred.
         """
         yield notice
-        while notice["kind"] not in (OVERDUE, REASSIGN, handover.NOTICE) and (
+        while notice["kind"] not in (OVERDUE, REASSIGN, *NOT_ANSWERED) and (
             given := self._given.get(notice["notice_id"])
         ):
             notice = moved(notice, given["to_unit"])
@@ -145,7 +150,7 @@ class Waiting:
                 self._keep(answer, answered_at)
         if notice["kind"] == OVERDUE:
             notice_id = notice["cause"]
-        for step in STEPS:
+        for step in self._steps(notice_id):
             deadline = self._deadline(notice_id, step)
             if deadline is not None:
                 heapq.heappush(self._deadlines, (deadline, notice_id))
@@ -212,7 +217,7 @@ class Waiting:
         if said is None or said.issue is None or said.issue["unit"] == OFFICE:
             return
         answer = None
-        if said.issue["kind"] != handover.NOTICE:
+        if said.issue["kind"] not in NOT_ANSWERED:
             answers = (one for _, one in self._answers[notice_id].values())
             answer = acknowledgements.in_force(said.told, answers)
         if answer is not None and answer["answer"] in DECLINED:
@@ -220,13 +225,18 @@ class Waiting:
         answered = answer is not None and answer["answer"] in ANSWERED
         if answered or said.hours is None:
             return
-        for step in STEPS:
+        for step in self._steps(notice_id):
             told = of_overdue(said.issue, said.first, step)
             known = self._said.get(told["notice_id"])
             deadline = self._deadline(notice_id, step)
             late = deadline is not None and deadline <= self._now
             if late or (known is not None and known.told.issued):
                 yield told
+
+    def _steps(self, notice_id: str) -> tuple[int, ...]:
+        said = self._said.get(notice_id)
+        tip = said is not None and said.issue is not None and said.issue["kind"] == TIP
+        return STEPS[:1] if tip else STEPS
 
     def _deadline(self, notice_id: str, step: int) -> float | None:
         """When the office is told for this time; None while that is open, or no answer is owed."""

@@ -30,15 +30,18 @@ from crossregion.domain.records import (
     Remark,
     RescuedPerson,
     RescueRecorded,
+    TipRecorded,
     Victim,
 )
-from crossregion.domain.regions import code_list
+from crossregion.domain.regions import code_list, regions
 
 MAX_VICTIMS = 200
 MAX_LEGS = 50
 MAX_LIST = 100
 MAX_TEXT = 2_000
 MAX_ID = 100
+TOLD_OF = "told_of"
+"""The role of the one place of a tip."""
 NUL_IN_JSON = "\\u0000"
 CASE_WORDS = {
     "status": "case_status",
@@ -105,6 +108,8 @@ def judge_event(
         return _rescue(cast(RescueRecorded, record), topic_unit, ce_id, received_on)
     if event in records.ENTRIES:
         return _entry(event, cast(Entry, record), topic_unit, ce_id, received_on)
+    if event == "TipRecorded":
+        return _tip(cast(TipRecorded, record), topic_unit, ce_id, received_on)
     raise Refused("wrong-event", f"{event} is no event of an intake topic")
 
 
@@ -178,6 +183,33 @@ def _rescue(
     )
 
 
+def _tip(
+    tip: TipRecorded, topic_unit: str, ce_id: str | None, received_on: date | None
+) -> Judgement:
+    digest, event_id = _identified(tip, tip["tip_id"], topic_unit, ce_id)
+    place = tip["place"]
+    known = place is not None and regions().place(place, None).country is not None
+    if not known and not tip["persons"] and not (tip["identity"]["text"] or "").strip():
+        raise Refused("nothing-said", "identity.text, place and persons")
+    happened_on = day(tip["happened_on"])
+    return _judgement(
+        "tip",
+        tip["tip_id"],
+        tip["unit"],
+        tip["revision"],
+        digest,
+        event_id,
+        list(_tip_remarks(tip, happened_on, received_on)),
+        tip["happened_on"] if happened_on else None,
+        [{"role": TOLD_OF, "code": place if known else None, "certainty": "stated"}],
+        None,
+        [],
+        _summaries(tip["persons"]),
+        [],
+        None,
+    )
+
+
 def _judgement(
     kind: str,
     record_id: str,
@@ -231,7 +263,7 @@ def _judgement(
     )
 
 
-def _summaries(persons: Sequence[Victim | RescuedPerson]) -> list[PersonSummary]:
+def _summaries(persons: Sequence[Victim | RescuedPerson | PersonSummary]) -> list[PersonSummary]:
     """Known codes alone: this is told to other units, and a word could hold anything."""
     return [
         {
@@ -351,6 +383,31 @@ def _rescue_remarks(
         "rescue-before-birth",
         received_on,
     )
+
+
+def _tip_remarks(
+    tip: TipRecorded, happened_on: date | None, received_on: date | None
+) -> Iterator[Remark]:
+    took_on = day(tip["received_at"])
+    yield from date_remarks("received_at", tip["received_at"], took_on, received_on)
+    yield from date_remarks("happened_on", tip["happened_on"], happened_on, received_on)
+    yield from word_remarks("source", tip["source"], "report_source")
+    yield from word_remarks("channel", tip["channel"], "tip_channel")
+    if tip["place"] is None:
+        yield {"field": "place", "code": "no-place"}
+    yield from place_remarks("place", tip["place"], happened_on)
+    for number, person in enumerate(tip["persons"], 1):
+        if person["age_band"] not in AGE_BANDS or person["sex"] not in (None, *SEXES):
+            yield {"field": f"persons[{number}]", "code": "unknown-word"}
+    said, *reporter = (
+        (tip["identity"][name] or "").strip()
+        for name in ("text", "reporter_name", "reporter_contact")
+    )
+    if not said:
+        yield {"field": "identity.text", "code": "no-text"}
+    if any(reporter) == tip["anonymous"]:
+        code = "named-though-anonymous" if tip["anonymous"] else "no-reporter"
+        yield {"field": "identity.reporter_name", "code": code}
 
 
 def _person_remarks(

@@ -18,7 +18,7 @@ from crossregion.domain.escalation import OVERDUE, REASSIGN, Reassignments, Wait
 from crossregion.domain.fileboard import Files, Rescue
 from crossregion.domain.flags import Route
 from crossregion.domain.handover import Steps
-from crossregion.domain.notices import FILE_KINDS
+from crossregion.domain.notices import FILE_KINDS, OF_TIPS
 from crossregion.domain.records import (
     AgreementRecorded,
     BoundaryFlagged,
@@ -31,8 +31,10 @@ from crossregion.domain.records import (
     NoticeReassigned,
     NoticeWithdrawn,
     RecordRemarked,
+    TipTriaged,
 )
 from crossregion.domain.routing import is_urgent
+from crossregion.domain.tips import Desk, Placed, Tip
 
 Source = tuple[str, ...]
 Version = tuple[int, str]
@@ -46,6 +48,7 @@ class Noticeboard:
         self._reassignments = Reassignments()
         self._steps = Steps()
         self._files = Files(self._steps)
+        self._tips = Desk()
         self._versions: dict[Source, Version] = {}
         self._digests: dict[Source, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
         self._remarked: dict[Source, RecordRemarked] = {}
@@ -62,8 +65,8 @@ class Noticeboard:
         self._sent: dict[str, tuple[int, NoticeIssued | None]] = {}
         self._due: dict[str, float] = {}
 
-    def take(self, event: str, record: dict[str, Any], seconds: float) -> None:
-        """Read one event; `seconds` is the broker's time of it."""
+    def take(self, event: str, record: dict[str, Any], seconds: float, offset: int = 0) -> None:
+        """Read one event; `seconds` is the broker's time of it, `offset` its place there."""
         match event:
             case "RecordRemarked":
                 self._take_remarks(cast(RecordRemarked, record), seconds)
@@ -84,6 +87,10 @@ class Noticeboard:
                     self._want_file(rescue)
             case "MatchDecided":
                 self._take_decision(cast(MatchDecided, record), seconds)
+            case "TipTriaged":
+                triage = cast(TipTriaged, record)
+                tip = self._tips.triage(Placed(triage, round(seconds * 1000), offset))
+                self._want_tip(tip, seconds)
             case "AgreementRecorded":
                 agreement = cast(AgreementRecorded, record)
                 agreement_id = agreement["agreement_id"]
@@ -136,7 +143,9 @@ class Noticeboard:
         self._waiting.forget(now - 2 * EARLY_SECONDS)
 
     def _want_at_office(self, notice_id: str, seconds: float) -> None:
-        self._want(("answer", notice_id), self._waiting.wanted(notice_id), seconds)
+        """What no longer is to be told is not overdue, also before its withdrawal stands there."""
+        told = self._waiting.wanted(notice_id) if notice_id in self._in_force else ()
+        self._want(("answer", notice_id), told, seconds)
 
     def _take_remarks(self, remarked: RecordRemarked, seconds: float) -> None:
         source = ("remarks", remarked["kind"], remarked["unit"], remarked["record_id"])
@@ -151,6 +160,8 @@ class Noticeboard:
                 for notice_id in self._of_case.get(source, ()):
                     self._due.setdefault(notice_id, seconds)
         self._want_remarks(source, seconds)
+        if remarked["kind"] == "tip":
+            self._want_tip(self._tips.report(remarked), seconds)
         if remarked["kind"] == "case" and remarked["record_id"] not in self._cases:
             self._cases.add(remarked["record_id"])
             for waiting in self._stating.get(remarked["record_id"], ()):
@@ -165,6 +176,11 @@ class Noticeboard:
             of_file=self._files.doubts((newest["kind"], newest["unit"], newest["record_id"])),
         )
         self._want(source, told, seconds)
+
+    def _want_tip(self, tip: Tip, seconds: float) -> None:
+        found = self._tips.standing(tip)
+        if found is not None:
+            self._want(("tip", *tip), notices.of_tip(*found), seconds)
 
     def _take_decision(self, decision: MatchDecided, seconds: float) -> None:
         proposal_id = decision["proposal_id"]
@@ -212,6 +228,9 @@ class Noticeboard:
                 self._in_force[notice_id] = (now[notice_id], self._in_force[notice_id][1])
                 self._due.setdefault(notice_id, seconds)
         self._wanted[source] = now
+        if source[0] != "answer":
+            for notice_id in before.keys() ^ now.keys():
+                self._want_at_office(notice_id, seconds)
 
     def _sent_before(self, event: str, record: dict[str, Any]) -> None:
         notice_id = record["notice_id"]
@@ -261,7 +280,8 @@ class Noticeboard:
             return notice
         case = self._remarked.get(_case_of(notice))
         on = day_of(int(since * 1000))
-        return notices.with_terms(notice, case, self._agreements.values(), on)
+        letters = () if notice["kind"] in OF_TIPS else self._agreements.values()
+        return notices.with_terms(notice, case, letters, on)
 
 
 def _case_of(notice: NoticeIssued) -> Source:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date
+from typing import Any, cast
 
-from crossregion.domain import handover
+from crossregion.domain import handover, tips
 from crossregion.domain.agreements import agreed
 from crossregion.domain.boundary import boundary as boundary_of
 from crossregion.domain.dates import day
@@ -36,9 +37,12 @@ from crossregion.domain.routing import (
     is_urgent,
     terms,
 )
+from crossregion.domain.tips import Standing
 
 WORTH_TELLING = 0.5
 FILE_DUE, FILE_OVERDUE = FILE_KINDS = ("file-due", "file-overdue")
+TIP, TIP_LINKED = OF_TIPS = ("tip", "tip-linked")
+"""A tip that a unit has to triage, and one that is linked to a case of the unit."""
 CONFLICT: Remark = {"field": "revision", "code": "conflicting-contents"}
 UNKNOWN_RESCUE: Remark = {"field": "rescue_id", "code": "unknown-rescue"}
 NOT_IN_CHARGE: Remark = {"field": "unit", "code": "not-in-charge"}
@@ -145,6 +149,28 @@ def of_item(rescue: tuple[str, str], item: Item, owner: str, today: date) -> Ite
         notice = _notice(kind, to, unit, rescue_id, None, sorted({unit, owner}), [], about)
         notice["item"], notice["due_on"], notice["department"] = item.item, until, item.lead
         yield {**notice, "contact": owner if to != owner else OFFICE}
+
+
+def of_tip(tip: RecordRemarked, standing: Standing) -> Iterator[NoticeIssued]:
+    """Whose tip it is to triage, while it waits for that; whose case it is linked to, if another's.
+
+    `tip` is its newest revision. Ids are a unit's own, so the contact is whose tip it is.
+    """
+    place = next(leg["code"] for leg in tip["legs"])
+    about: dict[str, Any] = {"contact": tip["unit"], "persons": tip["persons"]}
+    if standing.open:
+        units = sorted({tip["unit"], standing.unit})
+        notice = _notice(TIP, standing.unit, tip["unit"], tip["record_id"], None, units, [])
+        yield cast(NoticeIssued, {**notice, **about, "regions": _known(place)})
+    last = standing.last
+    if last is None or last["verdict"] != tips.LINKED or last["case_unit"] == last["unit"]:
+        return
+    case = last["case_unit"] or "", last["case_id"] or ""
+    units = sorted({last["unit"], case[0]})
+    notice = _notice(
+        TIP_LINKED, case[0], tip["unit"], tip["record_id"], None, units, [], "\n".join(case)
+    )
+    yield _about(cast(NoticeIssued, {**notice, **about}), case)
 
 
 def with_terms(

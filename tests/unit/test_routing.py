@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossregion.domain import agreements, flags, handover, notices, records
+from crossregion.domain import agreements, flags, handover, notices, records, tips
 from crossregion.domain.boundary import WIDENING
 from crossregion.domain.flags import Route
 from crossregion.domain.judgement import judge_event
@@ -111,6 +111,8 @@ def told_in(row: Row) -> Iterator[NoticeIssued]:
     elif row["kind"] == "handover":
         standing = handover.Standing(case["unit"], frozenset(), row["rescue_unit"], offer="a step")
         found += notices.of_handover(("case", case["unit"], case["case_id"]), standing)
+    elif row["kind"] in notices.OF_TIPS:
+        found += told_of_tip(row)
     else:
         decision = cast(records.MatchDecided, {**example("MatchDecided"), **_pair(row, case)})
         route = Route(
@@ -119,9 +121,25 @@ def told_in(row: Row) -> Iterator[NoticeIssued]:
         )  # fmt: skip
         found += notices.of_confirmation(decision, flags.confirmed(route, row["found_at"]))
     letters = [LETTERS[name] for name in row["letters"].split(";") if name]
-    about = None if row["kind"] == "remarks" else judged.remarked
+    about = None if row["kind"] in ("remarks", *notices.OF_TIPS) else judged.remarked
     for notice in found:
         yield notices.with_terms(notice, about, letters, ON)
+
+
+def told_of_tip(row: Row) -> Iterator[NoticeIssued]:
+    """A tip about a place, as it comes in, or once it is linked to a case, by another than its unit."""
+    persons = [{"age_band": row["age"], "sex": None}]
+    tip = {**example("TipRecorded"), "unit": row["reporter"], "place": row["source"] or None}
+    judged = judge_event("TipRecorded", {**tip, "persons": persons}, row["reporter"], None)
+    standing = tips.reported([tips.route_of(judged.remarked)])
+    if row["kind"] == "tip-linked":
+        by = standing.unit if row["rescue_unit"] == OFFICE else OFFICE
+        does = {"case_unit": row["rescue_unit"], "unit": by}
+        triage = cast(records.TipTriaged, {**example("TipTriaged"), **does})
+        linked = tips.after(standing, triage)
+        assert linked is not None
+        standing = linked
+    return notices.of_tip(judged.remarked, standing)
 
 
 def _pair(row: Row, case: dict[str, Any]) -> dict[str, Any]:
@@ -249,7 +267,7 @@ AGREED = st.builds(Terms, st.sampled_from(LEVELS), st.integers(1, agreements.MAX
 
 
 @given(
-    st.sampled_from(["flag", "proposal", "confirmed", "contradicted", "handover", "remarks"]),
+    st.sampled_from(sorted({line[0] for line in TABLE["terms"]["lines"]})),
     st.sampled_from(topics.NOTIFIED),
     st.lists(AGREED, max_size=3),
     st.booleans(),

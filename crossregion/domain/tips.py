@@ -1,0 +1,237 @@
+"""Tips: whose each is to triage, and what has been made of it, as a function of all that was said.
+
+Each triage names the one it follows, so those of a tip form a tree that grows from its report. Of
+several that follow the same one the first holds that is allowed there, first by the broker's time
+and then by unit: topics have no other common order. One written later never changes what holds.
+The tip is the unit's of its place; a corrected place moves it while nothing was made of it, and
+takes the right to triage from nobody who had it. A referral does.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from crossregion.domain import acknowledgements, records
+from crossregion.domain.judgement import MAX_ID, TOLD_OF, Refused, check_texts
+from crossregion.domain.records import RecordRemarked, TipTriaged
+from crossregion.domain.regions import OFFICE, regions
+from crossregion.domain.routing import is_urgent
+
+NEW, LINKED, REFERRED, DISMISSED = VERDICTS = ("new", "linked", "referred", "dismissed")
+FOLLOWS: dict[str, tuple[str, ...]] = {
+    NEW: (LINKED, REFERRED, DISMISSED),
+    REFERRED: (LINKED, REFERRED, DISMISSED),
+    LINKED: (NEW,),
+    DISMISSED: (NEW,),
+}
+"""What may follow a verdict. A unit acts on a link, so it is only ever taken back."""
+OPEN = (NEW, REFERRED)
+"""While a tip waits to be triaged."""
+DISMISSALS = ("known-already", "not-trafficking", "too-vague", "unfounded")
+"""Code list tip_dismissal_reason."""
+ROLES = acknowledgements.ROLES
+
+Tip = tuple[str, str]
+"""The unit that received it, and its id there."""
+Version = tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What one revision of a tip says of whose it is."""
+
+    revision: int
+    digest: str
+    place: str | None
+    urgent: bool
+
+    @property
+    def version(self) -> Version:
+        return self.revision, self.digest
+
+    @property
+    def unit(self) -> str:
+        return unit_of(self.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A triage, and where the broker has put it."""
+
+    triage: TipTriaged
+    milliseconds: int
+    offset: int
+
+    @property
+    def place(self) -> tuple[int, str, int]:
+        return self.milliseconds, self.triage["unit"], self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a tip stands: `unit` has it to triage, `may` are those that may, `had` all who had it.
+
+    `last` is the triage that the next one has to follow, `taken` all that hold, in their order.
+    """
+
+    unit: str
+    may: frozenset[str]
+    had: frozenset[str]
+    last: TipTriaged | None = None
+    taken: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        return self.last["verdict"] if self.last else NEW
+
+    @property
+    def open(self) -> bool:
+        return self.verdict in OPEN
+
+    @property
+    def head(self) -> str | None:
+        return self.last["triage_id"] if self.last else None
+
+    @property
+    def revision(self) -> int:
+        return self.last["revision"] if self.last else 0
+
+
+def unit_of(place: str | None) -> str:
+    """Whose a tip about a place is: the unit's of the place, else the office's; never nobody's."""
+    return (regions().unit_of(place) if place else None) or OFFICE
+
+
+def route_of(remarked: RecordRemarked) -> Route:
+    """From what intake says of one revision of a tip."""
+    place = next((leg["code"] for leg in remarked["legs"] if leg["role"] == TOLD_OF), None)
+    urgent = is_urgent([person["age_band"] for person in remarked["persons"]])
+    return Route(remarked["revision"], remarked["digest"], place, urgent)
+
+
+def tip_of(triage: TipTriaged) -> Tip:
+    return triage["tip_unit"], triage["tip_id"]
+
+
+def reported(routes: Collection[Route]) -> Standing:
+    """Where a tip stands of which nothing was made, by every revision that was reported."""
+    newest = max(routes, key=lambda route: route.version)
+    units = frozenset(route.unit for route in routes)
+    return Standing(newest.unit, units, units)
+
+
+def after(standing: Standing, triage: TipTriaged) -> Standing | None:
+    """The standing after one more triage that follows its last; None if it is not allowed there.
+
+    Only the office has a tip go back to a unit that had it: two units would refer it for ever.
+    """
+    unit, to_unit = triage["unit"], triage["to_unit"]
+    allowed = unit == OFFICE or unit in standing.may
+    if (
+        not allowed
+        or triage["verdict"] not in FOLLOWS[standing.verdict]
+        or triage["revision"] != standing.revision + 1
+    ):
+        return None
+    changed = replace(standing, last=triage, taken=(*standing.taken, triage["triage_id"]))
+    if to_unit is None:
+        return changed
+    if to_unit == standing.unit or (to_unit in standing.had and unit != OFFICE):
+        return None
+    return replace(changed, unit=to_unit, may=frozenset({to_unit}), had=standing.had | {to_unit})
+
+
+def trace(routes: Collection[Route], triages: Iterable[Placed]) -> Standing:
+    """Where a tip stands by all that was said of it, whatever order it was read in."""
+    following: dict[str | None, list[TipTriaged]] = defaultdict(list)
+    for one in sorted(triages, key=lambda one: one.place):
+        following[one.triage["follows"]].append(one.triage)
+    standing = reported(routes)
+    while True:
+        for triage in following[standing.head]:
+            changed = after(standing, triage)
+            if changed is not None:
+                break
+        else:
+            return standing
+        standing = changed
+
+
+class Desk:
+    """Every tip and what was made of it, as far as the log has been read. Pure."""
+
+    def __init__(self) -> None:
+        self._newest: dict[Tip, RecordRemarked] = {}
+        self._routes: dict[Tip, set[Route]] = defaultdict(set)
+        self._triages: dict[Tip, list[Placed]] = defaultdict(list)
+
+    def report(self, remarked: RecordRemarked) -> Tip:
+        """Take what intake says of a tip; returns which it is."""
+        tip = remarked["unit"], remarked["record_id"]
+        version = remarked["revision"], remarked["digest"]
+        known = self._newest.get(tip)
+        if known is None or (known["revision"], known["digest"]) < version:
+            self._newest[tip] = remarked
+        self._routes[tip].add(route_of(remarked))
+        return tip
+
+    def triage(self, one: Placed) -> Tip:
+        """Take what a unit makes of a tip; returns which it is."""
+        tip = tip_of(one.triage)
+        self._triages[tip].append(one)
+        return tip
+
+    def standing(self, tip: Tip) -> tuple[RecordRemarked, Standing] | None:
+        """The newest revision of a tip, and where it stands; None before it is reported."""
+        if tip not in self._newest:
+            return None
+        return self._newest[tip], trace(self._routes[tip], self._triages.get(tip, ()))
+
+
+def triage_id(triage: Mapping[str, object]) -> str:
+    """UUIDv5 of what is made of what, after what and by whom; the time is no part of it."""
+    content = {k: v for k, v in triage.items() if k not in ("triage_id", "triaged_at")}
+    return str(uuid.uuid5(records.NAMESPACE, f"triage\n{records.canonical(content)}"))
+
+
+def check(triage: TipTriaged, topic_unit: str, units: Collection[str]) -> None:
+    """Check that a triage is one that could hold, whatever stands; `units` may have tips and cases.
+
+    Raises: Refused, whose detail names the field.
+    """
+    check_texts(triage, "")
+    linked, referred = (triage["verdict"] == verdict for verdict in (LINKED, REFERRED))
+    for name, text in _ids(triage, linked=linked):
+        if not 0 < len(text or "") <= MAX_ID:
+            raise Refused("over-limit", name)
+    if triage["unit"] != topic_unit:
+        raise Refused("another-unit", "unit")
+    nothing = (None,)
+    for name, codes in (
+        ("verdict", VERDICTS),
+        ("tip_unit", units),
+        ("unit", units),
+        ("case_unit", units if linked else nothing),
+        ("to_unit", units if referred else nothing),
+        ("reason", DISMISSALS if triage["verdict"] == DISMISSED else nothing),
+        ("role", ROLES),
+    ):
+        if triage[name] not in codes:  # type: ignore[literal-required]
+            raise Refused("unknown-code", name)
+    if not linked and triage["case_id"] is not None:
+        raise Refused("unknown-code", "case_id")
+    if triage["revision"] < 1 or (triage["revision"] == 1) != (triage["follows"] is None):
+        raise Refused("wrong-revision", "revision")
+    if triage["triage_id"] != triage_id(triage):
+        raise Refused("wrong-id", "triage_id does not follow from the content")
+
+
+def _ids(triage: TipTriaged, *, linked: bool) -> Iterator[tuple[str, str | None]]:
+    yield "tip_id", triage["tip_id"]
+    if linked:
+        yield "case_id", triage["case_id"]
+    if triage["follows"] is not None:
+        yield "follows", triage["follows"]
