@@ -15,7 +15,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import RetriableError
 
-from consumers import database
+from consumers import database, tips
 from consumers.database import Connection
 from consumers.links import confirmed_flags, follow_from
 from crossregion import linkage_model
@@ -25,6 +25,7 @@ from crossregion.domain.judgement import Judgement
 from crossregion.domain.linkage import offer
 from crossregion.domain.linkage.index import Index
 from crossregion.domain.records import BoundaryFlagged, MatchDecided, MatchProposed
+from crossregion.domain.tips import OPEN
 from schemas import codec, topics
 from schemas.codec import Undecodable
 
@@ -152,16 +153,49 @@ def differences(
 
 def told(kafka: Kafka, connection: Connection) -> Iterator[str]:
     """Open proposals that are worth telling and have no notice in force."""
-    last: dict[str, str] = {}
-    revisions: dict[str, int] = {}
-    for event, said in _records(kafka, TELLER, topics.NOTICES.names()):
-        notice_id = said["notice_id"]
-        if event in topics.NOTICES.schemas and revisions.get(notice_id, 0) < said["revision"]:
-            last[notice_id], revisions[notice_id] = event, said["revision"]
+    in_force = _in_force(kafka)
     for proposal in _open_proposals(connection):
         for notice in notices.of_proposal(proposal):
-            if last.get(notice["notice_id"]) != "NoticeIssued":
+            if notice["notice_id"] not in in_force:
                 yield f"proposal {proposal['proposal_id']} has no notice to {notice['unit']}"
+
+
+def triaged(kafka: Kafka, connection: Connection) -> Iterator[str]:
+    """Tips against those made anew from all that was said of them, and tips nobody has to triage.
+
+    Each that waits must be a unit's, which has a notice of it.
+    """
+    right = tips.follow_from(*tips.every(connection))
+    held = [row["tip"] for row in database.rows(connection, "every_tip")]
+    wanted, found = ({_tip(row): row for row in rows} for rows in (right.values(), held))
+    for name in sorted(wanted.keys() | found.keys()):
+        if wanted.get(name) != found.get(name):
+            yield f"the tip {name} is not what was said of it"
+    told = {
+        (said["contact"], said["cause"], said["unit"])
+        for said in _in_force(kafka).values()
+        if said["kind"] == notices.TIP
+    }
+    for row in held:
+        key = (row["unit"], row["tip_id"], row["duty"])
+        if row["verdict"] in OPEN and (row["duty"] not in topics.UNITS or key not in told):
+            yield f"the tip {_tip(row)} waits, and {row['duty']} has no notice of it"
+
+
+def _tip(row: Mapping[str, Any]) -> str:
+    return f"{row['tip_id']} of unit {row['unit']}"
+
+
+def _in_force(kafka: Kafka) -> dict[str, dict[str, Any]]:
+    """What every unit is told at the moment, by the notice's id."""
+    last: dict[str, tuple[str, dict[str, Any]]] = {}
+    for event, said in _records(kafka, TELLER, topics.NOTICES.names()):
+        known = last.get(said["notice_id"])
+        if event in topics.NOTICES.schemas and (
+            known is None or known[1]["revision"] < said["revision"]
+        ):
+            last[said["notice_id"]] = event, said
+    return {name: said for name, (event, said) in last.items() if event == "NoticeIssued"}
 
 
 def marks(connection: Connection) -> Iterator[str]:

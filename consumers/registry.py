@@ -1,7 +1,8 @@
 """The registry: what has been reported, found, flagged and proposed, in PostgreSQL.
 
-    cases.*, rescues.*, files.*, replays, boundary-flags, match-proposals, decisions, agreements,
-    dead-letters, notices.*, acknowledgements.*, reassignments, handovers.*  ->  registry
+    cases.*, rescues.*, files.*, tips.*, replays, boundary-flags, match-proposals, decisions,
+    agreements, dead-letters, notices.*, acknowledgements.*, reassignments, handovers.*,
+    triage.*  ->  registry
 
 A batch's rows and the marks that its events have been seen are one transaction; the offsets are
 committed after it. Everything is keyed so that a second time changes nothing.
@@ -26,7 +27,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CommitFailedError, RebalanceInProgressError
 
-from consumers import answers, audit, database, filing, follow, handovers, links, said
+from consumers import answers, audit, database, filing, follow, handovers, links, said, tips
 from consumers.database import Connection, Database
 from crossregion import alarm, clients, logs, metrics
 from crossregion.clients import Kafka
@@ -61,6 +62,7 @@ TOPICS = (
     *topics.ACKNOWLEDGEMENTS.names(),
     topics.REASSIGNMENTS.name(),
     *topics.HANDOVERS.names(),
+    *topics.TRIAGE.names(),
 )
 BATCH_RECORDS = 2_000
 POLL_MS = 200
@@ -79,10 +81,11 @@ OURS = {
         topics.ACKNOWLEDGEMENTS,
         topics.REASSIGNMENTS,
         topics.HANDOVERS,
+        topics.TRIAGE,
     )
     for name in topic.names()
 }
-KINDS = {"cases": "case", "rescues": "rescue", "files": "file"}
+KINDS = {"cases": "case", "rescues": "rescue", "files": "file", "tips": "tip"}
 
 Row = dict[str, Any]
 
@@ -106,6 +109,8 @@ class Batch:
     reassignments: dict[str, Row] = field(default_factory=dict)
     handovers: list[Row] = field(default_factory=list)
     notes: dict[tuple[str, str, str], FileNoted] = field(default_factory=dict)
+    tip_routes: list[Row] = field(default_factory=list)
+    triages: list[Row] = field(default_factory=list)
     dead_letters: list[Row] = field(default_factory=list)
     settled: dict[str, str] = field(default_factory=dict)
 
@@ -167,6 +172,8 @@ class Batch:
                 self._add_reassignment(cast(NoticeReassigned, record))
             case "HandoverRecorded":
                 self.handovers.append({**record, "milliseconds": received or 0, "offset": offset})
+            case "TipTriaged":
+                self.triages.append({**record, "milliseconds": received or 0, "offset": offset})
             case "DeadLettered":
                 self._add_dead_letter(record, value or b"")
         return "stored"
@@ -217,6 +224,9 @@ class Batch:
     def _add_record(self, judged: Judgement, record: Row) -> None:
         key = (judged.kind, judged.unit, judged.record_id)
         version = {"revision": judged.revision, "digest": judged.digest}
+        if judged.kind == tips.KIND:
+            record = tips.kept(record)
+            self.tip_routes.append(tips.routed(judged))
         named = dict(zip(("kind", "unit", "record_id"), key, strict=True))
         self.revisions.append(
             {
@@ -321,6 +331,8 @@ class Batch:
             handovers.write(connection, self.handovers)
         if self.notes or self.handovers:
             filing.write(connection, list(self.notes.values()), self.handovers)
+        if self.tip_routes or self.triages:
+            tips.write(connection, self.tip_routes, self.triages)
         for letter in self.dead_letters:
             connection.execute(database.query("put_dead_letter"), letter)
         for dead_letter_id, outcome in self.settled.items():
@@ -504,6 +516,17 @@ class Registry:
         if time.monotonic() >= self._count_at:
             self._count_at = time.monotonic() + COUNT_SECONDS
             self._database.transact(filing.measure)
+            self._count_tips()
+
+    def _count_tips(self) -> None:
+        waiting = self._database.transact(
+            lambda connection: connection.execute(database.query("tips_to_triage")).fetchall()
+        )
+        found = {unit: (count, overdue) for unit, count, overdue in waiting}
+        for unit in topics.UNITS:
+            count, overdue = found.get(unit, (0, 0))
+            metrics.TIPS_WAITING.labels(unit).set(count)
+            metrics.TIPS_OVERDUE.labels(unit).set(overdue)
 
     def _count_proposals(self) -> None:
         rows = self._database.transact(

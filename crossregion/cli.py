@@ -42,6 +42,7 @@ from crossregion.operations import (
 from crossregion.runtime import RuntimeFault
 from crossregion.settings import settings
 from crossregion.stack import WORKERS, Stack
+from crossregion.tipping import tip_app
 from crossregion.ways_in import http_intake, intake_keys_app, outbox, relay, watch
 from producers import publisher
 from producers.spool import Spool, SpoolError
@@ -66,6 +67,7 @@ app.add_typer(agreements_app, name="agreements")
 app.add_typer(notices_app, name="notices")
 app.add_typer(handover_app, name="handover")
 app.add_typer(file_app, name="file")
+app.add_typer(tip_app, name="tip")
 app.add_typer(endpoints_app, name="endpoints")
 app.add_typer(linkage_app, name="linkage")
 app.add_typer(intake_keys_app, name="intake-keys")

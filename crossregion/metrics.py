@@ -104,6 +104,10 @@ FILE_ITEMS = Gauge(
     ("unit", "department", "state"),
 )
 PROPOSALS = Gauge("crossregion_proposals_open", "Proposals in force.", ("band",))
+TIPS_WAITING = Gauge("crossregion_tips_waiting", "Tips that a unit has to triage.", ("unit",))
+TIPS_OVERDUE = Gauge(
+    "crossregion_tips_overdue", "Those that wait for longer than they may.", ("unit",)
+)
 
 
 log = structlog.get_logger()

@@ -261,8 +261,8 @@ def reconcile(
     flags and proposals against those made anew from cases and rescues, links and confirmed flags
     against those made anew from decisions; proposals without notice;
     events marked as seen without a row; answers, what they disclose, owners and agreements against
-    those that the log has; groups that stand still with work to do. Exit status 1 if anything
-    disagrees.
+    those that the log has; tips that nobody was told to triage; groups that stand still with work
+    to do. Exit status 1 if anything disagrees.
     """
     where = kafka_and_database()
     if every is None:
@@ -325,6 +325,7 @@ def _asked(where: Addresses, spools: Path) -> dict[str, list[str]]:
             "proposals": list(reconciling.proposals(connection)),
             "links": list(reconciling.links(connection)),
             "untold": list(reconciling.told(where.kafka, connection)),
+            "tips": list(reconciling.triaged(where.kafka, connection)),
             "marks": list(reconciling.marks(connection)),
             "answers": list(reconcile_answers.answered(where.kafka, connection)),
             "handovers": list(reconcile_answers.handed_over(where.kafka, connection)),

@@ -15,7 +15,13 @@ from pathlib import Path
 
 from crossregion.domain import records
 from crossregion.domain.judgement import MAX_ID, MAX_LEGS, MAX_LIST, MAX_TEXT, MAX_VICTIMS
-from crossregion.domain.records import CaseRecorded, Identity, Leg, RescueRecorded, Victim
+from crossregion.domain.records import (
+    CaseRecorded,
+    Identity,
+    Leg,
+    RescueRecorded,
+    Victim,
+)
 from producers.formats import Format, formats
 from producers.tables import ExportUnreadable, Row, read_table
 from producers.values import age_band, birth_of, date_of, height_of, time_of

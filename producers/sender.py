@@ -1,6 +1,6 @@
 """The sender: a process that sends what stands in the spools of a directory, for ever.
 
-<unit>.sqlite  ->  cases.<unit>, rescues.<unit>
+<unit>.sqlite  ->  cases.<unit>, rescues.<unit>, tips.<unit>
 """
 
 from __future__ import annotations

@@ -60,6 +60,7 @@ APPLICATION = 0x58526567
 KINDS = {
     "CaseRecorded": "case",
     "RescueRecorded": "rescue",
+    "TipRecorded": "tip",
     **{event: kind for event, (kind, _) in records.ENTRIES.items()},
 }
 EVENTS = {kind: event for event, kind in KINDS.items()}
@@ -523,7 +524,7 @@ class Spool:
             )
 
     def counts(self, kind: str) -> Counts:
-        """Counts of one kind, ``case`` or ``rescue``."""
+        """Counts of one kind, ``case``, ``rescue`` or ``tip``."""
         ((accepted, sent),) = self._rows(
             "SELECT count(*), coalesce(sum(sent), 0) FROM event WHERE kind = ?", [kind]
         )

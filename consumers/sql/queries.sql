@@ -350,6 +350,129 @@ SELECT
 FROM registry.handovers()
 ORDER BY kind, unit, record_id;
 
+-- name: lock_tips
+-- Held to the end of the transaction: revisions and triages change what each other mean.
+LOCK TABLE registry.tip IN SHARE ROW EXCLUSIVE MODE;
+
+-- name: add_tip_routes
+INSERT INTO registry.tip_route
+SELECT * FROM jsonb_populate_recordset(NULL::registry.tip_route, %(rows)s::jsonb)
+ON CONFLICT DO NOTHING;
+
+-- name: add_triage
+-- Of a second time the first on the broker is kept.
+INSERT INTO registry.triage AS held
+VALUES (
+    %(triage_id)s, %(follows)s, %(revision)s, %(tip_unit)s, %(tip_id)s, %(verdict)s,
+    %(case_unit)s, %(case_id)s, %(to_unit)s, %(reason)s, %(unit)s, %(role)s, %(triaged_at)s,
+    %(milliseconds)s, %(offset)s
+)
+ON CONFLICT (triage_id) DO UPDATE
+SET
+    triaged_at = excluded.triaged_at,
+    milliseconds = excluded.milliseconds,
+    "offset" = excluded."offset"
+WHERE (held.milliseconds, held."offset") > (excluded.milliseconds, excluded."offset");
+
+-- name: tip_routes_of
+SELECT to_jsonb(route)
+FROM registry.tip_route AS route
+JOIN jsonb_populate_recordset(NULL::registry.tip, %(rows)s::jsonb) AS named USING (unit, tip_id);
+
+-- name: triages_of
+SELECT to_jsonb(triage)
+FROM registry.triage
+JOIN jsonb_populate_recordset(NULL::registry.tip, %(rows)s::jsonb) AS named
+    ON (named.unit, named.tip_id) = (triage.tip_unit, triage.tip_id);
+
+-- name: every_tip_route
+SELECT to_jsonb(tip_route) AS said FROM registry.tip_route;
+
+-- name: every_triage
+SELECT to_jsonb(triage) AS said FROM registry.triage;
+
+-- name: every_tip
+SELECT to_jsonb(tip) AS tip FROM registry.tip;
+
+-- name: put_tips
+INSERT INTO registry.tip
+SELECT * FROM jsonb_populate_recordset(NULL::registry.tip, %(rows)s::jsonb)
+ON CONFLICT (unit, tip_id) DO UPDATE
+SET
+    revision = excluded.revision,
+    digest = excluded.digest,
+    place = excluded.place,
+    urgent = excluded.urgent,
+    duty = excluded.duty,
+    may = excluded.may,
+    had = excluded.had,
+    verdict = excluded.verdict,
+    case_unit = excluded.case_unit,
+    case_id = excluded.case_id,
+    reason = excluded.reason,
+    triaged_by = excluded.triaged_by,
+    role = excluded.role,
+    head = excluded.head,
+    triages = excluded.triages,
+    taken = excluded.taken,
+    refused = excluded.refused;
+
+-- name: tips
+-- Those that the asking unit has a part in, by when they are to be triaged.
+SELECT
+    unit, tip_id, revision, place, urgent, duty, may, had, verdict, case_unit, case_id, case_known,
+    reason, triaged_by, role, head, triages, taken, refused, due_at
+FROM registry.tips()
+ORDER BY due_at, unit, tip_id;
+
+-- name: registered_tips
+-- The same of every unit.
+SELECT
+    tip.unit, tip.tip_id, tip.revision, tip.place, tip.urgent, tip.duty, tip.may, tip.had,
+    tip.verdict, tip.case_unit, tip.case_id, coalesce(linked.reported, false) AS case_known,
+    tip.reason, tip.triaged_by, tip.role, tip.head, tip.triages, tip.taken, tip.refused,
+    notice.answer_until AS due_at
+FROM registry.tip
+LEFT JOIN registry.tip_case AS linked USING (unit, tip_id)
+LEFT JOIN registry.notice
+    ON (notice.kind, notice.contact, notice.cause, notice.unit)
+    = ('tip', tip.unit, tip.tip_id, tip.duty)
+    AND notice.issued
+ORDER BY due_at, tip.unit, tip.tip_id;
+
+-- name: registered_tip
+-- The whole record of one tip, for the office.
+SELECT revision.revision, revision.record
+FROM registry.tip
+JOIN registry.record_revision AS revision
+    ON (revision.kind, revision.unit, revision.record_id, revision.revision, revision.digest)
+    = ('tip', tip.unit, tip.tip_id, tip.revision, tip.digest)
+WHERE (tip.unit, tip.tip_id) = (%(unit)s, %(tip_id)s);
+
+-- name: own_tip_content
+SELECT 1 AS found FROM registry.own_records()
+WHERE (kind, record_id, digest) = ('tip', %(tip_id)s, %(digest)s)
+LIMIT 1;
+
+-- name: registered_tip_content
+SELECT 1 AS found FROM registry.tip_route
+WHERE (unit, tip_id, digest) = (%(unit)s, %(tip_id)s, %(digest)s)
+LIMIT 1;
+
+-- name: tips_to_triage
+-- How many tips wait with each unit, and how many of them for longer than their notice says.
+SELECT
+    tip.duty,
+    count(*),
+    count(*) FILTER (WHERE notice.answer_until < now())
+FROM registry.tip
+LEFT JOIN registry.notice
+    ON (notice.kind, notice.contact, notice.cause, notice.unit)
+    = ('tip', tip.unit, tip.tip_id, tip.duty)
+    AND notice.issued
+WHERE tip.verdict IN ('new', 'referred')
+GROUP BY tip.duty;
+
 -- name: own_record
 SELECT 1 FROM registry.own_records() WHERE kind = %(kind)s AND record_id = %(record_id)s LIMIT 1;
 
@@ -608,6 +731,14 @@ SELECT md5(coalesce(string_agg(line, E'\n' ORDER BY line), '')) FROM (
             recorded_at
         )::text
     FROM registry.handover_step
+    UNION ALL SELECT 'tip ' || t::text FROM registry.tip AS t
+    UNION ALL SELECT 'tip route ' || t::text FROM registry.tip_route AS t
+    UNION ALL SELECT
+        'triage ' || row(
+            triage_id, follows, revision, tip_unit, tip_id, verdict, case_unit, case_id, to_unit,
+            reason, unit, role, triaged_at
+        )::text
+    FROM registry.triage
     UNION ALL SELECT 'disclosure ' || t::text FROM registry.disclosure AS t
     UNION ALL SELECT 'reassignment ' || t::text FROM registry.reassignment AS t
     UNION ALL SELECT

@@ -189,7 +189,11 @@ def _tip(
     digest, event_id = _identified(tip, tip["tip_id"], topic_unit, ce_id)
     place = tip["place"]
     known = place is not None and regions().place(place, None).country is not None
-    if not known and not tip["persons"] and not (tip["identity"]["text"] or "").strip():
+    asked = (
+        tip["identity"]["text"],
+        None if tip["anonymous"] else tip["identity"]["reporter_contact"],
+    )
+    if not known and not tip["persons"] and not any((text or "").strip() for text in asked):
         raise Refused("nothing-said", "identity.text, place and persons")
     happened_on = day(tip["happened_on"])
     return _judgement(

@@ -207,7 +207,6 @@ Entry = AssistanceRecorded | FollowUpRecorded | GuardianSearchRecorded
 
 Record = CaseRecorded | RescueRecorded | TipRecorded | Entry
 """What a unit publishes through its spool."""
-Reported = Record
 
 
 class FilePerson(TypedDict):

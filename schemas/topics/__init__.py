@@ -136,13 +136,6 @@ def intake_names() -> frozenset[str]:
     return frozenset(name for topic in INTAKE for name in topic.names())
 
 
-def reported(unit: str | None = None) -> tuple[str, ...]:
-    """The same of one unit or of all, in the order of the contracts."""
-    if unit is not None:
-        return tuple(topic.name(unit) for topic in INTAKE)
-    return tuple(name for topic in INTAKE for name in topic.names())
-
-
 def partition_of(key: str, topic: Topic) -> int:
     """The partition Kafka's default partitioner gives a key."""
     return int((murmur2(key.encode()) & 0x7FFFFFFF) % topic.partitions)

@@ -23,7 +23,7 @@ from consumers.registry import Batch
 from crossregion.domain import records
 from crossregion.runtime import postgres
 from schemas import codec, topics
-from tests.integration.test_registry import NOTICE, answered, handed, history
+from tests.integration.test_registry import NOTICE, TIP, answered, handed, history, triaged
 
 OPERATIONS: dict[str, LiteralString] = {
     "select": "SELECT FROM {}",
@@ -84,6 +84,10 @@ RIGHTS: dict[str, dict[str, str]] = {
     "registry.today()": dict.fromkeys((OWNER, WORKER, OFFICE, UNIT, PARTNER), "execute"),
     "registry.file_items()": {UNIT: "execute", PARTNER: "execute"},
     "registry.file_notes()": {UNIT: "execute", PARTNER: "execute"},
+    "registry.tip_route": {OWNER: OWNS, WORKER: "select insert", OFFICE: "select"},
+    "registry.triage": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
+    "registry.tip": {OWNER: OWNS, WORKER: "select insert update", OFFICE: "select"},
+    "registry.tip_case": VIEWED,
     "registry.disclosure": {OWNER: OWNS, WORKER: "select insert delete", OFFICE: "select"},
     "registry.dead_letter": {
         OWNER: OWNS,
@@ -102,6 +106,8 @@ RIGHTS: dict[str, dict[str, str]] = {
     "registry.case_summary()": {UNIT: "execute", PARTNER: "execute"},
     "registry.told_notices()": {UNIT: "execute", PARTNER: "execute"},
     "registry.handovers()": {UNIT: "execute", PARTNER: "execute"},
+    "registry.tips()": {UNIT: "execute", PARTNER: "execute"},
+    "registry.readable_tips()": {UNIT: "execute", PARTNER: "execute"},
     "registry.readable_records()": {UNIT: "execute", PARTNER: "execute"},
     "registry.ask_record(text,text,text,text,text)": {UNIT: "execute", PARTNER: "execute"},
     "registry.read_record(uuid)": {UNIT: "execute", PARTNER: "execute"},
@@ -315,7 +321,7 @@ def test_a_role_finds_the_rows_it_may_read(enter: Enter) -> None:
 
     assert set(counts(OWNER).values()) == {0}
     office = counts(OFFICE)
-    assert len(office) == 25
+    assert len(office) == 29
     assert min(office.values()) > 0
     letters = ("registry.dead_letter", "registry.dead_letter_outcome")
     assert counts(OPERATOR) == {
@@ -644,6 +650,85 @@ def test_a_record_that_was_handed_over_is_read_by_all_who_have_owned_it_and_by_n
     assert owners == [("220700",)]
     assert (unit, record_id) in own(enter(f"unit_{unit}"))
     assert enter("unit_222400").execute("SELECT FROM registry.handovers()").fetchall() == []
+
+
+def test_a_tip_is_read_by_who_received_it_and_who_has_to_triage_it_and_by_no_other(
+    dsn: str, enter: Enter, as_role: AsRole
+) -> None:
+    """And, once it has accepted the notice of the link, by the unit of the case."""
+    worker, linked_to = as_role(dsn, WORKER), "220800"
+    tip = {**TIP, "tip_id": "doors", "unit": "220100", "place": "220602", "anonymous": True}
+    key = ("tip", tip["unit"], tip["tip_id"])
+    batch = Batch()
+    batch.take(topics.TIPS.name("220100"), 0, next(OFFSETS), codec.encode("TipRecorded", tip), {})
+    held = Database(worker)
+    held.transact(batch.write)
+    held.close()
+
+    def readers() -> set[str]:
+        found = set()
+        for unit in topics.UNITS:
+            before = audited(enter)
+            record = read(worker, enter(f"unit_{unit}"), *key)
+            assert len(audited(enter)) - len(before) == (record is not None)
+            if record is not None:
+                found.add(unit)
+                assert record["identity"]["text"] == TIP["identity"]["text"]
+                assert record["identity"]["reporter_name"] is None
+        return found
+
+    def seers() -> set[str]:
+        asked = "SELECT FROM registry.tips() WHERE tip_id = 'doors'"
+        return {unit for unit in topics.UNITS if enter(f"unit_{unit}").execute(asked).fetchall()}
+
+    assert (readers(), seers()) == ({"220100", "220600"}, {"220100", "220600"})
+    made = triaged("referred", "220600", to_unit="220300", tip_id="doors")
+    said(worker, topics.TRIAGE.name("220600"), "TipTriaged", **made)
+    assert (readers(), seers()) == ({"220100", "220300"}, {"220100", "220300", "220600"})
+    to_case = {"case_unit": linked_to, "case_id": "any"}
+    made = triaged("linked", "220300", made, tip_id="doors", **to_case)
+    said(worker, topics.TRIAGE.name("220300"), "TipTriaged", **made)
+    assert readers() == {"220100", "220300"}
+    assert seers() == {"220100", "220300", "220600", linked_to}
+    notice = {
+        **NOTICE, **to_case, "notice_id": str(uuid.uuid4()), "unit": linked_to,
+        "kind": "tip-linked", "cause": "doors", "contact": "220100",
+    }  # fmt: skip
+    said(worker, topics.NOTICES.name(linked_to), "NoticeIssued", **notice)
+    assert linked_to not in readers()
+    known = {"notice_id": notice["notice_id"], "unit": linked_to}
+    for number, (answer, reads) in enumerate((("accepted", True), ("not-ours", False)), 1):
+        answers = topics.ACKNOWLEDGEMENTS.name(linked_to)
+        said(worker, answers, "NoticeAcknowledged", **answered(answer, number, **known))
+        assert (linked_to in readers()) == reads
+    said(worker, answers, "NoticeAcknowledged", **answered("accepted", 3, **known))
+    assert linked_to in readers()
+    made = triaged("new", "220300", made, tip_id="doors")
+    said(worker, topics.TRIAGE.name("220300"), "TipTriaged", **made)
+    assert linked_to not in readers() | seers()
+
+
+def test_a_link_does_not_tell_whether_there_is_such_a_case(
+    dsn: str, enter: Enter, as_role: AsRole
+) -> None:
+    worker = as_role(dsn, WORKER)
+    before = triaged("new", "220600", triaged("linked", "220600", triaged(
+        "referred", "220200", to_unit="220600"
+    )))  # fmt: skip
+    said(worker, topics.TRIAGE.name("220600"), "TipTriaged", **before)
+    asked = "SELECT case_known FROM registry.tips() WHERE case_id IS NOT NULL"
+    for case_unit, case_id, seen, office in (
+        ("220300", "220300-C9", False, True),
+        ("220300", "no such case", False, False),
+    ):
+        linked = triaged("linked", "220600", before, case_unit=case_unit, case_id=case_id)
+        said(worker, topics.TRIAGE.name("220600"), "TipTriaged", **linked)
+        assert enter("unit_220600").execute(asked).fetchall() == [(seen,)]
+        assert enter(OFFICE).execute(
+            "SELECT reported FROM registry.tip_case WHERE case_id = %s", [case_id]
+        ).fetchall() == [(office,)]
+        before = triaged("new", "220600", linked)
+        said(worker, topics.TRIAGE.name("220600"), "TipTriaged", **before)
 
 
 def test_by_a_flag_or_a_proposal_a_unit_reads_the_summary_and_nothing_else(

@@ -16,7 +16,7 @@ import pytest
 from consumers import answers, database, registry
 from consumers.database import Database, DatabaseFailed
 from consumers.registry import Batch
-from crossregion.domain import agreements, handover, records
+from crossregion.domain import agreements, handover, records, tips
 from processors.intake import DISCARDED, Incoming, take
 from processors.outputs import Outputs
 from schemas import codec, topics
@@ -198,6 +198,34 @@ def handed_over() -> list[dict[str, Any]]:
     return [offer, taken, taken, back, stale]
 
 
+TIP = example("TipRecorded")
+TIPS = topics.TIPS.name(TIP["unit"])
+
+
+def triaged(
+    verdict: str, unit: str, after: dict[str, Any] | None = None, **changes: Any
+) -> dict[str, Any]:
+    """What a unit makes of the tip, after what was made of it before."""
+    nothing = dict.fromkeys(("case_unit", "case_id", "to_unit", "reason"))
+    does = {"verdict": verdict, "unit": unit, **nothing}
+    does["follows"] = after["triage_id"] if after else None
+    does["revision"] = after["revision"] + 1 if after else 1
+    if verdict == tips.LINKED:
+        does |= {"case_unit": UNIT, "case_id": CASE["case_id"]}
+    made = {**example("TipTriaged"), **does, **changes}
+    return {**made, "triage_id": tips.triage_id(made)}
+
+
+def triages() -> list[dict[str, Any]]:
+    """Referred and then linked, twice; a stranger's, one too late, and one of a tip not known."""
+    referred = triaged(tips.REFERRED, "220200", to_unit="220600")
+    linked = triaged(tips.LINKED, "220600", referred)
+    stranger = triaged(tips.DISMISSED, "220700", referred, reason="unfounded")
+    late = triaged(tips.DISMISSED, "220200", reason="unfounded")
+    unknown = triaged(tips.LINKED, "220200", tip_id="no such tip")
+    return [referred, linked, linked, stranger, late, unknown]
+
+
 def history() -> list[Record]:
     log = Log()
     log.put(CASES, case(), claimed())
@@ -239,6 +267,10 @@ def history() -> list[Record]:
     for step in handed_over():
         value = codec.encode("HandoverRecorded", step)
         log.add(topics.HANDOVERS.name(step["unit"]), value)
+    for tip in (TIP, TIP, {**TIP, "revision": 2, "place": "220203"}):
+        log.put(TIPS, codec.encode("TipRecorded", tip))
+    for triage in triages():
+        log.add(topics.TRIAGE.name(triage["unit"]), codec.encode("TipTriaged", triage))
     log.add(topics.BOUNDARY_FLAGS.name(), b"junk")
     log.add(topics.MATCH_PROPOSALS.name(), codec.encode("CaseRecorded", CASE))
     return log.records
@@ -272,6 +304,10 @@ OWED = [
     ("SCHOOL_RETURN:220100/220100-A1", "220600", "EDU", "2026-09-02", "2026-10-01"),
 ]
 """What the stranger has written counts for nothing."""
+TRIAGED = """
+SELECT tip.unit, revision, duty, verdict, linked.case_id, reported, jsonb_array_length(refused)
+FROM registry.tip JOIN registry.tip_case AS linked USING (unit, tip_id)
+"""
 CONFIRMED = """
 SELECT link.case_id, confirmed.destination, confirmed.boundary, confirmed.told
 FROM registry.link JOIN registry.confirmed_flag AS confirmed USING (proposal_id)
@@ -302,6 +338,7 @@ def said(office: str) -> dict[str, Any]:
             "answers": connection.execute(ANSWERS).fetchall(),
             "handed over": connection.execute(HANDED_OVER).fetchall(),
             "files": connection.execute(FILES).fetchall(),
+            "triaged": connection.execute(TRIAGED).fetchall(),
         }
 
 
@@ -340,8 +377,13 @@ def test_any_order_any_batches_and_any_repetition_give_the_same_registry(
         **{(RESCUE["unit"], kind): 2 for kind, _ in records.ENTRIES.values()},
         ("220600", "assistance"): 1,
         ("220300", "assistance"): 1,
+        (TIP["unit"], "tip"): 2,
     }
-    assert expected["duplicates"] == {(UNIT, "case"): 1, ("220300", "case"): 1}
+    assert expected["duplicates"] == {
+        (UNIT, "case"): 1,
+        ("220300", "case"): 1,
+        (TIP["unit"], "tip"): 1,
+    }
     assert expected["dead letters"] == {(UNIT, "case"): 2, ("220300", "case"): 1}
     assert len(expected["proposals"]) == 1
     assert expected["decisions"] == [
@@ -358,6 +400,7 @@ def test_any_order_any_batches_and_any_repetition_give_the_same_registry(
     assert expected["files"] == OWED
     both = sorted({RESCUE["unit"], "220600"})
     assert expected["handed over"] == [(RESCUE["rescue_id"], "220600", None, True, both, 1)]
+    assert expected["triaged"] == [(TIP["unit"], 2, "220600", "linked", CASE["case_id"], True, 2)]
     assert {row["reason"] for row in expected["dead letter rows"]} == {
         "another-unit", "torn", "not-single-object", "no-value", "wrong-event", "wrong-partition",
         "unknown-code",

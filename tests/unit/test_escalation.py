@@ -109,6 +109,14 @@ def test_a_withdrawn_notice_waits_for_nothing() -> None:
     ]  # fmt: skip
 
 
+def test_what_is_withdrawn_at_the_very_deadline_is_not_told_as_overdue() -> None:
+    desk, _ = asked()
+    desk.put(*flag(2, "none", ()), DAY - 1)
+    assert desk.tell(DAY) == [("flag withdrawn", "220300")]
+    desk.put(*flag(3), DAY + 1)
+    assert desk.tell(DAY + 1) == [("flag", "220300")]
+
+
 def test_a_refusal_goes_to_the_office_until_it_is_taken_back() -> None:
     for word, reason in (("refused", "no-capacity"), ("not-ours", None)):
         desk, notice = asked()

@@ -127,7 +127,7 @@ def told_in(row: Row) -> Iterator[NoticeIssued]:
 
 
 def told_of_tip(row: Row) -> Iterator[NoticeIssued]:
-    """A tip about a place, as it comes in, or once it is linked to a case, by another than its unit."""
+    """A tip about a place, as it comes in, or once another unit has linked it to its case."""
     persons = [{"age_band": row["age"], "sex": None}]
     tip = {**example("TipRecorded"), "unit": row["reporter"], "place": row["source"] or None}
     judged = judge_event("TipRecorded", {**tip, "persons": persons}, row["reporter"], None)

@@ -1,0 +1,204 @@
+"""Who is told of a tip: whose it is to triage, the office when that is late, a case's unit."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from crossregion.domain.judgement import judge_event
+from crossregion.domain.regions import OFFICE
+from crossregion.domain.tips import DISMISSED, LINKED, NEW, REFERRED
+from tests.contract.test_schemas import example
+from tests.unit.test_escalation import Desk
+from tests.unit.test_tips import AT, A, B, C, triage
+
+TIP = example("TipRecorded")
+RECEIVER = TIP["unit"]
+URGENT, CALM = 12.0, 72.0
+
+
+def remarked(revision: int = 1, unit: str | None = A, band: str = "adult") -> dict[str, Any]:
+    """What intake says of a tip about a place of a unit."""
+    changes = {
+        "revision": revision,
+        "place": AT[unit] if unit else None,
+        "persons": [{"age_band": band, "sex": None}],
+    }
+    return dict(judge_event("TipRecorded", {**TIP, **changes}, RECEIVER, None).remarked)
+
+
+def told(unit: str | None = A, band: str = "adult") -> Desk:
+    """A desk at which a tip has come in, and its unit been told of it."""
+    desk = Desk()
+    desk.put("RecordRemarked", remarked(unit=unit, band=band), 0.0)
+    assert [one for one in desk.tell(0.0) if one[0] != "remarks"] == [("tip", unit or OFFICE)]
+    return desk
+
+
+def last(desk: Desk, kind: str) -> dict[str, Any]:
+    return [record for _, record, _ in desk.log if record.get("kind") == kind][-1]
+
+
+@pytest.mark.parametrize(("band", "hours"), [("adult", CALM), ("6-13", URGENT)])
+def test_the_office_is_told_once_of_a_tip_that_nobody_triages(band: str, hours: float) -> None:
+    desk = told(band=band)
+    assert desk.tell(hours - 1) == []
+    assert desk.tell(hours) == [("overdue", OFFICE)]
+    assert desk.tell(hours * 9) == []
+    assert Desk(desk.log).tell(hours * 9) == []
+    assert last(desk, "overdue")["contact"] == A
+    desk.put("TipTriaged", triage(DISMISSED, A), hours * 9)
+    assert sorted(desk.tell(hours * 9)) == [("overdue withdrawn", OFFICE), ("tip withdrawn", A)]
+    assert Desk(desk.log).tell(hours * 99) == []
+
+
+def test_triage_in_time_is_in_time_however_late_it_is_read() -> None:
+    desk = told()
+    desk.put("TipTriaged", triage(DISMISSED, A), CALM - 1)
+    assert Desk(desk.log).tell(CALM * 9) == [("tip withdrawn", A)]
+
+
+def test_a_tip_is_not_answered_but_triaged() -> None:
+    desk = told()
+    notice = last(desk, "tip")
+    answer = {
+        **example("NoticeAcknowledged"), "unit": A, "notice_id": notice["notice_id"],
+        "notice_revision": 1, "revision": 1, "reason": None,
+    }  # fmt: skip
+    desk.put("NoticeAcknowledged", {**answer, "answer": "not-ours"}, 1.0)
+    assert desk.tell(1.0) == []
+    desk.put("NoticeAcknowledged", {**answer, "answer": "accepted", "revision": 2}, 2.0)
+    given = {"notice_id": notice["notice_id"], "to_unit": C, "revision": 1}
+    desk.put("NoticeReassigned", {**example("NoticeReassigned"), **given}, 3.0)
+    assert desk.tell(CALM) == [("overdue", OFFICE)]
+
+
+def test_a_referral_moves_the_duty_with_a_deadline_of_its_own() -> None:
+    desk = told()
+    desk.put("TipTriaged", triage(REFERRED, A, to=B), 10.0)
+    assert sorted(desk.tell(10.0)) == [("tip", B), ("tip withdrawn", A)]
+    assert desk.tell(10.0 + CALM - 1) == []
+    assert desk.tell(10.0 + CALM) == [("overdue", OFFICE)]
+
+
+def test_a_corrected_place_and_a_child_that_becomes_known_are_told_anew() -> None:
+    desk = told()
+    desk.put("RecordRemarked", remarked(2, band="under-6"), 1.0)
+    assert desk.tell(1.0) == [("tip", A)]
+    assert last(desk, "tip")["answer_within_hours"] == URGENT
+    desk.put("RecordRemarked", remarked(3, unit=B, band="under-6"), 2.0)
+    assert sorted(desk.tell(2.0)) == [("tip", B), ("tip withdrawn", A)]
+    assert desk.tell(2.0 + URGENT) == [("overdue", OFFICE)]
+
+
+def test_a_tip_about_no_place_is_the_offices_and_nobody_is_above_it() -> None:
+    desk = told(unit=None)
+    assert desk.tell(CALM * 9) == []
+
+
+def test_a_case_s_unit_is_told_of_a_tip_that_another_links_to_its_case() -> None:
+    desk = told()
+    linked = triage(LINKED, A)
+    desk.put("TipTriaged", linked, 1.0)
+    assert sorted(desk.tell(1.0)) == [("tip withdrawn", A), ("tip-linked", "220800")]
+    notice = last(desk, "tip-linked")
+    assert (notice["cause"], notice["contact"]) == (TIP["tip_id"], RECEIVER)
+    assert (notice["case_unit"], notice["case_id"]) == ("220800", "220800-C1")
+    desk.put("TipTriaged", triage(NEW, A, linked), 2.0)
+    assert sorted(desk.tell(2.0)) == [("tip", A), ("tip-linked withdrawn", "220800")]
+    own = told()
+    own.put("TipTriaged", triage(LINKED, A, case_unit=A), 1.0)
+    assert own.tell(1.0) == [("tip withdrawn", A)]
+
+
+def test_what_is_made_of_a_tip_that_has_not_come_in_waits_for_it() -> None:
+    desk = Desk()
+    desk.put("TipTriaged", triage(REFERRED, A, to=B), 0.0)
+    assert desk.tell(0.0) == []
+    desk.put("RecordRemarked", remarked(), 1.0)
+    assert desk.tell(1.0) == [("tip", B)]
+
+
+def test_no_word_of_a_tip_is_told() -> None:
+    desk = told()
+    desk.put("TipTriaged", triage(LINKED, A), 1.0)
+    desk.tell(CALM * 9)
+    assert not any(word in str(desk.log) for word in TIP["identity"].values())
+
+
+class Counter(RuleBasedStateMachine):
+    """A tip and its unit, and tellers that are restarted; the model is the office's own book."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.desk = told()
+        self.now = self.since = 0.0
+        self.waits, self.book = True, 0
+        self.made = [triage(NEW, C)][:0]
+
+    @rule(hours=st.integers(1, int(CALM)))
+    def wait(self, hours: int) -> None:
+        self.now += hours
+
+    @rule()
+    def restart(self) -> None:
+        """The topics are read again, in another order, each in its own."""
+        log = self.desk.log
+        topics = {event: [one for one in log if one[0] == event] for event, _, _ in log}
+        order = random.Random(len(log)).sample(sorted(topics), len(topics))
+        self.desk = Desk([one for event in order for one in topics[event]])
+
+    @rule()
+    def tell(self) -> None:
+        before = self.standing()
+        self.desk.tell(self.now)
+        if self.waits and self.now >= self.since + CALM:
+            assert self.standing() == 1
+        else:
+            assert self.standing() == (before if self.waits else 0)
+        assert Desk(self.desk.log).tell(self.now) == []
+
+    @precondition(lambda self: self.waits)
+    @rule()
+    def dismiss(self) -> None:
+        self.tell()
+        self.put(triage(DISMISSED, A, self.made[-1] if self.made else None))
+        self.waits = False
+        self.tell()
+
+    @precondition(lambda self: not self.waits)
+    @rule()
+    def take_back(self) -> None:
+        self.put(triage(NEW, A, self.made[-1]))
+        self.waits, self.since = True, self.now
+        self.tell()
+
+    def put(self, made: Any) -> None:
+        self.made.append(made)
+        self.desk.put("TipTriaged", made, self.now)
+
+    def standing(self) -> int:
+        held: dict[str, tuple[int, bool]] = {}
+        for event, record, _ in self.desk.log:
+            if record.get("kind") == "overdue":
+                said = (record["revision"], event == "NoticeIssued")
+                held[record["notice_id"]] = max(said, held.get(record["notice_id"], said))
+        return sum(issued for _, issued in held.values())
+
+    @invariant()
+    def nothing_is_said_twice(self) -> None:
+        said = [
+            (record["notice_id"], record["revision"])
+            for event, record, _ in self.desk.log
+            if event.startswith("Notice")
+        ]
+        assert len(said) == len(set(said))
+
+
+Counter.TestCase.settings = settings(max_examples=50, stateful_step_count=15, deadline=None)
+TestCounter = Counter.TestCase
