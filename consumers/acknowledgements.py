@@ -17,6 +17,7 @@ from crossregion import clients
 from crossregion.clients import Kafka
 from crossregion.domain import acknowledgements, decisions, handover, records
 from crossregion.domain.acknowledgements import ACCEPTED, ANSWERED, RECEIVED
+from crossregion.domain.notices import TIP
 from crossregion.domain.records import NoticeAcknowledged, NoticeReassigned
 from crossregion.domain.regions import OFFICE
 from crossregion.faults import RuntimeFault
@@ -146,6 +147,7 @@ def acknowledge(
     """
     _check(answer, reason, role)
     notice = _standing(dsn, unit, notice_id)
+    _check_kind(notice)
     given = (notice["answer"], notice["answer_reason"])
     if given == (answer, reason) or (answer == RECEIVED and notice["answer"] in ANSWERED):
         return Outcome(False, notice)
@@ -187,6 +189,13 @@ def _standing(dsn: str | None, unit: str, notice_id: str) -> Row:
     return notice
 
 
+def _check_kind(notice: Row) -> None:
+    if notice["kind"] == TIP:
+        raise NotToBeAnswered(
+            "A tip is not answered: link, refer or dismiss it by `crossregion tip triage`."
+        )
+
+
 def _check(answer: str, reason: str | None, role: str) -> None:
     if answer not in acknowledgements.REASONS:
         raise NotToBeAnswered(f"{answer} is no answer: {', '.join(acknowledgements.REASONS)}.")
@@ -222,6 +231,7 @@ def reassign(
             raise NoticeUnknown(f"There is no notice {notice_id}: see `crossregion notices list`.")
         database.append_audit(connection, "reassign", f"notice {found[0]['notice_id']}", purpose)
     (notice,) = found
+    _check_kind(notice)
     if not notice["issued"]:
         raise NotToBeAnswered(f"The notice {notice_id} was withdrawn or has gone elsewhere.")
     if notice["answer"] == ACCEPTED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -148,10 +149,12 @@ class Counter(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         """The topics are read again, in another order, each in its own."""
-        log = self.desk.log
-        topics = {event: [one for one in log if one[0] == event] for event, _, _ in log}
-        order = random.Random(len(log)).sample(sorted(topics), len(topics))
-        self.desk = Desk([one for event in order for one in topics[event]])
+        topics: dict[str, list[Any]] = defaultdict(list)
+        for event, record, at in self.desk.log:
+            inbox = event in ("NoticeIssued", "NoticeWithdrawn")
+            topics[record["unit"] if inbox else event].append((event, record, at))
+        order = random.Random(len(self.desk.log)).sample(sorted(topics), len(topics))
+        self.desk = Desk([one for topic in order for one in topics[topic]])
 
     @rule()
     def tell(self) -> None:
