@@ -278,10 +278,11 @@ class Noticeboard:
         notice, since = self._in_force[notice_id]
         if notice["kind"] in (OVERDUE, REASSIGN, *FILE_KINDS):
             return notice
-        case = self._remarked.get(_case_of(notice))
         on = day_of(int(since * 1000))
-        letters = () if notice["kind"] in OF_TIPS else self._agreements.values()
-        return notices.with_terms(notice, case, letters, on)
+        if notice["kind"] in OF_TIPS:
+            return notices.with_terms(notice, None, (), on)
+        case = self._remarked.get(_case_of(notice))
+        return notices.with_terms(notice, case, self._agreements.values(), on)
 
 
 def _case_of(notice: NoticeIssued) -> Source:

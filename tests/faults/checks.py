@@ -13,7 +13,7 @@ from typing import Any
 
 from crossregion.domain import records
 from schemas import codec, topics
-from tests.faults import saying
+from tests.faults import saying, tips
 from tests.faults.generate import CANARY
 from tests.faults.oracle import AGREEMENTS, Accepted, Expected, expected
 from tests.faults.rig import Rig
@@ -96,7 +96,7 @@ def _check_registry(rig: Rig, right: Expected, verdict: Verdict) -> None:
         }
         _compare("proposals", proposed, {row[0]: row[1:] for row in proposals}, verdict)
         letters = rows("dead_letter", 'topic, partition, "offset", reason')
-        outside = {AGREEMENTS, *saying.TOPICS, *topics.intake_names()}
+        outside = {AGREEMENTS, *saying.TOPICS, *tips.TRIAGE, *topics.intake_names()}
         _compare(
             "dead letters",
             right.dead_letters,
@@ -105,6 +105,8 @@ def _check_registry(rig: Rig, right: Expected, verdict: Verdict) -> None:
         )
         owed = rows("file_item", "rescue_unit, rescue_id, item, lead, due_from, due_on")
         _compare("file items", right.file_items, {row[:3]: row[3:] for row in owed}, verdict)
+        stood = rows("tip", f"unit, tip_id, {tips.COLUMNS}")
+        _compare("tips", right.tips, {row[:2]: row[2:] for row in stood}, verdict)
         states = rows("agreement", "agreement_id::text, revision, digest, answer_within_hours")
         _compare("agreements", right.agreements, {row[:3]: row[3] for row in states}, verdict)
         owners = rows("handover", "kind, unit, record_id, owner, offered_to, asked_back")

@@ -19,6 +19,7 @@ from crossregion.domain import records
 from crossregion.domain.identity_number import check_digit_right
 from schemas import codec, topics
 from tests.faults.saying import Sayings
+from tests.faults.tips import Tips
 
 SURNAMES = (
     "王李张刘陈杨赵黄周吴徐孙朱马胡郭林何高梁郑罗"
@@ -80,6 +81,7 @@ DAYS_OF = {
 NAMED_BY = {
     "CaseRecorded": "case_id",
     "RescueRecorded": "rescue_id",
+    "TipRecorded": "tip_id",
     **{event: field for event, (_, field) in records.ENTRIES.items()},
 }
 """The field of each event that holds its record's id."""
@@ -111,6 +113,7 @@ class Generator:
         self._letters = random.Random(f"letters {seed}")
         self._sayings = Sayings(seed)
         self._prefix = f"F{seed}"
+        self._tips = Tips(random.Random(f"tips {seed}"), self._prefix, UNITS)
         self._count = 0
         self._records: list[tuple[str, dict[str, Any]]] = []
         self._made: list[Made] = []
@@ -181,6 +184,29 @@ class Generator:
             Made(topic, event, content, codec.encode(event, content), None, False, refused)
             for topic, event, content, refused in self._sayings.about(recent, UNITS, size)
         ]
+
+    def tips(self, size: int) -> list[Made]:
+        """Tips of units and what is made of them, in any order, some unusable."""
+        made: list[Made] = []
+        draw = self._letters
+        while len(made) < size:
+            triage = self._tips.triage() if draw.random() < 0.5 else None
+            if triage is not None:
+                unit, record, refused = triage
+                value = codec.encode("TipTriaged", record)
+                topic = topics.TRIAGE.name(unit)
+                made += [Made(topic, "TipTriaged", record, value, None, False, refused)] * (
+                    draw.choice((1, 1, 1, 2))
+                )
+                continue
+            attack = draw.choice(ATTACKS)
+            record = self._tips.tip(f"{CANARY_TEXT} {attack}", self._name(), PLACES)
+            made.append(of("TipRecorded", record, through_spool=draw.random() < 0.7))
+            if draw.random() < 0.2:
+                value, refused = draw.choice(list(Tips.spoilt(record)))
+                topic = made[-1].topic
+                made.append(Made(topic, "TipRecorded", record, value, None, False, refused))
+        return made
 
     def _some(self) -> list[Made]:
         makers: tuple[tuple[int, Callable[[], list[Made]]], ...] = (

@@ -33,6 +33,7 @@ def replay(rig: Rig, scale: Scale) -> None:
     rig.accept(rig.generator.batch(scale.events))
     rig.put(rig.generator.letters(scale.events))
     rig.put(rig.generator.sayings(scale.events))
+    rig.accept(rig.generator.tips(scale.events))
     rig.quiet()
     told = read_all(rig.kafka, *topics.NOTICES.names())
     for empty in (False, True)[-scale.times :]:

@@ -55,6 +55,7 @@ class Nemesis:
             self.rig.accept(self.rig.generator.batch(draw.randint(1, 12)))
             self.rig.put(self.rig.generator.letters(2))
             self.rig.put(self.rig.generator.sayings(3))
+            self.rig.accept(self.rig.generator.tips(3))
             ((_, harm),) = draw.choices(harms, weights)
             what = harm(draw)
             self.history.append(f"{time.monotonic() - began:.1f} s: {what}")

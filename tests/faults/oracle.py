@@ -34,9 +34,10 @@ from crossregion.domain.records import (
     PairWeighed,
     Remark,
 )
+from crossregion.domain.tips import Placed
 from schemas import codec, topics
 from schemas.codec import Undecodable
-from tests.faults import saying
+from tests.faults import saying, tips
 
 RECEIVED_ON = date(2026, 1, 1)
 """The broker's day of every event: any between the generator's past and its future will do."""
@@ -60,6 +61,8 @@ class Accepted:
     value: bytes | None
     ce_id: bytes | None
     place: Place | None = None
+    milliseconds: int = 0
+    """The broker's time of it, which decides between triages."""
 
 
 @dataclass
@@ -79,18 +82,23 @@ class Expected:
     dead_letters: dict[Place, str] = field(default_factory=dict)
     file_items: dict[tuple[str, str, str], tuple[str, date, date]] = field(default_factory=dict)
     """Who has what to do, from which day until which; by the rescue's unit and id, and the item."""
+    tips: dict[tips.Tip, tips.Row] = field(default_factory=dict)
 
 
 def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset()) -> Expected:
     """What follows from these events, `erased` from the linkage by tombstones."""
     found = Expected()
     judged: dict[tuple[Key, Version], Judgement] = {}
+    triages: list[Placed] = []
     for one in accepted:
         if one.topic == AGREEMENTS:
             _take_letter(one, found)
             continue
         if one.topic in saying.TOPICS:
             _take_saying(one, found)
+            continue
+        if one.topic in tips.TRIAGE:
+            _take_triage(one, found, triages)
             continue
         verdict = verdict_of(one)
         if isinstance(verdict, str):
@@ -131,7 +139,14 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
         found.notices.update((n["notice_id"], n) for n in notices.of_proposal(proposal))
     for record, deed in found.deeds.items():
         found.notices.update((notice["notice_id"], notice) for notice in deed.told(record))
+    of_tips = [one for (key, _), one in judged.items() if key[0] == "tip"]
+    for tip, newest, standing in tips.standings(of_tips, triages):
+        found.tips[tip] = tips.row_of(newest, standing)
+        found.notices.update((n["notice_id"], n) for n in tips.told_of(newest, standing))
     for notice_id, notice in found.notices.items():
+        if notice["kind"] in notices.OF_TIPS:
+            found.notices[notice_id] = notices.with_terms(notice, None, [], RECEIVED_ON)
+            continue
         about = holding.get(("case", notice["case_unit"] or "", notice["case_id"] or ""))
         case = about.remarked if about else None
         if notice["kind"] in notices.FILE_KINDS:
@@ -193,6 +208,16 @@ def _take_saying(one: Accepted, found: Expected) -> None:
         return
     about = (content["kind"], content["record_unit"], content["record_id"])
     found.deeds.setdefault(about, saying.Deed([content["record_unit"]])).write(content)
+
+
+def _take_triage(one: Accepted, found: Expected, triages: list[Placed]) -> None:
+    assert one.place is not None
+    try:
+        triage = tips.triage_of(one.value, one.topic)
+    except (Undecodable, Refused) as refused:
+        found.dead_letters[one.place] = refused.reason
+    else:
+        triages.append(Placed(triage, one.milliseconds, one.place[2]))
 
 
 def letter_of(one: Accepted) -> AgreementRecorded | str:

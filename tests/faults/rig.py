@@ -148,7 +148,13 @@ class Rig(Stack):
             return
         sent = send(self.kafka, [record_of(one) for one in made])
         self.ledger += [
-            Accepted(one.topic, one.value, one.ce_id, (where.topic, where.partition, where.offset))
+            Accepted(
+                one.topic,
+                one.value,
+                one.ce_id,
+                (where.topic, where.partition, where.offset),
+                where.timestamp,
+            )
             for one, where in zip(made, sent, strict=True)
         ]
 
@@ -347,11 +353,12 @@ def exported(one: Made) -> Exported:
 def record_of(one: Made) -> dict[str, Any]:
     """The arguments of a producer's `send`."""
     names = {
-        "CaseRecorded": "case_id",
+        **NAMED_BY,
         "AgreementRecorded": "agreement_id",
         "NoticeAcknowledged": "notice_id",
         "HandoverRecorded": "record_id",
+        "TipTriaged": "tip_id",
     }
-    record_id = one.record[names.get(one.event, "rescue_id")]
+    record_id = one.record[names[one.event]]
     headers = [] if one.ce_id is None else [("ce_id", one.ce_id)]
     return {"topic": one.topic, "key": record_id.encode(), "value": one.value, "headers": headers}

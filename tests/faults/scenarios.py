@@ -46,6 +46,7 @@ def load(rig: Rig, scale: Scale) -> None:
     rig.accept(rig.generator.batch(scale.events))
     rig.put(rig.generator.letters(3))
     rig.put(rig.generator.sayings(3))
+    rig.accept(rig.generator.tips(4))
 
 
 def one_units(rig: Rig, scale: Scale) -> list[Made]:

@@ -31,7 +31,7 @@ READ_BY_NOTICES = (topics.RECORD_REMARKS.name(), topics.FILE_NOTES.name())
 
 def accepted(made: list[Made]) -> list[Accepted]:
     return [
-        Accepted(one.topic, one.value, one.ce_id, (one.topic, 0, number))
+        Accepted(one.topic, one.value, one.ce_id, (one.topic, 0, number), number // 3)
         for number, one in enumerate(made)
     ]
 
@@ -80,6 +80,20 @@ def test_a_deed_says_whose_a_record_is_as_the_steps_do(seed: int) -> None:
     assert right.answers
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_tip_and_a_triage_are_refused_for_the_reason_they_were_made_for(seed: int) -> None:
+    made = Generator(seed).tips(120)
+    found = expected(accepted(made))
+    wanted = {(one.topic, 0, number): one.refused for number, one in enumerate(made) if one.refused}
+    assert found.dead_letters == wanted
+    assert len(set(wanted.values())) > 3
+    for one in made:
+        if one.event == "TipRecorded" and one.refused is None:
+            assert CANARY.search(one.value or b"")
+        if one.event == "TipTriaged":
+            assert not CANARY.search(one.value or b"")
+
+
 def test_a_name_is_found_in_every_encoding_and_never_in_a_broker_s_random_salts() -> None:
     name = Generator(1).identity()["name"]
     for written in (name.encode(), name.encode("gb18030"), json.dumps(name).encode()):
@@ -115,9 +129,13 @@ def test_the_index_finds_every_pair_that_comparing_all_with_all_finds(seed: int)
 
 def test_the_order_of_events_makes_no_difference() -> None:
     generator = Generator(9)
-    events = accepted([*generator.batch(200), *generator.letters(40)])
+    made = [*generator.batch(200), *generator.letters(40), *generator.tips(120)]
+    events = accepted(made)
     shuffled = random.Random(9).sample(events, len(events))
-    assert expected(shuffled) == expected(events)
+    found = expected(events)
+    assert expected(shuffled) == found
+    assert {row[5] for row in found.tips.values()} == {"new", "linked", "referred", "dismissed"}
+    assert any(len(row[-1]) > 2 for row in found.tips.values())
 
 
 def test_a_proxy_passes_holds_cuts_and_resets() -> None:
