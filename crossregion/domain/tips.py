@@ -10,7 +10,7 @@ takes the right to triage from nobody who had it. A referral does.
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -33,6 +33,8 @@ OPEN = (NEW, REFERRED)
 DISMISSALS = ("known-already", "not-trafficking", "too-vague", "unfounded")
 """Code list tip_dismissal_reason."""
 ROLES = acknowledgements.ROLES
+MOST_TRIAGES = 100
+"""Of each unit on a tip: an officer makes a few, a program gone mad would slow down all."""
 
 Tip = tuple[str, str]
 """The unit that received it, and its id there."""
@@ -147,7 +149,7 @@ def after(standing: Standing, triage: TipTriaged) -> Standing | None:
 def trace(routes: Collection[Route], triages: Iterable[Placed]) -> Standing:
     """Where a tip stands by all that was said of it, whatever order it was read in."""
     following: dict[str | None, list[TipTriaged]] = defaultdict(list)
-    for one in sorted(triages, key=lambda one: one.place):
+    for one in sorted(counting(triages), key=lambda one: one.place):
         following[one.triage["follows"]].append(one.triage)
     standing = reported(routes)
     while True:
@@ -158,6 +160,18 @@ def trace(routes: Collection[Route], triages: Iterable[Placed]) -> Standing:
         else:
             return standing
         standing = changed
+
+
+def counting(triages: Iterable[Placed]) -> list[Placed]:
+    """Each triage once, and of each unit the first so many in the order of its topic."""
+    found: dict[str, Placed] = {}
+    written: Counter[str] = Counter()
+    for one in sorted(triages, key=lambda one: one.offset):
+        unit, name = one.triage["unit"], one.triage["triage_id"]
+        if name not in found and written[unit] < MOST_TRIAGES:
+            written[unit] += 1
+            found[name] = one
+    return list(found.values())
 
 
 class Desk:
@@ -182,6 +196,8 @@ class Desk:
         """Take what a unit makes of a tip; returns which it is."""
         tip = tip_of(one.triage)
         self._triages[tip].append(one)
+        if len(self._triages[tip]) > 2 * MOST_TRIAGES:
+            self._triages[tip] = counting(self._triages[tip])
         return tip
 
     def standing(self, tip: Tip) -> tuple[RecordRemarked, Standing] | None:

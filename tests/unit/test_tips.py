@@ -350,3 +350,25 @@ def test_what_is_said_of_the_place_makes_the_route() -> None:
     assert (found.place, found.unit, found.urgent) == ("220202", "220200", True)
     nowhere = tips.route_of(judged(place="999999", persons=[]).remarked)
     assert (nowhere.place, nowhere.unit, nowhere.urgent) == (None, OFFICE, False)
+
+
+def test_a_flood_of_one_unit_leaves_the_others_say() -> None:
+    """The first hundred of each count, in the order of its topic, each once."""
+    flood = [
+        triage(DISMISSED, B, reason="too-vague", tip_id="x", case_id=str(n)) for n in range(300)
+    ]
+    placed = [Placed(one, 0, offset) for offset, one in enumerate(flood)]
+    placed += [Placed(flood[0], 0, 300), Placed(triage(LINKED, A), 9, 0)]
+    counted = tips.counting(reversed(placed))
+    assert len(counted) == tips.MOST_TRIAGES + 1
+    assert {one.triage["triage_id"] for one in counted} > {one["triage_id"] for one in flood[:100]}
+    assert tips.trace([route(A)], placed).verdict == LINKED
+    desk = tips.Desk()
+    desk.report(judged().remarked)
+    for one in placed:
+        desk.triage(
+            Placed(cast(TipTriaged, {**one.triage, "tip_id": TIP["tip_id"]}), 0, one.offset)
+        )
+    found = desk.standing((TIP["unit"], TIP["tip_id"]))
+    assert found is not None
+    assert found[1].verdict == LINKED
