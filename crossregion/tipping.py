@@ -22,7 +22,7 @@ from crossregion.faults import RuntimeFault
 from crossregion.operations import Purpose
 from crossregion.runtime.directory import write_private
 from crossregion.settings import settings
-from crossregion.stack import Addresses, addresses, kafka_address
+from crossregion.stack import Addresses, addresses
 from producers import publisher
 from producers import tips as taking
 from producers.spool import Spool
@@ -96,8 +96,9 @@ def tip_record(
 ) -> None:
     """Take a tip into the unit's spool, and say whose it is to triage once the registry has it.
 
-    On return it is stored, however long the line is down. Exit status 4 if the registry has not
-    recorded it yet: the same command again tells what became of it, and records nothing twice.
+    On return it is stored, and sent however long the line is down. Exit status 4 if the registry
+    has not recorded it yet: the same command again tells what became of it, and records nothing
+    twice.
     """
     if unit not in contracts.UNITS:
         raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(contracts.UNITS)}.")
@@ -124,11 +125,12 @@ def tip_record(
     console.print(f"{'taken' if taken.new else 'known already'}: {taken.tip_id}")
     for remark in taken.remarks:
         console.print(f"    {remark['field']}: {remark['code']}")
-    where = addresses(chosen) if kafka_address(chosen) else None
-    row = None
-    if where is not None:
-        dsn = where.database if unit == OFFICE else where.units[unit]
-        row = triaging.recorded(dsn, unit, taken.tip_id, taken.digest, wait)
+    where = addresses(chosen)
+    if where is None:
+        console.print("stored, and sent on; the registry cannot be asked from here")
+        return
+    dsn = where.database if unit == OFFICE else where.units[unit]
+    row = triaging.recorded(dsn, unit, taken.tip_id, taken.digest, wait)
     if row is None:
         console.print("not yet recorded")
         raise typer.Exit(NOT_YET_RECORDED)

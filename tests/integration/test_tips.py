@@ -339,6 +339,8 @@ def test_the_commands_say_what_is_recorded(stack: Stack, tmp_path: Path) -> None
     said = f"K1\n    happened_on: future-date\n{whose}"
     assert command(*recording) == (0, f"taken: {said}")
     assert command(*recording) == (0, f"known already: {said}")
+    alone = run(*recording, CROSSREGION_DATA=str(tmp_path))
+    assert (alone.returncode, "stored, and sent on" in alone.stdout) == (0, True)
     status, said = command("tip", "record", "--unit", RECEIVER)
     assert (status, "The tip was not taken: a tip needs words" in said) == (1, True)
     status, said = command("tip", "record", "--unit", RECEIVER, "--text", "x", "--person", "baby")
