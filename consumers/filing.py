@@ -40,13 +40,14 @@ def write(connection: Connection, notes: Sequence[FileNoted], steps: Sequence[Ro
         known[unit, rescue_id].append(note)
         charge[unit, rescue_id] = (owner or unit, readers or [unit])
     database.put(connection, "remove_file_items", of)
-    items = [row for rescue, held in known.items() for row in _items(rescue, held, *charge[rescue])]
-    database.put(connection, "add_file_items", items)
+    owed = [row for rescue, held in known.items() for row in items(rescue, held, *charge[rescue])]
+    database.put(connection, "add_file_items", owed)
 
 
-def _items(
+def items(
     rescue: Rescue, notes: Sequence[FileNoted], owner: str, readers: Sequence[str]
 ) -> list[Row]:
+    """The rows of what one file owes."""
     unit, rescue_id = rescue
     return [
         {

@@ -11,7 +11,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from consumers import audit, database, dead_letters, reconcile_answers, registry
+from consumers import (
+    audit,
+    database,
+    dead_letters,
+    reconcile_answers,
+    reconcile_files,
+    registry,
+)
 from consumers import reconcile as reconciling
 from crossregion import clients, metrics
 from crossregion.clients import Kafka
@@ -330,6 +337,7 @@ def _asked(where: Addresses, spools: Path) -> dict[str, list[str]]:
             "answers": list(reconcile_answers.answered(where.kafka, connection)),
             "handovers": list(reconcile_answers.handed_over(where.kafka, connection)),
             "agreements": list(reconcile_answers.agreed(where.kafka, connection)),
+            "files": list(reconcile_files.owed(connection)),
         }
 
 

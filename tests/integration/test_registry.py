@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pytest
 
-from consumers import answers, database, registry
+from consumers import answers, database, reconcile_files, registry
 from consumers.database import Database, DatabaseFailed
 from consumers.registry import Batch
 from crossregion.domain import agreements, handover, records, tips
@@ -529,6 +529,34 @@ def test_steps_of_strangers_are_bounded_and_show_nobody_anything(
             (RESCUE["rescue_id"], "220600", None, True, sorted({RESCUE["unit"], "220600"}), 1)
         ]
     held.close()
+
+
+def test_an_item_that_its_file_does_not_call_for_is_found(
+    dsn: str, worker: str, office: str
+) -> None:
+    database.drop_registry(dsn)
+    held = Database(worker)
+    handled = history()
+    store(held, handled, [len(handled)])
+    held.close()
+
+    def found() -> list[str]:
+        with database.connect(office) as connection:
+            return list(reconcile_files.owed(connection))
+
+    assert found() == []
+    with database.session(worker) as connection:
+        connection.execute("DELETE FROM registry.file_item WHERE item = 'MEDICAL'")
+        connection.execute(
+            "INSERT INTO registry.file_item (rescue_unit, rescue_id, item, owner, lead, assisting,"
+            " clause, due_from, due_on, lapses_on)"
+            " VALUES ('220300', 'R', 'X', '220300', 'CAD', '[]', '', now(), now(), now())"
+        )
+    name = f"rescue {RESCUE['rescue_id']} of {RESCUE['unit']}"
+    assert found() == [
+        f"the duty MEDICAL of {name} is missing",
+        "there is a duty X of rescue R of 220300, and nothing calls for it",
+    ]
 
 
 def test_texts_that_mean_something_to_a_parser_are_stored_as_they_are(
