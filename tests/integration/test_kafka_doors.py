@@ -54,6 +54,8 @@ EXPECTED = {
     "rescues.{unit}": ({OWN}, {OWN, "intake", "registry"}),
     "tips.{unit}": ({OWN}, {OWN, "intake", "registry"}),
     "triage.{unit}": ({OWN}, {"notices", "registry"}),
+    "files.{unit}": ({OWN}, {OWN, "intake", "registry"}),
+    "file-notes": ({"intake"}, {"notices"}),
     "notices.{unit}": ({"notices"}, {OWN, "notices", "registry", "delivery"}),
     "acknowledgements.{unit}": ({OWN}, {"notices", "registry"}),
     "handovers.{unit}": ({OWN}, {"notices", "registry"}),
@@ -93,7 +95,7 @@ def rows() -> set[Row]:
     found = set()
     for pattern, (writers, readers) in EXPECTED.items():
         for unit in UNITS if "{unit}" in pattern else ("",):
-            inside = ("cases", "rescues", "tips", "triage", "days", "handovers")
+            inside = ("cases", "rescues", "files", "tips", "triage", "days", "handovers")
             if pattern.startswith(inside) and unit not in contracts.UNITS:
                 continue
             may = {

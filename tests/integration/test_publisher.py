@@ -37,6 +37,7 @@ def own_topics(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]
     prefix = f"test-{uuid.uuid4().hex[:8]}-"
     for name, topic in (("CASES", topics.CASES), ("RESCUES", topics.RESCUES)):
         monkeypatch.setattr(topics, name, replace(topic, pattern=prefix + topic.pattern))
+    monkeypatch.setattr(topics, "INTAKE", (topics.CASES, topics.RESCUES))
     names = (topics.CASES.name(UNIT), topics.RESCUES.name(UNIT))
     create(kafka, *names)
     return names
@@ -212,7 +213,8 @@ def test_a_broker_that_is_away_delays_and_loses_nothing(
 def test_topics_that_are_missing_are_not_taken_for_empty(
     kafka: Kafka, opened: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(topics, "CASES", replace(topics.CASES, pattern="test-missing-{unit}"))
+    missing = replace(topics.CASES, pattern="test-missing-{unit}")
+    monkeypatch.setattr(topics, "INTAKE", (missing, topics.RESCUES))
     with pytest.raises(KafkaError):
         publisher.catch_up(opened, kafka)
     assert opened.places() == {}
