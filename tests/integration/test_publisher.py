@@ -35,12 +35,16 @@ FEED = Path(__file__).parents[2] / "examples/feed"
 def own_topics(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     """Topics of this test alone; the contract's names get a prefix."""
     prefix = f"test-{uuid.uuid4().hex[:8]}-"
-    for name, topic in (("CASES", topics.CASES), ("RESCUES", topics.RESCUES)):
-        monkeypatch.setattr(topics, name, replace(topic, pattern=prefix + topic.pattern))
-    monkeypatch.setattr(topics, "INTAKE", (topics.CASES, topics.RESCUES))
-    names = (topics.CASES.name(UNIT), topics.RESCUES.name(UNIT))
-    create(kafka, *names)
-    return names
+    own = {
+        name: replace(topic, pattern=prefix + topic.pattern)
+        for name, topic in vars(topics).items()
+        if isinstance(topic, topics.Topic) and topic in topics.INTAKE
+    }
+    for name, topic in own.items():
+        monkeypatch.setattr(topics, name, topic)
+    monkeypatch.setattr(topics, "INTAKE", tuple(own.values()))
+    create(kafka, *(topic.name(UNIT) for topic in own.values()))
+    return topics.CASES.name(UNIT), topics.RESCUES.name(UNIT)
 
 
 def create(kafka: Kafka, *names: str) -> None:
