@@ -176,7 +176,8 @@ def _migrate(connection: Connection) -> list[int]:
         _take_turn(connection)
         connection.execute(
             "GRANT SELECT ON public.crossregion_migration TO"
-            " crossregion_registry, crossregion_office, crossregion_operator, crossregion_delivery"
+            " crossregion_registry, crossregion_office, crossregion_operator, crossregion_delivery,"
+            " crossregion_supervision"
         )
         missing = _missing(connection)
         for number in missing:

@@ -18,7 +18,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any, cast
 
 import structlog
@@ -31,7 +31,7 @@ from consumers import answers, audit, database, filing, follow, handovers, links
 from consumers.database import Connection, Database
 from crossregion import alarm, clients, logs, metrics
 from crossregion.clients import Kafka
-from crossregion.domain import acknowledgements, agreements, judgement, records
+from crossregion.domain import acknowledgements, agreements, facts, judgement, records
 from crossregion.domain.acknowledgements import EARLY_SECONDS
 from crossregion.domain.dates import day_of
 from crossregion.domain.judgement import Judgement, Refused
@@ -66,6 +66,7 @@ TOPICS = (
 )
 BATCH_RECORDS = 2_000
 POLL_MS = 200
+HOUR_MS = 3_600_000
 COUNT_SECONDS = 30.0
 SESSION_MS = 10_000
 DISCARDED, REPLAYED = "discarded", "replayed"
@@ -98,13 +99,15 @@ class Batch:
 
     sightings: list[Row] = field(default_factory=list)
     revisions: list[Row] = field(default_factory=list)
+    facts: dict[tuple[str, str, str, int, str], Row] = field(default_factory=dict)
     held: dict[tuple[str, str, str], Row] = field(default_factory=dict)
     persons: dict[tuple[str, str, str, int, str], list[Row]] = field(default_factory=dict)
     flags: list[Row] = field(default_factory=list)
     proposals: dict[str, Row] = field(default_factory=dict)
     decisions: dict[str, Row] = field(default_factory=dict)
-    agreements: list[Row] = field(default_factory=list)
+    agreements: dict[tuple[str, int, str], Row] = field(default_factory=dict)
     notices: dict[str, Row] = field(default_factory=dict)
+    notices_said: dict[tuple[str, int], Row] = field(default_factory=dict)
     answers: dict[tuple[str, str, int, str], Row] = field(default_factory=dict)
     reassignments: dict[str, Row] = field(default_factory=dict)
     handovers: list[Row] = field(default_factory=list)
@@ -142,32 +145,40 @@ class Batch:
                 }
             )
             if accepted is not None:
-                self._add_record(*accepted)
+                self._add_record(*accepted, received)
             return outcome
         if topic == topics.REPLAYS.name():
-            return self._take_replay(value, received_on)
+            return self._take_replay(value, received)
         try:
             event, record = codec.decode(value, OURS[topic])
             said.check(event, record, topic, partition)
         except (Undecodable, Refused) as error:
             return self._set_aside(topic, partition, offset, value, error)
+        at = _moment(received)
         match event:
             case "BoundaryFlagged":
                 self.flags.append(record)
             case "MatchProposed" | "MatchWithdrawn":
                 self._add_proposal(event, record)
             case "MatchDecided":
-                row = {**record, "partition": partition, "offset": offset}
+                row = {**record, "partition": partition, "offset": offset, "received_at": at}
                 known = self.decisions.setdefault(record["decision_id"], row)
                 if offset < known["offset"]:
                     self.decisions[record["decision_id"]] = row
             case "AgreementRecorded":
-                _, digest = agreements.version(cast(AgreementRecorded, record))
-                self.agreements.append({**record, "digest": digest})
+                revision, digest = agreements.version(cast(AgreementRecorded, record))
+                row = {**record, "digest": digest, "received_at": at}
+                _first(self.agreements, (row["agreement_id"], revision, digest), row, "received_at")
             case "NoticeIssued" | "NoticeWithdrawn":
-                self._add_notice(event, record, received)
+                self._add_notice(event, {**record, "event_id": _event_id(value, headers)}, received)
             case "NoticeAcknowledged":
-                self._add_answer(cast(NoticeAcknowledged, record), offset, received)
+                placed = {
+                    "event_id": _event_id(value, headers),
+                    "offset": offset,
+                    "milliseconds": received or 0,
+                    "received_at": at,
+                }
+                self._add_answer(cast(NoticeAcknowledged, record), placed)
             case "NoticeReassigned":
                 self._add_reassignment(cast(NoticeReassigned, record))
             case "HandoverRecorded":
@@ -201,7 +212,7 @@ class Batch:
         self._add_dead_letter(letter, codec.encode("DeadLettered", letter))
         return alarm.unusable(topic, partition, offset, error)
 
-    def _take_replay(self, value: bytes | None, received_on: date | None) -> str:
+    def _take_replay(self, value: bytes | None, received: int | None) -> str:
         try:
             event, letter = codec.decode(value)
         except Undecodable:
@@ -214,14 +225,15 @@ class Batch:
             return DISCARDED
         if letter["topic"] not in INTAKE:
             return "refused"
+        received_on = None if received is None else day_of(received)
         accepted = _accepted(letter["topic"], letter["value"], letter["headers"], received_on)
         if accepted is None:
             return "refused"
-        self._add_record(*accepted)
+        self._add_record(*accepted, received)
         self.settled[letter_id] = REPLAYED
         return REPLAYED
 
-    def _add_record(self, judged: Judgement, record: Row) -> None:
+    def _add_record(self, judged: Judgement, record: Row, received: int | None) -> None:
         key = (judged.kind, judged.unit, judged.record_id)
         version = {"revision": judged.revision, "digest": judged.digest}
         if judged.kind == tips.KIND:
@@ -237,6 +249,8 @@ class Batch:
                 "remarks": judged.remarks,
             }
         )
+        fact = {**facts.fact_of(judged, record), "received_at": _moment(received)}
+        _first(self.facts, (*key, judged.revision, judged.digest), fact, "received_at")
         known = self.held.get(key)
         if known is None or (known["revision"], known["digest"]) < (
             judged.revision,
@@ -268,30 +282,26 @@ class Batch:
 
     def _add_notice(self, event: str, record: Row, received: int | None) -> None:
         issued = event == "NoticeIssued"
+        said = {**record, "issued": issued, "said_at": _moment(received)}
+        _first(self.notices_said, (record["notice_id"], record["revision"]), said, "said_at")
         known = self.notices.get(record["notice_id"], {"revision": 0, "withdrawn": 0})
         withdrawn = max(known["withdrawn"], 0 if issued else record["revision"])
         told_at = known.get("told_at_milliseconds", received)
         if known["revision"] < record["revision"]:
             until = [known["answer_until"]] if issued and known.get("issued") else []
-            said_at = None
-            if received is not None:
-                at = datetime.fromtimestamp(received / 1000, UTC)
-                said_at = at.isoformat()
-                if issued and record["answer_within_hours"] is not None:
-                    end = at + timedelta(hours=record["answer_within_hours"])
-                    until.append(end.isoformat(timespec="milliseconds"))
-            first = min((one for one in until if one is not None), default=None)
-            known = {**record, "issued": issued, "said_at": said_at, "answer_until": first}
+            if issued and received is not None and record["answer_within_hours"] is not None:
+                until.append(_moment(received + record["answer_within_hours"] * HOUR_MS))
+            earliest = min((one for one in until if one is not None), default=None)
+            known = {**said, "answer_until": earliest}
         first_said = {"withdrawn": withdrawn, "told_at_milliseconds": told_at}
         self.notices[record["notice_id"]] = {**known, **first_said}
 
-    def _add_answer(self, answer: NoticeAcknowledged, offset: int, received: int | None) -> None:
+    def _add_answer(self, answer: NoticeAcknowledged, placed: Row) -> None:
         revision, digest = acknowledgements.version(answer)
         key = (answer["notice_id"], answer["unit"], revision, digest)
         known = self.answers.get(key)
-        if known is None or offset < known["offset"]:
-            placed = {"offset": offset, "milliseconds": received or 0}
-            self.answers[key] = {**answer, "digest": digest, **placed}
+        if known is None or placed["offset"] < known["offset"]:
+            self.answers[key] = {**answer, **placed, "digest": digest}
 
     def _add_reassignment(self, given: NoticeReassigned) -> None:
         revision, digest = acknowledgements.reassignment_version(given)
@@ -313,6 +323,7 @@ class Batch:
         """Store everything; a row that is there already, or is outdated, changes nothing."""
         database.put(connection, "add_sightings", self.sightings)
         database.put(connection, "add_revisions", self.revisions)
+        database.put(connection, "add_facts", list(self.facts.values()))
         changed = database.put(connection, "hold", list(self.held.values()))
         now = [self.held[kind, unit, record_id] for kind, unit, record_id in changed]
         database.put(connection, "remove_persons", now)
@@ -321,11 +332,12 @@ class Batch:
         )
         database.put(connection, "add_flags", self.flags)
         database.put(connection, "put_proposals", list(self.proposals.values()))
-        database.put(connection, "add_agreements", self.agreements)
+        database.put(connection, "add_agreements", list(self.agreements.values()))
         if now or self.decisions:
             links.write(connection, list(self.decisions.values()), now)
         if self.notices or self.answers:
             answers.write(connection, list(self.notices.values()), list(self.answers.values()))
+            database.put(connection, "add_notices_said", list(self.notices_said.values()))
         database.put(connection, "put_reassignments", list(self.reassignments.values()))
         if self.handovers:
             handovers.write(connection, self.handovers)
@@ -374,6 +386,20 @@ def _accepted(
     except Exception as error:  # noqa: BLE001 (a defect of ours: intake sets the event aside)
         log.error("A decision raised", error=type(error).__name__, where=logs.where(error))
         return None
+
+
+def _first(known: dict[Any, Row], key: object, row: Row, time: str) -> None:
+    """Keep of several the one that the broker had first."""
+    there = known.get(key)
+    if there is None or (row[time] is not None and row[time] < (there[time] or "~")):
+        known[key] = row
+
+
+def _moment(received: int | None) -> str | None:
+    """The broker's time, as PostgreSQL takes it."""
+    if received is None:
+        return None
+    return datetime.fromtimestamp(received / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def _accepted_on(headers: Mapping[str, bytes]) -> str | None:

@@ -39,6 +39,7 @@ from crossregion.operations import (
     topics_app,
     users_app,
 )
+from crossregion.reporting import report
 from crossregion.runtime import RuntimeFault
 from crossregion.settings import settings
 from crossregion.stack import WORKERS, Stack
@@ -78,6 +79,7 @@ app.command()(http_intake)
 app.command()(link)
 app.command()(explain)
 app.command()(corridors)
+app.command()(report)
 app.command()(doctor)
 app.command()(reconcile)
 console = Console(soft_wrap=True, markup=False)

@@ -56,10 +56,11 @@ ROLES = {"registry": "crossregion_registry", "delivery": "crossregion_delivery"}
 """The database role of each process that has one."""
 
 OWNER, OFFICE, OPERATOR = "crossregion", "crossregion_office", "crossregion_operator"
+SUPERVISION = "crossregion_supervision"
 STOP_ORDER = ("sender", "intake", "linkage", "proposals", "registry", "notices", "delivery")
 DATABASE = "crossregion"
 ADDRESSES = "addresses.json"
-DATABASES = ("database", "owner", "operator")
+DATABASES = ("database", "owner", "operator", "supervision")
 DOORS = frozenset({"CROSSREGION_KAFKA", "CROSSREGION_KAFKA_SECRETS", "CROSSREGION_DATABASE"})
 NOWHERE = Kafka("", Path())
 """Until the embedded Kafka runs."""
@@ -133,6 +134,7 @@ class Addresses:
     database: str
     owner: str
     operator: str
+    supervision: str
     units: dict[str, str]
 
 
@@ -224,6 +226,7 @@ class Stack:
                 "database": self.database,
                 "owner": self.dsn(OWNER),
                 "operator": self.dsn(OPERATOR),
+                "supervision": self.dsn(SUPERVISION),
                 "units": {unit: self.dsn(f"unit_{unit}") for unit in contracts.ENTERING},
             }
             write_private(self.data / ADDRESSES, json.dumps(found))

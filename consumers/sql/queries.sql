@@ -18,6 +18,14 @@ SELECT kind, unit, record_id, revision, digest, event_id, record, remarks
 FROM jsonb_populate_recordset(NULL::registry.record_revision, %(rows)s::jsonb)
 ON CONFLICT DO NOTHING;
 
+-- name: add_facts
+-- Of a second time the first on the broker is kept.
+INSERT INTO registry.fact AS held
+SELECT * FROM jsonb_populate_recordset(NULL::registry.fact, %(rows)s::jsonb)
+ON CONFLICT (kind, unit, record_id, revision, digest) DO UPDATE
+SET received_at = excluded.received_at
+WHERE held.received_at > excluded.received_at;
+
 -- name: hold
 -- The records whose highest (revision, digest) is now another.
 INSERT INTO registry.record AS held
@@ -66,7 +74,10 @@ LOCK TABLE registry.link IN SHARE ROW EXCLUSIVE MODE;
 INSERT INTO registry.decision AS held
 SELECT * FROM jsonb_populate_recordset(NULL::registry.decision, %(rows)s::jsonb)
 ON CONFLICT (decision_id) DO UPDATE
-SET "offset" = excluded."offset", decided_at = excluded.decided_at
+SET
+    "offset" = excluded."offset",
+    decided_at = excluded.decided_at,
+    received_at = excluded.received_at
 WHERE held."offset" > excluded."offset";
 
 -- name: decisions_of_proposals
@@ -151,9 +162,11 @@ INSERT INTO registry.confirmed_flag
 SELECT * FROM jsonb_populate_recordset(NULL::registry.confirmed_flag, %(rows)s::jsonb);
 
 -- name: add_agreements
-INSERT INTO registry.agreement
+INSERT INTO registry.agreement AS held
 SELECT * FROM jsonb_populate_recordset(NULL::registry.agreement, %(rows)s::jsonb)
-ON CONFLICT DO NOTHING;
+ON CONFLICT (agreement_id, revision, digest) DO UPDATE
+SET received_at = excluded.received_at
+WHERE held.received_at > excluded.received_at;
 
 -- name: lock_answers
 -- Held to the end of the transaction: notices and answers change each other's rows.
@@ -195,6 +208,14 @@ SET
     END
 WHERE held.revision < excluded.revision;
 
+-- name: add_notices_said
+-- Of a second time the first on the broker is kept.
+INSERT INTO registry.notice_said AS held
+SELECT * FROM jsonb_populate_recordset(NULL::registry.notice_said, %(rows)s::jsonb)
+ON CONFLICT (notice_id, revision) DO UPDATE
+SET event_id = excluded.event_id, said_at = excluded.said_at
+WHERE held.said_at > excluded.said_at;
+
 -- name: withdraw_notices
 -- The highest revision by which each was taken back, in whatever order that comes in.
 UPDATE registry.notice AS held
@@ -209,7 +230,9 @@ ON CONFLICT (notice_id, unit, revision, digest) DO UPDATE
 SET
     "offset" = excluded."offset",
     acknowledged_at = excluded.acknowledged_at,
-    milliseconds = excluded.milliseconds
+    milliseconds = excluded.milliseconds,
+    received_at = excluded.received_at,
+    event_id = excluded.event_id
 WHERE held."offset" > excluded."offset";
 
 -- name: put_reassignments
@@ -705,7 +728,9 @@ SELECT md5(coalesce(string_agg(line, E'\n' ORDER BY line), '')) FROM (
             rank, band, evidence, new_evidence
         )::text
     FROM registry.proposal WHERE open
-    UNION ALL SELECT 'agreement ' || t::text FROM registry.agreement AS t
+    UNION ALL SELECT 'agreement ' || (to_jsonb(t) - 'received_at')::text
+    FROM registry.agreement AS t
+    UNION ALL SELECT 'fact ' || (to_jsonb(t) - 'received_at')::text FROM registry.fact AS t
     UNION ALL SELECT 'link ' || t::text FROM registry.link AS t
     UNION ALL SELECT 'confirmed flag ' || t::text FROM registry.confirmed_flag AS t
     UNION ALL SELECT
@@ -756,7 +781,8 @@ SELECT md5(coalesce(string_agg(line, E'\n' ORDER BY line), '')) FROM (
 SELECT role
 FROM unnest(ARRAY[
     'crossregion_registry', 'crossregion_office', 'crossregion_operator', 'crossregion_unit',
-    'crossregion_own', 'crossregion_summary', 'crossregion_audit', 'crossregion_delivery'
+    'crossregion_own', 'crossregion_summary', 'crossregion_audit', 'crossregion_delivery',
+    'crossregion_supervision'
 ]) AS role
 WHERE to_regrole(role) IS NULL;
 
@@ -997,3 +1023,97 @@ WHERE endpoint_id = %(endpoint_id)s AND ends_at IS NULL;
 
 -- name: remove_secrets
 DELETE FROM delivery.secret WHERE endpoint_id = %(endpoint_id)s;
+
+-- name: sort_in_memory
+-- For this transaction: all revisions of a province are sorted several times.
+SELECT set_config('work_mem', '64MB', true);
+
+-- name: newest_known
+SELECT supervision.newest() AS newest, supervision.whole() AS whole;
+
+-- name: solved
+SELECT unit, period, reported, solved, unclear
+FROM supervision.solved(%(since)s, %(until)s, %(known_at)s, %(pattern)s);
+
+-- name: solved_events
+SELECT unit, "on", event_id
+FROM supervision.solved_events(%(since)s, %(until)s, %(known_at)s)
+WHERE figure = %(figure)s
+ORDER BY unit, "on", event_id;
+
+-- name: supervised_corridors
+-- The busiest first.
+SELECT
+    one, other, cases, asked, answered, median_hours, slowest_tenth_hours, due, in_time,
+    handed_over, median_handover_hours, agreed
+FROM supervision.corridors(%(since)s, %(until)s, %(known_at)s)
+ORDER BY cases DESC, one, other;
+
+-- name: corridors_events
+SELECT one, other, event_id, hours
+FROM supervision.corridor_events(%(since)s, %(until)s, %(known_at)s)
+WHERE figure = %(figure)s
+ORDER BY one, other, event_id;
+
+-- name: supervised_agreements
+-- Pairs with cases, the busiest first.
+SELECT one, other, count(*) AS cases, figure = 'agreed' AS agreed
+FROM supervision.agreement_events(%(since)s, %(until)s, %(known_at)s)
+GROUP BY one, other, figure
+ORDER BY cases DESC, one, other;
+
+-- name: agreements_events
+SELECT one, other, event_id
+FROM supervision.agreement_events(%(since)s, %(until)s, %(known_at)s)
+WHERE figure = %(figure)s
+ORDER BY one, other, event_id;
+
+-- name: venues
+-- The busiest first; those that are not stated last.
+SELECT venue, unit, cases, before
+FROM supervision.venues(%(since)s, %(until)s, %(known_at)s)
+ORDER BY venue IS NULL, cases DESC, venue, unit;
+
+-- name: venues_events
+SELECT venue, unit, event_id
+FROM supervision.venue_events(%(since)s, %(until)s, %(known_at)s)
+WHERE figure = %(figure)s
+ORDER BY venue, unit, event_id;
+
+-- name: recorded
+SELECT supervision.recorded(%(kind)s, %(known_at)s) AS recorded;
+
+-- name: aid
+SELECT
+    aid, persons, given, measured, median_days, slowest_tenth_days, declined
+FROM supervision.aid(%(since)s, %(until)s, %(known_at)s, %(unit)s);
+
+-- name: aid_events
+SELECT aid, unit, event_id, days
+FROM supervision.aid_events(%(since)s, %(until)s, %(known_at)s)
+WHERE figure = %(figure)s
+ORDER BY aid, unit, event_id;
+
+-- name: guardians
+-- The row of all units has none.
+SELECT
+    unit, children, without_guardian, searched, public_notice, found, measured,
+    median_days_to_find, placed, first_certificate, second_certificate
+FROM supervision.guardians(%(since)s, %(until)s, %(known_at)s)
+ORDER BY unit;
+
+-- name: guardians_events
+SELECT unit, event_id, days
+FROM supervision.guardian_events(%(since)s, %(until)s, %(known_at)s)
+WHERE figure = %(figure)s
+ORDER BY unit, event_id;
+
+-- name: undated
+-- A row for every unit of which anything was known.
+SELECT unit, cases, rescues FROM supervision.undated(%(known_at)s) ORDER BY unit;
+
+-- name: undated_events
+SELECT unit, event_id
+FROM supervision.undated_events(%(known_at)s)
+WHERE figure = %(figure)s
+ORDER BY unit, event_id;

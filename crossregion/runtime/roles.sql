@@ -14,7 +14,7 @@ BEGIN
     END LOOP;
     FOREACH role IN ARRAY ARRAY[
         'crossregion', 'crossregion_registry', 'crossregion_office', 'crossregion_operator',
-        'crossregion_delivery',
+        'crossregion_delivery', 'crossregion_supervision',
         'unit_220000', 'unit_220100', 'unit_220200', 'unit_220300', 'unit_220400', 'unit_220500',
         'unit_220600', 'unit_220700', 'unit_220800', 'unit_222400', 'unit_22CBS0',
         'unit_border', 'unit_foreign-affairs', 'unit_police-cooperation'
@@ -34,7 +34,7 @@ $$;
 ALTER ROLE crossregion NOINHERIT;
 GRANT
     crossregion_registry, crossregion_office, crossregion_operator, crossregion_delivery,
-    crossregion_own, crossregion_summary, crossregion_audit
+    crossregion_supervision, crossregion_own, crossregion_summary, crossregion_audit
 TO crossregion;
 
 -- By default every role may enter these two and make tables there, and large objects everywhere.
