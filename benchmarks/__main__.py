@@ -23,10 +23,12 @@ from benchmarks import (
     intake,
     latency,
     registry,
+    supervision,
 )
 
-FIGURES = ("throughput", "latency", "doors", "delivery", "http", "demo")
+FIGURES = ("throughput", "latency", "doors", "delivery", "report", "http", "demo")
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
+REVISIONS = 200_000
 LATENCY_SHARE = 20
 """One event in so many is enough to know the latency by."""
 
@@ -58,6 +60,9 @@ def main() -> None:
         delivery.run(max(1, given.events // LATENCY_SHARE))
     if "http" in chosen:
         http_intake.run()
+    if "report" in chosen:
+        with harness.services() as services:
+            supervision.run(services, REVISIONS)
     if "demo" in chosen:
         if not given.samples.is_dir():
             sys.exit(f"{given.samples} is not there: name the samples by --samples DIR.")

@@ -66,6 +66,7 @@ COMMANDS = [
     "agreements list",
     "agreements show",
     "corridors",
+    "report",
     "notices list",
     "notices show",
     "notices acknowledge",
