@@ -116,7 +116,7 @@ def test_a_pair_across_regions_is_weighed_as_one_within(
 
 
 def whose(found: dict[str, list[MatchProposed]]) -> dict[tuple[str, ...], dict[str, Any]]:
-    """What is said of each pair but for its units, the id made with them, and how they break ties."""
+    """What is said of each pair but for its units, the id they make, and how they break ties."""
     made_with_units = ("case_unit", "rescue_unit", "proposal_id", "rank")
     return {
         (one["rescue_id"], one["case_id"], one["victim_id"]): {
