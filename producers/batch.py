@@ -17,6 +17,8 @@ from producers.spool import REFUSED, Stored
 from schemas import envelope
 
 PUBLIC = "public"
+OF_THE_PUBLIC = {"source": "PUBLIC", "channel": "ONLINE"}
+"""What a tip that a stranger sends is, whatever they say."""
 MOST_RECORDS = 500
 AT_A_TIME = 25
 """Records that are checked before others get their turn."""
@@ -75,15 +77,16 @@ def _check(event: str, sender: Sender, scope: str, value: object, path: str) -> 
 
 
 def _named(event: str, scope: str, value: object) -> object:
-    """A stranger's record under an id made from its request: it can replace no other's.
+    """A stranger's tip under an id made from its request: it can replace no other's.
 
     Raises: Unfit.
     """
     if isinstance(value, dict):
-        given = value.keys() & {id_field(event), "revision", "unit"}
+        given = value.keys() & {id_field(event), "revision", "unit", *OF_THE_PUBLIC}
         if given:
             raise Unfit(*(Fault(f"/{name}", "not-yours") for name in sorted(given)))
-        value = {**value, id_field(event): envelope.named_id(f"{event}\n{scope}")}
+        named = envelope.named_id(f"{event}\n{scope}")
+        value = {**value, **OF_THE_PUBLIC, id_field(event): named}
     return value
 
 

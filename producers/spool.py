@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+
 from crossregion.domain import records
 from crossregion.domain.records import DayClosed
 from crossregion.runtime import crash_point
@@ -34,6 +36,7 @@ from producers.spool_faults import (
     SpoolTooNew,
     damaged,
     fault,
+    is_busy,
 )
 from schemas import codec, topics
 from schemas.codec import InvalidRecord
@@ -235,7 +238,15 @@ class Spool:
         (application,) = self._database.execute("PRAGMA application_id").fetchone()
         if application != APPLICATION and tables:
             raise SpoolForeign(f"{self.path} is another program's database: move it away.")
-        self._database.execute("PRAGMA journal_mode = WAL")
+        for attempt in Retrying(
+            # SQLite doesn't wait here when another process makes the same change.
+            retry=retry_if_exception(is_busy),
+            stop=stop_after_delay(BUSY_SECONDS),
+            wait=wait_random(0.0, 0.02),
+            reraise=True,
+        ):
+            with attempt:
+                self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
         with self._transaction():
             (version,) = self._database.execute("PRAGMA user_version").fetchone()

@@ -42,6 +42,12 @@ def damaged(path: Path) -> SpoolDamaged:
     )
 
 
+def is_busy(error: BaseException) -> bool:
+    """Whether another process is at it."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    return isinstance(error, sqlite3.Error) and code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
 def fault(path: Path, error: sqlite3.Error) -> SpoolError:
     """What is wrong with a spool, and what to do, by what SQLite says."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
@@ -49,7 +55,7 @@ def fault(path: Path, error: sqlite3.Error) -> SpoolError:
         return SpoolForeign(f"{path} is no spool: move it away.")
     if code == sqlite3.SQLITE_CORRUPT:
         return damaged(path)
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    if is_busy(error):
         return SpoolBusy(
             f"{path} has been held by another process for {BUSY_SECONDS:g} s: "
             "end that process, then try again."

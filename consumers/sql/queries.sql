@@ -819,7 +819,7 @@ WHERE kind IN ('case', 'rescue');
 SELECT kind, unit, revision.record
 FROM registry.record
 JOIN registry.record_revision AS revision USING (kind, unit, record_id, revision, digest)
-WHERE kind <> 'case';
+WHERE kind NOT IN ('case', 'tip');
 
 -- name: rescues_handed_over
 SELECT unit, record_id, owner, readers FROM registry.handover WHERE kind = 'rescue';
@@ -847,7 +847,7 @@ SELECT concat_ws(' ', kind, unit, record_id) AS record, owner, offered_to, reade
 FROM registry.handover;
 
 -- name: every_agreement
-SELECT to_jsonb(agreement) AS agreement FROM registry.agreement;
+SELECT to_jsonb(agreement) - 'received_at' AS agreement FROM registry.agreement;
 
 -- name: marks_without_row
 SELECT topic, partition, "offset"

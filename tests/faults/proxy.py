@@ -138,7 +138,7 @@ class Proxy:
                     self._left = FOR_EVER
                     self._reset()
                     return
-            if writer.can_write_eof():
+            if writer.can_write_eof() and not writer.is_closing():
                 writer.write_eof()
         except OSError:
             _abort(writer)

@@ -408,26 +408,26 @@ def test_a_spool_that_others_use_is_shared(running: Running) -> None:
 
 
 def test_the_public_may_send_what_is_for_it_and_nothing_else(tmp_path: Path) -> None:
-    """Tried with rescues in the place of tips."""
-    program = (
-        "from producers import http_intake as i; i.PUBLIC_EVENTS = {'RescueRecorded'}; i.main()"
-    )
-    found = {"found_on": "2013-01-01", "person": {"identity": {"name": CANARY}}}
-    with intake(tmp_path, program, INTAKE_PUBLIC_UNIT=UNIT) as one:
+    tip = {"place": "220202", "identity": {"text": CANARY}}
+    with intake(tmp_path, INTAKE_PUBLIC_UNIT=UNIT) as one:
 
-        def send(content: Any, event: str = "RescueRecorded", **more: Any) -> Answer:
+        def send(content: Any, event: str = "TipRecorded", **more: Any) -> Answer:
             return one.post(content, event, authorization=None, **more)
 
-        first = send(found, again="a-strangers-key-01")
+        first = send(tip, again="a-strangers-key-01")
         assert first.status == 202
-        assert send(found, again="a-strangers-key-01").body == first.body
-        assert send(found, again="a-strangers-key-02").status == 202
+        assert send(tip, again="a-strangers-key-01").body == first.body
+        assert send(tip, again="a-strangers-key-02").status == 202
         ids = [record_id for record_id, *_ in one.spooled()]
         assert len(set(ids)) == 2
-        for name, value in (("rescue_id", ids[0]), ("revision", 9), ("unit", OTHER)):
-            answer = send({**found, name: value})
+        with Spool(one.home / "spool" / f"{UNIT}.sqlite", UNIT) as opened:
+            tips = [codec.decode(each.value)[1] for each in opened.unsent(10)]
+        assert {each["source"] for each in tips} == {"PUBLIC"}
+        own = {"tip_id": ids[0], "revision": 9, "unit": OTHER, "source": "DEPARTMENT"}
+        for name, value in own.items():
+            answer = send({**tip, name: value})
             assert answer.said["errors"][0]["reason"] == "not-yours"
         assert send(case("P"), "CaseRecorded").problem == "not-for-the-public"
-        assert send([found, found]).problem == "too-large"
-        assert send({**found, "filling": "x" * http_intake.MOST_PUBLIC_BYTES}).status == 413
+        assert send([tip, tip]).problem == "too-large"
+        assert send({**tip, "filling": "x" * http_intake.MOST_PUBLIC_BYTES}).status == 413
         assert len(one.spooled()) == 2
