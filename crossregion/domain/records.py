@@ -7,12 +7,13 @@ together. Dates stay text as received, because an impossible date is remarked on
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypedDict
 from zoneinfo import ZoneInfo
+
+import orjson
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "crossregion")
@@ -494,9 +495,6 @@ class DeadLettered(TypedDict):
     headers: dict[str, bytes]
 
 
-_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-
-
 def _without_nothing(value: Any) -> Any:
     if isinstance(value, dict):
         kept = {}
@@ -516,7 +514,7 @@ def _without_nothing(value: Any) -> Any:
 
 def canonical(content: Mapping[str, Any]) -> str:
     """JSON with sorted keys, without nulls and empty lists: what digests are taken over."""
-    return _CANONICAL.encode(_without_nothing(content))
+    return orjson.dumps(_without_nothing(content), option=orjson.OPT_SORT_KEYS).decode()
 
 
 def content_digest(record: Record) -> str:

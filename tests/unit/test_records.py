@@ -1,8 +1,13 @@
 """Ids are made from causes: the same row makes the same id, another content another."""
 
 import copy
+import json
+from typing import Any
 
-from crossregion.domain.records import content_digest, event_id, proposal_id
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossregion.domain.records import canonical, content_digest, event_id, proposal_id
 from tests.contract.test_schemas import example
 
 
@@ -24,3 +29,19 @@ def test_ids_are_stable_and_differ_by_cause() -> None:
     assert event_id("220200", "C1", 1, "d") == event_id("220200", "C1", 1, "d")
     assert event_id("220200", "C1", 1, "d") != event_id("220200", "C1", 2, "d")
     assert proposal_id("a", "v", "b", "r") != proposal_id("b", "v", "a", "r")
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+SOMETHING = st.recursive(
+    st.one_of(TEXTS, st.booleans(), st.integers(-(2**63), 2**63 - 1)),
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1), st.dictionaries(st.from_regex("[a-z_]+"), inner, min_size=1)
+    ),
+)
+
+
+@given(st.dictionaries(st.from_regex("[a-z_]+", fullmatch=True), SOMETHING))
+def test_the_canonical_text_is_that_of_the_standard_library(content: dict[str, Any]) -> None:
+    """Digests made before must stay those that they are."""
+    plain = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    assert canonical(content) == plain
