@@ -40,7 +40,10 @@ RECORDS = {
     "GuardianSearchRecorded": "search_id",
 }
 CHILDREN = {"under-6", "6-13", "14-17"}
-AIDS = {"SCHOOL_RETURN", "MEDICAL", "SHELTER", "FOLLOW_UP"}
+AIDS = {
+    *("CHILD_PLACEMENT", "FOLLOW_UP", "LEGAL_AID", "MEDICAL", "PSYCHOLOGICAL", "RIGHTS_TRAINING"),
+    *("SCHOOL_RETURN", "SHELTER"),
+}
 STEPS = {
     "searched": ("begun_on", None),
     "public_notice": ("notice_on", "PUBLIC_NOTICE"),

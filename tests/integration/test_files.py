@@ -1,6 +1,8 @@
-"""The file of a rescued child on the running stack, from the rescue to the last certificate.
+"""From the rescue of a child without guardian to the last certificate and the figures of the years.
 
-The tests share the stack, in their order, and turn its clock.
+One scenario on the running stack: departments aid the child, a tip becomes a case that an officer
+saves in a unit's own database, the file is handed over, and the report counts it all. The tests
+share the stack, in their order, and turn its clock.
 """
 
 from __future__ import annotations
@@ -16,23 +18,42 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumers import casework, database, dead_letters, filing, handing_over, registry
+from consumers import (
+    casework,
+    database,
+    dead_letters,
+    filing,
+    handing_over,
+    registry,
+    supervision,
+    triaging,
+)
 from crossregion import clock, metrics
 from crossregion.domain import files
 from crossregion.domain.handover import Record
 from crossregion.domain.judgement import Judgement, judge_event
-from crossregion.stack import OPERATOR, OWNER, STOP_ORDER, Stack
+from crossregion.runtime import EmbeddedPostgres
+from crossregion.stack import OPERATOR, OWNER, STOP_ORDER, SUPERVISION, Stack
+from producers import tips as taking
 from producers.export import Exported
 from producers.spool import Spool
 from schemas import codec, topics
+from tests import exports
 from tests.e2e.command import assert_one_clear_line, run
+from tests.figures import ZONE, Event, Known
 from tests.live import in_force, notices, read_all, send, wait_for_quiet, wait_until
+from tests.outbox import Office, start_relay
 from tests.unit.test_files import example, rescue
 
 UNIT, TAKER, STRANGER = "220100", "220600", "220300"
-SECRET = "禾秀娘家表姐"
+SECRET, TIP = "禾秀娘家表姐", "桥洞下有个不会说本地话的女孩"
+CASE = "吉2025-7"
 CHILD = rescue(
-    rescue_id="220100-R7", found_on="2026-01-31", guardian="NOT_FOUND", birth_date="2016-05-02"
+    rescue_id="220100-R7",
+    found_on="2025-01-31",
+    guardian="NOT_FOUND",
+    birth_date="2016-05-02",
+    age_band="6-13",
 )
 FILE = (UNIT, "220100-R7")
 RECORD: Record = ("rescue", *FILE)
@@ -47,7 +68,7 @@ def today(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     file = tmp_path_factory.mktemp("clock") / "today"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CROSSREGION_TODAY_FILE", str(file))
-        turn(file, "2026-01-31")
+        turn(file, "2025-01-31")
         yield file
 
 
@@ -128,7 +149,7 @@ def test_what_fits_a_child_without_guardian_is_due_at_once(stack: Stack) -> None
     wait_for(stack, *due(UNIT, *AT_FIRST))
     by_item = {one["item"]: one for one in in_force(stack.kafka).values() if one["item"]}
     assert by_item["SCHOOL_RETURN"]["department"] == "EDU"
-    assert by_item["PUBLIC_NOTICE"]["due_on"] == "2026-02-07"
+    assert by_item["PUBLIC_NOTICE"]["due_on"] == "2025-02-07"
     assert by_item["MEDICAL"]["cause"] == FILE[1]
 
 
@@ -139,12 +160,12 @@ def test_several_departments_aid_and_what_they_do_is_withdrawn(
         stack,
         tmp_path,
         UNIT,
-        aid(1, "MEDICAL", "DONE", "HLT", done_on="2026-01-31"),
-        aid(2, "LEGAL_AID", "OFFERED", "JUS", needed_on="2026-01-31"),
+        aid(1, "MEDICAL", "DONE", "HLT", done_on="2025-01-31"),
+        aid(2, "LEGAL_AID", "OFFERED", "JUS", needed_on="2025-01-31"),
         aid(3, "PSYCHOLOGICAL", "DECLINED", "HLT"),
-        aid(4, "SCHOOL_RETURN", "STARTED", "CAD", started_on="2026-01-31"),
-        aid(5, "CHILD_PLACEMENT", "STARTED", "CAD", started_on="2026-01-31", assisting=["WF"]),
-        search("PUBLIC_NOTICE", begun_on="2026-01-31", notice_on="2026-01-31"),
+        aid(4, "SCHOOL_RETURN", "STARTED", "CAD", started_on="2025-01-31"),
+        aid(5, "CHILD_PLACEMENT", "STARTED", "CAD", started_on="2025-01-31", assisting=["WF"]),
+        search("PUBLIC_NOTICE", begun_on="2025-01-31", notice_on="2025-01-31"),
     )
     wait_for(stack, *due(UNIT, "LEGAL_AID:220100/A2"))
     remarked = [one for one in in_force(stack.kafka).values() if one["kind"] == "remarks"]
@@ -153,19 +174,52 @@ def test_several_departments_aid_and_what_they_do_is_withdrawn(
     ]
 
 
+def test_a_tip_becomes_a_case_that_an_officer_saves_in_the_units_own_database(
+    stack: Stack, postgres: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    police = exports.UNIT
+    with Spool(stack.spools / f"{UNIT}.sqlite", UNIT) as spool:
+        tip = (UNIT, taking.take(spool, taking.tip(UNIT, TIP, "220202")).tip_id)
+    wait_for_quiet(stack)
+    linked = triaging.triage(
+        stack.kafka, stack.dsn(f"unit_{police}"), police, tip, "linked", case=(police, CASE)
+    )
+    assert linked is not None
+    assert linked.holds
+    assert not tip_row(stack, tip)["case_known"]
+    office = Office(postgres, "police_of_a_child")
+    relay = start_relay(office, stack.data, tmp_path / "relay.log")
+    try:
+        office.save(CASE)
+        with office.officer() as connection:
+            connection.execute("UPDATE cases SET reported_at = '2025-02-01', taken_to = '222401'")
+        wait_until(lambda: bool(tip_row(stack, tip)["case_known"]), stack)
+    finally:
+        relay.terminate()
+    assert relay.wait(30.0) == 0
+    wait_for_quiet(stack)
+    flagged = [one for one in in_force(stack.kafka).values() if one["kind"] == "flag"]
+    assert [(one["unit"], one["case_id"]) for one in flagged] == [("222400", CASE)]
+    assert office.rows() == []
+
+
+def tip_row(stack: Stack, tip: tuple[str, str]) -> dict[str, Any]:
+    return triaging.find(stack.dsn(f"unit_{exports.UNIT}"), exports.UNIT, tip)
+
+
 def test_the_notice_ends_and_the_welfare_home_is_late(stack: Stack, today: Path) -> None:
-    turn(today, "2026-03-03")
+    turn(today, "2025-03-03")
     late = overdue(UNIT, "LEGAL_AID:220100/A2")
     wait_for(stack, *late, *due(UNIT, "WELFARE_HOME", "FIRST_CERTIFICATE"))
-    turn(today, "2026-03-10")
+    turn(today, "2025-03-10")
     wait_for(stack, *late, *overdue(UNIT, "WELFARE_HOME", "FIRST_CERTIFICATE"))
     with database.session(stack.database) as connection:
         filing.look_from_today(connection)
         rows = connection.execute("SELECT * FROM registry.file_overdue ORDER BY lead").fetchall()
         assert rows == [
-            (UNIT, "CAD", 1, date(2026, 3, 9)),
-            (UNIT, "JUS", 1, date(2026, 3, 2)),
-            (UNIT, "PSD", 1, date(2026, 3, 7)),
+            (UNIT, "CAD", 1, date(2025, 3, 9)),
+            (UNIT, "JUS", 1, date(2025, 3, 2)),
+            (UNIT, "PSD", 1, date(2025, 3, 7)),
         ]
         filing.measure(connection)
     measured = {
@@ -200,11 +254,11 @@ def test_a_handover_takes_the_file_along(stack: Stack, tmp_path: Path) -> None:
         stack,
         tmp_path,
         TAKER,
-        aid(9, "RIGHTS_TRAINING", "NEEDED", needed_on="2026-03-10", wish="HOME"),
-        {**search("IN_WELFARE_HOME", placed_on="2026-03-10"), "first_certificate_on": "2026-03-10"},
+        aid(9, "RIGHTS_TRAINING", "NEEDED", needed_on="2025-03-10", wish="HOME"),
+        {**search("IN_WELFARE_HOME", placed_on="2025-03-10"), "first_certificate_on": "2025-03-10"},
         {
             **{"event": "FollowUpRecorded", "follow_up_id": "F1", "state": "DONE"},
-            **{"done_on": "2026-03-10", "wellbeing": "FAIR", "problems": [problem]},
+            **{"done_on": "2025-03-10", "wellbeing": "FAIR", "problems": [problem]},
         },
     )
     open_now = (late[0], "RIGHTS_TRAINING:220600/A9", "PROBLEM:LIVELIHOOD")
@@ -219,15 +273,15 @@ def seen(stack: Stack, unit: str) -> set[str]:
 def test_twelve_months_on_the_second_certificate_is_due(
     stack: Stack, today: Path, tmp_path: Path
 ) -> None:
-    turn(today, "2027-01-31")
+    turn(today, "2026-01-31")
     left = ("LEGAL_AID:220100/A2", "RIGHTS_TRAINING:220600/A9", "PROBLEM:LIVELIHOOD", "FOLLOW_UP")
     wait_for(stack, *overdue(TAKER, *left), *due(TAKER, "SECOND_CERTIFICATE"))
     record(
         stack,
         tmp_path,
         TAKER,
-        {**search("NOT_FOUND", second_certificate_on="2027-01-31"), "search_id": "G2"},
-        aid(9, "RIGHTS_TRAINING", "DONE", done_on="2027-01-30"),
+        {**search("NOT_FOUND", second_certificate_on="2026-01-31"), "search_id": "G2"},
+        aid(9, "RIGHTS_TRAINING", "DONE", done_on="2026-01-30"),
     )
     wait_for(stack, *overdue(TAKER, left[0], left[2], left[3]))
 
@@ -311,24 +365,84 @@ def test_the_registry_says_what_the_raw_entries_do(stack: Stack) -> None:
     rows = casework.read(stack.database, FILE, own=False)[1]
     assert {row["item"]: (row["due_from"], row["due_on"]) for row in rows} == owed
     assert {row["owner"] for row in rows} == {TAKER}
-    assert clock.today() == date(2027, 1, 31)
+    assert clock.today() == date(2026, 1, 31)
+
+
+def test_the_report_counts_what_one_counts_over_the_raw_events(stack: Stack) -> None:
+    listed = figures(stack)
+    children, given, crossed = (
+        {name: len(rows) for name, rows in listed[section].items()}
+        for section in ("guardians", "aid", "corridors")
+    )
+    assert children == {
+        **dict.fromkeys(("children", "without_guardian", "searched", "public_notice"), 1),
+        **dict.fromkeys(("placed", "first_certificate", "second_certificate"), 1),
+        "found": 0,
+    }
+    assert given == {"rescued": 1, "given": 5, "declined": 1}
+    assert (crossed["cases"], crossed["asked"], crossed["handed_over"]) == (1, 1, 1)
+    assert len(listed["agreements"]["missing"]) == 1
+    here = {"CROSSREGION_DATA": str(stack.data), "COLUMNS": "200"}
+    shown = run("report", "guardians", "corridors", "--from", "2025-01-01", **here)
+    assert shown.returncode == 0, shown.stderr
+    assert SECRET not in shown.stdout
+
+
+def figures(stack: Stack) -> dict[str, dict[str, list[tuple[Any, ...]]]]:
+    """The events that each figure counts, the same by the registry and by hand."""
+    raw = list(raw_events(stack))
+    found: dict[str, dict[str, list[tuple[Any, ...]]]] = {}
+    with database.session(stack.dsn(SUPERVISION)) as connection:
+        newest = supervision.newest(connection)
+        milliseconds = round(newest.timestamp() * 1000)
+        question = supervision.Question(date(2025, 1, 1), newest.astimezone(ZONE).date(), newest)
+        known = Known(raw, question.since, question.until, milliseconds)
+        for section, names in supervision.EVENTS.items():
+            counted = getattr(known, section)()
+            assert counted.keys() == {*names}
+            for name in names:
+                table = supervision.events(connection, f"{section}.{name}", question)
+                by_hand = sorted(one[: len(table.columns)] for one in counted[name])
+                assert sorted(map(tuple, table.rows)) == by_hand, f"{section}.{name}"
+                found.setdefault(section, {})[name] = by_hand
+    return found
+
+
+def raw_events(stack: Stack) -> Iterator[Event]:
+    """Every event that stands on a topic, as the counting by hand takes it."""
+    for one in read_all(stack.kafka, *(name for topic in topics.TOPICS for name in topic.names())):
+        try:
+            event, record = codec.decode(one.value)
+        except codec.Undecodable:
+            continue
+        meant = one.topic.partition(".")[2] in ("", record.get("unit")) and record.get("rescue_id")
+        yield {
+            **{"event": event, "record": record, "topic": one.topic, "ms": one.timestamp},
+            **{"id": dict(one.headers).get("ce_id", b"").decode()},
+            "counts": bool(meant or "rescue_id" not in record),
+        }
 
 
 def test_no_personal_value_leaves_the_entries(stack: Stack) -> None:
     secret = SECRET.encode()
     names = [name for topic in topics.TOPICS for name in topic.names() if name not in PERSONAL]
-    assert not any(secret in (one.value or b"") for one in read_all(stack.kafka, *names))
+    told = TIP.encode()
+    for one in read_all(stack.kafka, *names):
+        assert secret not in (one.value or b"")
+        assert told not in (one.value or b"")
     assert any(
         secret in (one.value or b"") for one in read_all(stack.kafka, topics.FILES.name(UNIT))
     )
     for log in (stack.data / "log").iterdir():
         assert secret not in log.read_bytes(), log
+        assert told not in log.read_bytes(), log
 
 
 def test_a_rebuild_ends_as_it_was_and_tells_nobody_again(stack: Stack) -> None:
     said = notices(stack.kafka)
     with database.session(stack.database) as connection:
         before = registry.content(connection)
+    counted = figures(stack)
     stack.supervisor.stop(STOP_ORDER)
     registry.rebuild(stack.kafka, stack.dsn(OWNER))
     for name in STOP_ORDER:
@@ -338,3 +452,4 @@ def test_a_rebuild_ends_as_it_was_and_tells_nobody_again(stack: Stack) -> None:
     with database.session(stack.database) as connection:
         assert registry.content(connection) == before
     assert notices(stack.kafka) == said
+    assert figures(stack) == counted
