@@ -11,8 +11,8 @@ import psycopg
 from benchmarks import feed, harness
 from benchmarks.harness import Services
 from consumers import supervision
+from consumers.batch import Batch
 from consumers.database import Connection, Database
-from consumers.registry import Batch
 from consumers.supervision import SECTIONS, Question
 from crossregion.domain.dates import SHANGHAI
 from crossregion.stack import ROLES, SUPERVISION

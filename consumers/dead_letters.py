@@ -11,7 +11,7 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from consumers import database, registry
+from consumers import batch, database, registry
 from crossregion.clients import OPERATOR, Kafka
 from crossregion.runtime import RuntimeFault, ServiceUnavailable
 from schemas import codec, envelope, topics
@@ -69,7 +69,7 @@ def replay(kafka: Kafka, dsn: str | None, dead_letter_id: str, purpose: str = ""
     Raises: DeadLetterUnknown, NotReplayable.
     """
     letter = find(dsn, dead_letter_id, "replay", purpose)
-    if letter["topic"] not in registry.INTAKE:
+    if letter["topic"] not in batch.INTAKE:
         raise NotReplayable(
             f"Only what a unit has sent can be put back, and this stood on {letter['topic']}: "
             f"`crossregion dead-letters discard {dead_letter_id}`."

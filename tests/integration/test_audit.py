@@ -12,8 +12,8 @@ import pytest
 
 from consumers import audit, database, dead_letters
 from consumers.audit import AuditBroken, Entry, HeadWriter
+from consumers.batch import INTAKE, Batch
 from consumers.database import Database, DatabaseFailed
-from consumers.registry import INTAKE, Batch
 from crossregion.clients import Kafka
 from crossregion.runtime import topics as broker
 from tests.e2e.command import assert_one_clear_line, run

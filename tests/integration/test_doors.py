@@ -18,8 +18,8 @@ import pytest
 from psycopg import sql
 
 from consumers import audit, database, endpoints
+from consumers.batch import Batch
 from consumers.database import Database, RolesMissing
-from consumers.registry import Batch
 from crossregion.domain import records
 from crossregion.runtime import postgres
 from schemas import codec, topics

@@ -14,8 +14,8 @@ from typing import Any, cast
 import pytest
 
 from consumers import answers, database, reconcile_files, registry
+from consumers.batch import Batch
 from consumers.database import Database, DatabaseFailed
-from consumers.registry import Batch
 from crossregion.domain import agreements, handover, records, tips
 from processors.intake import DISCARDED, Incoming, take
 from processors.outputs import Outputs

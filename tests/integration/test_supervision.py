@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers import database, supervision
+from consumers.batch import Batch
 from consumers.database import Connection, Database
-from consumers.registry import Batch
 from consumers.supervision import EVENTS, SECTIONS, NothingKnown, Question
 from crossregion import baseline
 from crossregion.baseline import WHOLE, Baseline

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.registry import Batch
+from consumers.batch import Batch
 from crossregion.domain import judgement, records
 from processors.intake import DISCARDED, Incoming, take
 from processors.outputs import Outputs
