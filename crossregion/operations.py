@@ -65,7 +65,8 @@ def topics_apply(
 ) -> None:
     """Bring CROSSREGION_KAFKA to the topics, users and grants of this version.
 
-    Topics that exist are left as they are. Users get the passwords that stand in the directory
+    A topic that exists keeps what it holds, and gets the configuration that is described; what is
+    not described stays. Users get the passwords that stand in the directory
     CROSSREGION_KAFKA_SECRETS. What a principal of the project may do besides is taken away.
     """
     created = topics.apply(clients.kafka(settings()), replication)

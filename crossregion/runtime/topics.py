@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from crossregion import clients
@@ -20,13 +20,14 @@ POLL_SECONDS = 0.05
 
 
 def apply(kafka: Kafka, replication: int = 1) -> list[str]:
-    """Create every topic that is missing; one that exists is left as it is.
+    """Create every topic that is missing, and give one that exists the configuration it shall have.
 
     Principals whose password files are in the secrets directory get these passwords, and all get
     their grants. Returns: the names of the topics created, sorted. Raises: ServiceUnavailable.
     """
     with administering(kafka) as admin:
         created = _create(admin, replication)
+        _configure(admin)
         here = [name for name in grants.principals() if (kafka.secrets / name).exists()]
         users.put(admin, kafka, here)
         users.grant_all(admin, kafka.secrets)
@@ -46,6 +47,26 @@ def _create(admin: KafkaAdminClient, replication: int) -> list[str]:
     except TopicAlreadyExistsError:
         return _create(admin, replication)
     return sorted(absent)
+
+
+def _configure(admin: KafkaAdminClient) -> None:
+    """What a topic is made with, a later release may add to; what is not described stays."""
+    kind = ConfigResourceType.TOPIC
+    wanted = {name: topic.config for topic in topics.TOPICS for name in topic.names()}
+    found = admin.describe_configs(
+        [ConfigResource(kind, name, dict.fromkeys(config)) for name, config in wanted.items()],
+        config_filter="all",
+    )["topic"]
+    different = [
+        ConfigResource(kind, name, config)
+        for name, config in wanted.items()
+        if any(found[name][key]["value"] != value for key, value in config.items())
+    ]
+    if not different:
+        return
+    for name, outcome in admin.alter_configs(different)["topic"].items():
+        if outcome != "OK":
+            raise ServiceUnavailable(f"Kafka did not configure {name}: {outcome}")
 
 
 def _wait_for_leaders(admin: KafkaAdminClient, names: list[str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
-from kafka.admin import KafkaAdminClient
+from kafka.admin import ConfigResource, KafkaAdminClient
 from typer.testing import CliRunner
 
 from crossregion import clients
@@ -111,6 +111,21 @@ def test_topics_apply_creates_what_is_missing_once(kafka: Kafka) -> None:
     run("topics", "apply", **kafka.environment())
     again = run("topics", "apply", **kafka.environment())
     assert (again.returncode, again.stdout) == (0, "0 topics created.\n")
+
+
+def test_topics_apply_gives_a_topic_of_an_earlier_release_what_this_one_describes(
+    kafka: Kafka,
+) -> None:
+    name, own = "handovers.220200", {"segment.ms": "7200000"}
+    earlier = {**own, "compression.type": "producer"}
+    with topics.administering(kafka) as admin:
+        admin.alter_configs([ConfigResource("topic", name, earlier)])
+        done = run("topics", "apply", **kafka.environment())
+        assert (done.returncode, done.stdout) == (0, "0 topics created.\n")
+        found = admin.describe_configs([ConfigResource("topic", name)])["topic"][name]
+        admin.reset_configs([ConfigResource("topic", name, own)])
+    described = {**contracts.HANDOVERS.config, **own}
+    assert {key: found[key]["value"] for key in earlier} == {key: described[key] for key in earlier}
 
 
 def test_a_unit_gets_a_password_loses_it_and_gets_another(kafka: Kafka, tmp_path: Path) -> None:
