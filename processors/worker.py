@@ -23,6 +23,7 @@ from aiokafka.conn import AIOKafkaConnection  # noqa: E402
 from aiokafka.consumer.subscription_state import TopicPartitionState  # noqa: E402
 from aiokafka.errors import KafkaError, SaslAuthenticationFailed  # noqa: E402
 from faust.assignor.partition_assignor import PartitionAssignor  # noqa: E402
+from faust.exceptions import ConsumerNotStarted  # noqa: E402
 
 from crossregion import clients, logs, metrics  # noqa: E402
 from crossregion.runtime import (  # noqa: E402
@@ -123,7 +124,7 @@ def make_app(name: str, group: str | None = None) -> faust.App:
     connection = options(name)
     patience = settings().patience
     session = max(LEAST_SESSION_SECONDS, SESSION_SECONDS * patience)
-    app = faust.App(
+    app = WatchedApp(
         group or f"crossregion-{name}",
         broker=f"kafka://{connection['bootstrap_servers']}",
         broker_credentials=credentials(connection),
@@ -153,36 +154,63 @@ def make_app(name: str, group: str | None = None) -> faust.App:
             health.beat()
 
     app.timer(IDLE_SECONDS)(beat_while_idle)
-    app.timer(StandsStill.after(patience))(Watch(app, connection).look)
+    app.watch = Watch(app, connection, StandsStill.after(patience))
     return app
+
+
+class WatchedApp(faust.App):  # type: ignore[misc, unused-ignore]
+    """Faust's own, watched from its start on.
+
+    Its timers begin only once it has its first partitions, and it may stand still before.
+    """
+
+    watch: Watch
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        self.add_future(self.watch.run())
 
 
 class Watch:
     """Sees to it that what stands on the topics comes.
 
     After lost connections a Faust worker sometimes fetches nothing any more (faults.md, F13),
-    while its session in the group lives on, so that nobody takes its work over.
+    while its session in the group lives on, so that nobody takes its work over. One way there: when
+    the seeking of offsets is cancelled, so is the task that has partitions read after a rebalance,
+    for good, and Faust logs it below warnings.
     """
 
-    def __init__(self, app: faust.App, connection: Mapping[str, Any]) -> None:
+    def __init__(self, app: faust.App, connection: Mapping[str, Any], seconds: float) -> None:
         self._app = app
         self._connection = connection
+        self._seconds = seconds
         self._batches = -1
         self._left: set[rebuild.Place] = set()
+
+    async def run(self) -> None:
+        """Look again and again."""
+        while True:
+            await asyncio.sleep(self._seconds)
+            await self.look()
 
     async def look(self) -> None:
         """End the process when nothing moved since the last look, and there was more at both."""
         before, idle = self._left, not _busy and self._batches == _count["batches"]
         self._batches, self._left = _count["batches"], set()
-        if not idle or _count["steps"] or not self._app.consumer.assignment():
+        if not idle or _count["steps"] or not (mine := self._assignment()):
             return
-        mine = {TopicPartition(*one) for one in self._app.consumer.assignment()}
         try:
             self._left = await rebuild.behind(self._connection, self._app.conf.id, mine)
         except KafkaError as error:
             log.warning("Kafka does not say how much there is", error=type(error).__name__)
         if before & self._left and self._batches == _count["batches"]:
             end_process(StandsStill())
+
+    def _assignment(self) -> set[TopicPartition]:
+        try:
+            return {TopicPartition(*one) for one in self._app.consumer.assignment()}
+        except ConsumerNotStarted:
+            return set()
 
 
 def producer_of(app: faust.App) -> AIOKafkaProducer:

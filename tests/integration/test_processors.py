@@ -10,6 +10,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -381,6 +382,8 @@ def test_a_faust_worker_that_gets_nothing_of_what_there_is_ends(
         raise error
 
     monkeypatch.setattr(worker, "end_process", end)
+    send(stack.kafka, [record(encoded("K0"))])
+    wait_for_quiet(stack)
     mine = {(LISTED, one) for one in range(topics.LINKAGE_RECORDS.partitions)}
     connection = stack.kafka.options(ADMIN)
 
@@ -390,7 +393,7 @@ def test_a_faust_worker_that_gets_nothing_of_what_there_is_ends(
         )
 
         async def thrice() -> None:
-            watch = worker.Watch(app, connection)
+            watch = worker.Watch(app, connection, StandsStill.after(1.0))
             for _ in range(3):
                 await watch.look()
 
@@ -399,6 +402,42 @@ def test_a_faust_worker_that_gets_nothing_of_what_there_is_ends(
     looks(GROUPS["linkage"])
     with pytest.raises(StandsStill):
         looks("crossregion-linkage-away")
+
+
+CANCELLED_ONCE_IT_SEEKS = """
+import asyncio
+from faust.transport.drivers.aiokafka import Consumer
+from crossregion.faults import StandsStill
+from processors import worker
+
+async def cancelled(consumer):
+    raise asyncio.CancelledError
+
+Consumer.seek_to_committed = cancelled
+StandsStill.after = lambda patience: 0.5
+app = worker.make_app("admin", "test-cancelled")
+
+@app.agent(app.topic("{topic}", key_serializer="raw", value_serializer="raw"))
+async def read(stream):
+    async for _ in stream:
+        pass
+
+worker.run(app)
+"""
+
+
+def test_a_faust_worker_whose_seeking_was_cancelled_ends(stack: Stack) -> None:
+    """Faust stops reading then, for good, and lives on; before it has started any timer."""
+    send(stack.kafka, [record(encoded("K1"))])
+    done = subprocess.run(
+        [sys.executable, "-c", CANCELLED_ONCE_IT_SEEKS.format(topic=TOPIC)],
+        env={**os.environ, **stack.kafka.environment()},
+        capture_output=True,
+        text=True,
+        timeout=60.0,
+        check=False,
+    )
+    assert (done.returncode, "nothing moves" in done.stderr) == (70, True), done.stderr[-2_000:]
 
 
 def test_a_frozen_notice_worker_is_replaced_and_tells_nothing_when_it_wakes(
