@@ -17,13 +17,15 @@ from typing import Any, NoReturn, cast
 import structlog
 
 from crossregion import logs
-from crossregion.domain.judgement import Refused, judge_event
+from crossregion.domain.judgement import MAX_VICTIMS, Refused, judge_event
 from crossregion.domain.records import ENTRIES, Remark
 from producers.export import Exported
 from producers.values import age_band, birth_of
 from schemas import codec
 
 MOST_FAULTS = 20
+MOST_ITEMS = MAX_VICTIMS
+"""No list of a record is longer; a longer one is not even looked through."""
 INT_BITS = {"int": 31, "long": 63}
 MESSAGES = {
     "not-json": "is no JSON: write one object in UTF-8 (RFC 8259)",
@@ -108,7 +110,7 @@ def check(event: str, value: object, unit: str) -> Incoming:
     fitting = _Fitting(event)
     record = fitting.fit(fitting.schema, _filled(event, value, unit), "")
     if fitting.faults:
-        raise Unfit(*fitting.faults[:MOST_FAULTS])
+        raise Unfit(*fitting.faults)
     if record["revision"] < 0:
         raise Unfit(Fault("/revision", "over-limit"))
     try:
@@ -145,17 +147,24 @@ def _filled(event: str, value: object, unit: str) -> object:
     """The record with what a local system need not say: unit, revision, summaries of persons."""
     if not isinstance(value, dict):
         return value
-    record = {"unit": unit, "revision": 0, **value}
+    record = _with(value, unit=unit, revision=0)
     if event == "CaseRecorded":
-        record = {"legs": [], **record}
-        if isinstance(record.get("victims"), list):
+        record = _with(record, legs=[])
+        victims = record.get("victims")
+        if isinstance(victims, list) and len(victims) <= MAX_VICTIMS:
             lost_on = record.get("lost_on")
-            record["victims"] = [_summarised(victim, lost_on) for victim in record["victims"]]
+            record["victims"] = [_summarised(victim, lost_on) for victim in victims]
     if event in ENTRIES:
-        record = {"details": {}, **record}
+        record = _with(record, details={})
     if event == "RescueRecorded":
         record["person"] = _summarised(record.get("person"), record.get("found_on"))
     return record
+
+
+def _with(value: Mapping[str, Any], **absent: Any) -> dict[str, Any]:
+    """A record with what it does not say, or says null of."""
+    said = {name: one for name, one in value.items() if one is not None or name not in absent}
+    return {**absent, **said}
 
 
 def _summarised(person: object, on: object) -> object:
@@ -165,11 +174,11 @@ def _summarised(person: object, on: object) -> object:
     born = identity.get("birth_date")
     if not isinstance(born, str | None) or not isinstance(on, str | None):
         return person
-    if "birth_precision" not in identity:
+    if identity.get("birth_precision") is None:
         identity["birth_date"], identity["birth_precision"] = birth_of({"birth_date": born or ""})
     whole = {"birth_date": None, **identity}
-    said = {"age_band": age_band(cast(Any, whole), on), "sex": identity.get("sex"), **person}
-    return {**said, "identity": identity}
+    known = {"age_band": age_band(cast(Any, whole), on), "sex": identity.get("sex")}
+    return {**_with(person, **known), "identity": identity}
 
 
 class _Fitting:
@@ -180,7 +189,8 @@ class _Fitting:
         self.faults: list[Fault] = []
 
     def _fault(self, path: str, reason: str) -> None:
-        self.faults.append(Fault(path, reason))
+        if len(self.faults) < MOST_FAULTS:
+            self.faults.append(Fault(path, reason))
 
     def fit(self, avro: Any, value: Any, path: str) -> Any:
         if isinstance(avro, list):
@@ -191,8 +201,13 @@ class _Fitting:
         if kind == "array":
             if not isinstance(value, list):
                 return self._fault(path, "wrong-type")
-            items = avro["items"]
-            return [self.fit(items, item, f"{path}/{n}") for n, item in enumerate(value)]
+            if len(value) > MOST_ITEMS:
+                return self._fault(path, "over-limit")
+            return [
+                self.fit(avro["items"], item, f"{path}/{number}")
+                for number, item in enumerate(value)
+                if item is not None
+            ]
         if kind == "enum":
             return value if value in avro["symbols"] else self._fault(path, "wrong-type")
         if kind in self._named:
@@ -214,7 +229,7 @@ class _Fitting:
         made = {}
         for field in avro["fields"]:
             name = field["name"]
-            if name in value:
+            if value.get(name) is not None or (name in value and _nullable(field["type"])):
                 made[name] = self.fit(field["type"], value[name], f"{path}/{name}")
             elif "default" in field:
                 made[name] = deepcopy(field["default"])
@@ -236,6 +251,10 @@ class _Fitting:
         elif kind in ("double", "float"):
             right = type(value) in (int, float) and math.isfinite(value)
         return value if right else self._fault(path, "wrong-type")
+
+
+def _nullable(avro: Any) -> bool:
+    return isinstance(avro, list) and "null" in avro
 
 
 def _encodable(text: str) -> bool:
