@@ -46,7 +46,6 @@ HELD_BYTES = 256 * 1024 * 1024
 DRAINED_BYTES = 4 * MOST_BYTES
 DRAIN_SECONDS = 2.0
 COMMIT_SECONDS = 30.0
-MOST_CONNECTIONS = 512
 BACKLOG = 256
 KEEP_ALIVE_SECONDS = 30
 GRACE_SECONDS = 20
@@ -233,7 +232,13 @@ def application(intake: Intake, health: metrics.Health) -> FastAPI:
         wrong_method = isinstance(error, HTTPException) and error.status_code == 405
         return _refusal(Problem("wrong-method" if wrong_method else "not-found", close=True))
 
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
     app.add_route("/v1/events/{event}", post, methods=["POST"])
     app.add_route("/problems/{kind}", problem, methods=["GET"])
     app.add_exception_handler(HTTPException, elsewhere)
@@ -323,7 +328,6 @@ def server(chosen: Settings, app: FastAPI) -> uvicorn.Server:
         server_header=False,
         proxy_headers=bool(chosen.intake_proxies),
         forwarded_allow_ips=chosen.intake_proxies or "",
-        limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
         ssl_certfile=chosen.intake_certificate,

@@ -1,4 +1,4 @@
-"""uvicorn's protocol with limits that it lacks: a request's head is complete soon, and small."""
+"""uvicorn's protocol with limits that it lacks: so many connections, and a head soon and small."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 10.0
 HEAD_BYTES = 32 * 1024
+MOST_CONNECTIONS = 512
+"""Of so many a process may have files open for, and the spools' besides."""
+BUSY_SECONDS = 5
 PROBLEM = "application/problem+json"
 
 
@@ -23,13 +26,18 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect_head()
+        if len(self.connections) > MOST_CONNECTIONS:
+            self._end(HTTPStatus.SERVICE_UNAVAILABLE, "Too many are connected: come again later.")
+        else:
+            self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_there()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._timer is None and self.cycle is not None and self.cycle.response_complete:
+            self._expect_head()
         super().data_received(data)
         if self._timer is not None:
             self._head_bytes += len(data)
@@ -39,11 +47,6 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head_is_there()
         super().on_headers_complete()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.cycle.response_complete and not self.transport.is_closing():
-            self._expect_head()
 
     def send_400_response(self, msg: str) -> None:
         self._end(HTTPStatus.BAD_REQUEST, "This is no HTTP/1.1 request: send one.")
@@ -68,9 +71,12 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         said: dict[str, Any] = {"title": status.phrase, "status": status.value, "detail": detail}
         body = json.dumps(said).encode()
+        again = (
+            f"retry-after: {BUSY_SECONDS}\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
+        )
         head = (
             f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {PROBLEM}\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+            f"content-length: {len(body)}\r\n{again}connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()

@@ -70,6 +70,9 @@ class Keys:
         except OSError as error:
             log.error("A file of keys cannot be read", file=str(file), reason=error.strerror)
             return []
+        except (ValueError, TypeError):
+            log.error("A file of keys holds something else", file=str(file))
+            return []
         if found.st_mode & 0o077:
             log.error("A file of keys is open to others: chmod 600", file=str(file))
             return []

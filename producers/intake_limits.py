@@ -51,11 +51,13 @@ class Room:
 
 
 def network_of(address: str) -> str:
-    """What counts as one sender: an IPv4 address, or the network of an IPv6 one."""
+    """What counts as one sender: an IPv4 address, however it is written, or an IPv6 network."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
         return ""
+    if found.version == 6:
+        found = found.ipv4_mapped or found
     if found.version == 4:
-        return address
+        return str(found)
     return str(ipaddress.ip_network((found, IPV6_NETWORK), strict=False))

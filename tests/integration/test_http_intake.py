@@ -30,7 +30,7 @@ from producers.intake_keys import Keys
 from producers.spool import Spool
 from schemas import codec
 from tests.exports import UNIT
-from tests.intake import CANARY, EXAMPLES, Answer, Running, case, intake, read
+from tests.intake import CANARY, EXAMPLES, PROGRAM, Answer, Running, case, intake, read
 
 OTHER = "220100"
 MANY = ["长" * 2_000] * 100
@@ -213,7 +213,12 @@ def test_other_events_and_paths_are_not_there(running: Running) -> None:
     for event in ("BoundaryFlagged", "MatchDecided", "Nonsense", "..%2f..%2fetc"):
         assert running.post(case("X"), event).status == 404
     assert running.post(case("X"), "BoundaryFlagged").problem == "no-such-event"
-    for method, path in (("GET", "/v1/events/CaseRecorded"), ("GET", "/docs"), ("PUT", "/x")):
+    for method, path in (
+        ("GET", "/v1/events/CaseRecorded"),
+        ("POST", "/v1/events/CaseRecorded/"),
+        ("GET", "/docs"),
+        ("PUT", "/x"),
+    ):
         connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
         connection.request(method, path)
         answer = read(connection)
@@ -256,6 +261,42 @@ def test_a_head_without_end_and_what_is_no_http_are_refused(running: Running) ->
     with running.raw(b"POST / HTTP/1.1\r\n", *[filling] * 40) as connection:
         assert answer_on(connection).status == 431
     assert raw_answer(running, b"\x16\x03\x01\x02\x00nonsense\r\n\r\n").status == 400
+
+
+def test_who_waits_between_two_requests_is_told_nothing(running: Running) -> None:
+    """An answer that nobody asked for would be taken for that of the next request."""
+    body = json.dumps(case("W1")).encode()
+    with running.raw(head(running, len(body)), body) as connection:
+        assert answer_on(connection).status == 202
+        connection.settimeout(1.5)  # its head may take 1 s here
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        connection.settimeout(10)
+        connection.sendall(head(running, len(body)) + body)
+        assert answer_on(connection).said["records"][0]["state"] == "unchanged"
+        connection.sendall(b"POST /v1")
+        assert answer_on(connection).status == 408
+
+
+def test_of_too_many_connections_the_last_is_told_to_come_again(tmp_path: Path) -> None:
+    program = "from producers import http_protocol; http_protocol.MOST_CONNECTIONS = 3; " + PROGRAM
+    with intake(tmp_path, program) as one:
+        held = [one.raw(b"POST /v1") for _ in range(3)]
+        answer = raw_answer(one)
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        assert answer.headers["content-type"] == "application/problem+json"
+        for connection in held:
+            connection.close()
+        deadline = time.monotonic() + 10
+        while not _is_taken(one):
+            assert time.monotonic() < deadline
+
+
+def _is_taken(running: Running) -> bool:
+    try:
+        return running.post(case("L1")).status == 202
+    except OSError:  # it was closed before the request was sent
+        return False
 
 
 def test_a_client_that_goes_away_does_no_harm(running: Running) -> None:

@@ -24,7 +24,9 @@ def test_a_key_opens_its_unit_and_no_other(tmp_path: Path) -> None:
     assert (keys.unit_of(mine), keys.unit_of(theirs)) == (UNIT, OTHER)
     assert Keys(tmp_path / "keys").unit_of(mine) == UNIT
     secret = mine.split("-", 2)[2]
+    (tmp_path / "keys" / "220300").write_text("# ours\n", "utf-8")
     for wrong in (
+        "cr-220300-x",
         "",
         "cr",
         "cr-",
@@ -109,4 +111,6 @@ def test_an_address_counts_by_itself_and_an_ipv6_network_as_one() -> None:
     assert network_of("192.0.2.1") == "192.0.2.1"
     assert network_of("2001:db8::1") == network_of("2001:db8::ffff:1") == "2001:db8::/64"
     assert network_of("2001:db8:0:1::1") == "2001:db8:0:1::/64"
+    assert network_of("::ffff:192.0.2.1") == "192.0.2.1" != network_of("::ffff:192.0.2.2")
+    assert network_of("fe80::1%eth0") == "fe80::/64"
     assert network_of("testclient") == ""
