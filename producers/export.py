@@ -23,7 +23,7 @@ from crossregion.domain.records import (
     Victim,
 )
 from producers.formats import Format, formats
-from producers.tables import ExportUnreadable, Row, read_table
+from producers.tables import ExportUnreadable, Row, printable, read_table
 from producers.values import age_band, birth_of, date_of, height_of, time_of
 
 LIMITS = {"record_id": MAX_ID, "person_number": MAX_ID, "stated_case_id": MAX_ID}
@@ -111,6 +111,10 @@ class Export:
     refusals: list[Refusal] = field(default_factory=list)
     doubts: list[Refusal] = field(default_factory=list)
 
+    @property
+    def name(self) -> str:
+        return printable(self.path.name)
+
 
 class _Faulty(Exception):
     def __init__(self, column: str, reason: str) -> None:
@@ -147,7 +151,7 @@ def _doubt_headings(export: Export, form: Format, headings: list[str]) -> None:
         (sorted(absent), "missing-heading"),
     ):
         export.doubts += [
-            Refusal(export.path.name, 1, form.spelled.get(name, name), reason) for name in names
+            Refusal(export.name, 1, form.spelled.get(name, name), reason) for name in names
         ]
 
 
@@ -217,10 +221,10 @@ class _Reader:
 
     def _refuse(self, line: int, fault: _Faulty) -> None:
         column = self._column.get(fault.column, fault.column)
-        self._export.refusals.append(Refusal(self._export.path.name, line, column, fault.reason))
+        self._export.refusals.append(Refusal(self._export.name, line, column, fault.reason))
 
     def _doubt(self, line: int, name: str, reason: str) -> None:
-        place = Refusal(self._export.path.name, line, self._column[name], reason)
+        place = Refusal(self._export.name, line, self._column[name], reason)
         self._export.doubts.append(place)
 
     def _cells(self, row: Row) -> dict[str, str]:

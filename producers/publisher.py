@@ -94,7 +94,7 @@ def take(export: Export, spool: Spool, report: Report) -> None:
     report.refusals += export.refusals
     report.doubts += export.doubts
     report.refusals += [
-        Refusal(export.path.name, line, "", "over-limit")
+        Refusal(export.name, line, "", "over-limit")
         for one in accepted.refused
         for line in one.lines
     ]

@@ -29,8 +29,16 @@ NOT_XLSX = (
 """What openpyxl, and zip and XML below it, raise on a damaged or encrypted file."""
 
 
+def printable(name: str) -> str:
+    """A file's name, or a text with one in it: an older system's need not be UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 class ExportUnreadable(RuntimeFault):
     """The file as a whole cannot be read. The message says what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 @dataclass(frozen=True, slots=True)

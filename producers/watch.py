@@ -31,7 +31,7 @@ from producers.export import Export, Refusal
 from producers.formats import formats
 from producers.publisher import Report
 from producers.spool import Spool, SpoolBusy, SpoolFull
-from producers.tables import ExportUnreadable
+from producers.tables import ExportUnreadable, printable
 from schemas import topics
 
 SCAN_SECONDS = 1.0
@@ -70,7 +70,7 @@ class Watch:
         self._known = spool.files()
         self._seen: dict[Path, tuple[State, float]] = {}
         kinds = "|".join(sorted({f"{form.kind}s" for form in formats()}))
-        self._name = re.compile(rf"({kinds})[^/]*", re.IGNORECASE)
+        self._name = re.compile(kinds, re.IGNORECASE)
         self._strange: set[str] = set()
         self._troubled: set[Path] = set()
         self.report = Report(spool.unit)
@@ -94,7 +94,7 @@ class Watch:
         """Publish what is whole; returns how many files are still to be waited for."""
         waiting = 0
         for path, state in self._files():
-            if self._known.get(str(path)) == state.content:
+            if self._known.get(printable(str(path))) == state.content:
                 continue
             if not self._is_whole(path, state) or not self._publish(path, state):
                 waiting += 1
@@ -109,11 +109,13 @@ class Watch:
             return
         found = []
         for path in there:
-            if path.suffix.lower() not in ENDINGS or path.name.startswith((".", "~")):
+            named, ends = self._name.match(path.name), path.suffix.lower() in ENDINGS
+            if path.name.startswith((".", "~")) or not (named or ends):
                 continue
-            if self._name.fullmatch(path.name) is None:
+            if not (named and ends):
+                why = "it does not end in .csv or .xlsx" if named else "its name begins otherwise"
                 if path.name not in self._strange:
-                    log.warning("Not taken: its name begins with no kind of export", file=path.name)
+                    log.warning("Not taken", file=printable(path.name), why=why)
                 self._strange.add(path.name)
                 continue
             with contextlib.suppress(FileNotFoundError):
@@ -157,16 +159,17 @@ class Watch:
             self._tell(path, found)
             outcome = "published"
         if path.exists():
-            self._spool.remember_file(str(path), *state.content)
-            self._known[str(path)] = state.content
+            self._spool.remember_file(printable(str(path)), *state.content)
+            self._known[printable(str(path))] = state.content
         metrics.FILES.labels(self._spool.unit, outcome).inc()
         return True
 
     def _trouble(self, path: Path, error: OSError) -> None:
         """A file that cannot be opened now is tried again, and told once."""
         if path not in self._troubled:
-            log.error("Tried again: it cannot be opened", file=path.name, reason=error.strerror)
-            self.report.unreadable.append(f"{path} cannot be opened: {error.strerror}.")
+            name = printable(path.name)
+            log.error("Tried again: it cannot be opened", file=name, reason=error.strerror)
+            self.report.unreadable.append(printable(f"{path} cannot be opened: {error.strerror}."))
         self._troubled.add(path)
 
     def _read(self, path: Path) -> Export | str:
@@ -176,8 +179,8 @@ class Watch:
         except ExportUnreadable as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 (the file's fault; the others go on)
-            log.error("A defect", file=path.name, where=logs.where(error))
-            return f"{path}: {DEFECT}."
+            log.error("A defect", file=printable(path.name), where=logs.where(error))
+            return printable(f"{path}: {DEFECT}.")
 
     def _tell(self, path: Path, found: Export) -> None:
         report = Report(self._spool.unit)
@@ -185,7 +188,7 @@ class Watch:
         counts = report.kinds[found.kind]
         log.info(
             "Published",
-            file=path.name,
+            file=printable(path.name),
             read=counts.records_read,
             accepted=counts.published,
             unchanged=counts.unchanged,
@@ -194,7 +197,9 @@ class Watch:
         for one in report.refusals[:MOST_TOLD]:
             _tell_refusal(one)
         if len(report.refusals) > MOST_TOLD:
-            log.warning("More rows are refused", file=path.name, rows=len(report.refusals))
+            log.warning(
+                "More rows are refused", file=printable(path.name), rows=len(report.refusals)
+            )
         self.report.refusals += report.refusals
         self.report.doubts += report.doubts
         for name, kind in report.kinds.items():
@@ -210,15 +215,15 @@ class Watch:
         Where nothing may be moved it stays, and is left alone until it changes.
         """
         self.report.unreadable.append(why)
-        aside = self._directory / ASIDE
+        aside, name = self._directory / ASIDE, printable(path.name)
         try:
             aside.mkdir(exist_ok=True)
-            path.replace(aside / path.name)
             (aside / f"{path.name}.txt").write_text(why + "\n", "utf-8")
+            path.replace(aside / path.name)
         except OSError as error:
-            log.error("Left alone until it changes", file=path.name, why=why, aside=error.strerror)
+            log.error("Left alone until it changes", file=name, why=why, aside=error.strerror)
         else:
-            log.error("Set aside", file=path.name, why=why)
+            log.error("Set aside", file=name, why=why)
 
 
 def _tell_refusal(one: Refusal) -> None:

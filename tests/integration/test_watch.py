@@ -192,11 +192,38 @@ def test_only_files_that_are_meant_are_taken(directory: Path, spool: Spool, watc
     move_in(directory, "secret.csv", case())
     move_in(directory, ".cases.csv", case())
     move_in(directory, "cases.csv.part", case())
+    move_in(directory, "Cases.xls", case())
     (directory / "cases-2.csv").symlink_to(directory / "secret.csv")
     (directory / "cases-3.csv").mkdir()
     os.mkfifo(directory / "cases-4.csv")
-    assert watch.step() == 0
+    with capture_logs() as lines:
+        for _ in range(2):
+            assert watch.step() == 0
     assert ids(spool) == []
+    told = sorted(line["file"] for line in lines if line["event"] == "Not taken")
+    assert told == ["Cases.xls", "cases.csv.part", "secret.csv"]
+
+
+def test_names_that_are_no_utf_8_and_the_longest_do_no_harm(
+    directory: Path, spool: Spool, tmp_path: Path
+) -> None:
+    """As older systems name files: by the bytes of GBK."""
+    move_in(directory, "cases-1.csv", case(), case(案件编号="")).rename(
+        directory / os.fsdecode("cases吉林.csv".encode("gbk"))
+    )
+    wrong = [os.fsdecode("rescues蛟河.csv".encode("gbk")), f"cases{'n' * 246}.csv"]
+    for name in wrong:
+        move_in(directory, "x", {"nonsense": "1"}).rename(directory / name)
+    here = {"CROSSREGION_DATA": str(tmp_path), "PYTHONIOENCODING": "utf-8:strict"}
+    answer = run("watch", directory, "--unit", UNIT, "--once", **here)
+    assert answer.returncode == 1
+    assert "2 read, 1 accepted" in answer.stdout
+    assert ids(spool) == ["220200-C1"]
+    assert (directory / ASIDE / wrong[0]).exists()
+    assert (directory / wrong[1]).exists()
+    again = Watch(directory, spool)
+    assert again.step() == 0
+    assert again.report.kinds["case"].records_read == 0
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again(
