@@ -36,13 +36,18 @@ def relay(unit: UnitOption, once: OnceOption = False, data: DataOption = None) -
 
     CROSSREGION_OUTBOX says where it is; `crossregion outbox` prints what makes it. A row goes from
     there once the spool has it; one that cannot be used stays, with its reason. The sender sends
-    (`crossregion run sender`).
+    (`crossregion run sender`). With --once, exit status 3 if there are rows that cannot be used.
     """
     from producers import relay as process
 
     chosen = settings()
     logs.configure(chosen.log_level)
-    process.relay(unit, data or chosen.data, once=once)
+    counts = process.relay(unit, data or chosen.data, once=once)
+    if counts is None:
+        return
+    console.print(f"{counts.read} rows read; {counts.refused} stay in the outbox with their reason")
+    if counts.refused:
+        raise typer.Exit(SOME_REFUSED)
 
 
 def outbox(

@@ -78,6 +78,14 @@ class Row:
     text: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Rows that were read, and those that stand in the outbox because they cannot be used."""
+
+    read: int
+    refused: int
+
+
 def outbox_sql(example: bool) -> LiteralString:
     """The statements that make the outbox, or those of a unit's tables with their triggers."""
     name = "example.sql" if example else "outbox.sql"
@@ -118,11 +126,11 @@ class Relay:
             stop.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
-    def once(self) -> None:
+    def once(self) -> Counts:
         """Take what stands there now. Raises: RuntimeFault, SpoolError."""
         try:
             with self._connected() as connection:
-                self.drain(connection, metrics.Health())
+                return self.drain(connection, metrics.Health())
         except psycopg.Error as error:
             raise _explained(error) from None
 
@@ -131,15 +139,18 @@ class Relay:
         connection.autocommit = True
         return connection
 
-    def drain(self, connection: Connection, health: metrics.Health) -> None:
+    def drain(self, connection: Connection, health: metrics.Health) -> Counts:
         """Take rows until there are none that nobody else is taking."""
-        while self.step(connection):
+        rows = 0
+        while found := self.step(connection):
+            rows += found
             health.beat()
         health.beat()
         counted = connection.execute(COUNTS).fetchone()
         waiting, refused = counted or (0, 0)
         metrics.OUTBOX_WAITING.labels(self._spool.unit).set(waiting)
         metrics.OUTBOX_REFUSED.labels(self._spool.unit).set(refused)
+        return Counts(rows, refused)
 
     def step(self, connection: Connection) -> int:
         """Take some rows, in one transaction of the outbox; returns how many were there."""
@@ -202,16 +213,18 @@ def _explained(error: psycopg.Error) -> RuntimeFault:
     return DatabaseFailed(error)
 
 
-def relay(unit: str, data: Path, *, once: bool = False) -> None:
-    """Run the relay of a unit. Raises: RuntimeFault, SpoolError."""
+def relay(unit: str, data: Path, *, once: bool = False) -> Counts | None:
+    """Run the relay of a unit; returns what it did if it does it once.
+
+    Raises: RuntimeFault, SpoolError.
+    """
     chosen = settings()
     if unit not in topics.UNITS:
         raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(topics.UNITS)}.")
     with Spool(data / "spool" / f"{unit}.sqlite", unit) as spool:
         one = Relay(chosen.outbox, spool)
         if once:
-            one.once()
-            return
+            return one.once()
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
@@ -219,6 +232,7 @@ def relay(unit: str, data: Path, *, once: bool = False) -> None:
         port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
         log.info("Metrics", process="relay", port=port)
         one.run(stop, health)
+    return None
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from producers.relay import Relay
 from producers.sender import Sender
 from producers.spool import Spool
 from schemas import codec, topics
+from tests.e2e.command import run
 from tests.exports import UNIT
 from tests.faults.proxy import Proxy
 from tests.intake import case
@@ -30,6 +31,7 @@ from tests.live import read_all
 from tests.outbox import NAME, SAVE_VICTIM, Office, start_relay
 
 WAIT_SECONDS = 30.0
+SAYS = "{} rows read; {} stay in the outbox with their reason"
 
 
 @pytest.fixture
@@ -141,6 +143,16 @@ def test_a_row_that_cannot_be_used_stays_with_its_reason_and_holds_up_none(
     assert "no event that a unit may write" in str(reasons["no event of a unit"])
     for reason in reasons.values():
         assert NAME not in str(reason)
+
+
+def test_once_it_ends_and_its_status_tells(office: Office, tmp_path: Path) -> None:
+    here = {"CROSSREGION_OUTBOX": office.relay, "CROSSREGION_DATA": str(tmp_path)}
+    office.save("C")
+    taken = run("relay", "--unit", UNIT, "--once", **here)
+    assert (taken.returncode, taken.stdout.strip()) == (0, SAYS.format(2, 0)), taken.stderr
+    office.emit("CaseRecorded", "D", case("D", victims=[]))
+    refused = run("relay", "--unit", UNIT, "--once", **here)
+    assert (refused.returncode, refused.stdout.strip()) == (3, SAYS.format(1, 1)), refused.stderr
 
 
 def test_what_was_refused_goes_once_its_record_is_saved_again(office: Office, spool: Spool) -> None:
