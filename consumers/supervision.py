@@ -305,6 +305,16 @@ EVENTS = {
     "undated": ("cases", "rescues"),
 }
 """The figures of each section of which the events can be listed."""
+LISTED = {
+    "solved": ("unit", "on", "event_id"),
+    "aid": ("aid", "unit", "event_id"),
+    "guardians": ("unit", "event_id"),
+    "corridors": ("one", "other", "event_id"),
+    "agreements": ("one", "other", "event_id"),
+    "venues": ("venue", "unit", "event_id"),
+    "undated": ("unit", "event_id"),
+}
+"""What is listed of an event that a figure of a section counts."""
 FIGURES = tuple(f"{section}.{figure}" for section, names in EVENTS.items() for figure in names)
 
 
@@ -321,17 +331,12 @@ def events(connection: Connection, figure: str, question: Question, purpose: str
     """The event that says so for everything that a figure counts, with what it is counted under."""
     database.append_audit(connection, "report", f"events of {figure}", purpose)
     section, _, name = figure.partition(".")
-    found = list(
-        database.rows(connection, f"{section}_events", {**question.values, "figure": name})
-    )
-    keys = [
-        column
-        for column in (found[0] if found else {})
-        if column not in ("figure", "hours", "days")
-    ]
+    keys = LISTED[section]
     rows = [
         [None if row[key] is None else str(row[key]) for key in keys]
-        for row in found
+        for row in database.rows(
+            connection, f"{section}_events", {**question.values, "figure": name}
+        )
         if question.concerns(*(row.get(key) for key in ("unit", "one", "other")))
     ]
     columns = tuple(Column(key, Kind.KEY) for key in keys)

@@ -47,11 +47,12 @@ def read(path: Path) -> Baseline:
     Raises: BaselineUnusable.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise BaselineUnusable(f"{path}: {error.strerror}.") from None
     if len(data) > MAX_BYTES:
-        raise BaselineUnusable(f"{path} has {len(data)} bytes, a baseline at most {MAX_BYTES}.")
+        raise BaselineUnusable(f"{path} has more than {MAX_BYTES} bytes, as no baseline has.")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table as Shown
 
 from consumers import database, supervision
@@ -22,8 +23,9 @@ from crossregion.faults import RuntimeFault
 from crossregion.operations import Purpose, kafka_and_database
 from schemas import topics as contracts
 
-MILLISECOND = timedelta(milliseconds=1)
-EARLIEST = date(1900, 1, 1)
+WIDEST = 1_000
+END_OF_DAY = time(23, 59, 59, 999_000)
+EARLIEST, LATEST_YEAR = date(1900, 1, 1), 9990
 
 console = Console(soft_wrap=True, markup=False, highlight=False)
 
@@ -84,8 +86,9 @@ def report(
 ) -> None:
     """Show the figures of supervision for a period: how it was known then, or is known now.
 
-    The same period and the same --known-at give the same report at any time, also after a rebuild.
-    What cannot be known is n/a. No person stands in a report.
+    The same period and the same --known-at give the same report at any time, also after a rebuild,
+    once the registry has read up to it ("read up to"). What cannot be known is n/a. No person
+    stands in a report.
     """
     names = _sections(sections, events)
     _check_choices(by, unit, events, rounded)
@@ -137,13 +140,19 @@ def _moment(text: str | None, newest: datetime) -> datetime:
     """The last moment that counts: of a day its end, in Shanghai."""
     if text is None:
         return newest
+    if len(text) == len("2026-01-31"):
+        moment = datetime.combine(_day(text), END_OF_DAY, SHANGHAI)
+    else:
+        moment = _time(text)
+    if not EARLIEST.year < moment.year <= LATEST_YEAR:
+        raise NotToBeAsked(f"{text} is no time of a report: write one from 1901 to {LATEST_YEAR}.")
+    return moment
+
+
+def _time(text: str) -> datetime:
     try:
-        if len(text) == len("2026-01-31"):
-            day = date.fromisoformat(text)
-            end = datetime(day.year, day.month, day.day, tzinfo=SHANGHAI) + timedelta(days=1)
-            return end - MILLISECOND
         moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise NotToBeAsked(f"{text} is no day and no time: write 2026-01-31.") from None
     if moment.tzinfo is None:
         raise NotToBeAsked(f"{text} has no zone: write 2026-01-31T12:00:00+08:00.")
@@ -169,7 +178,7 @@ def _day(text: str) -> date:
         day = date.fromisoformat(text)
     except ValueError:
         raise NotToBeAsked(f"{text} is no day: write 2026-01-31.") from None
-    if len(text) != len("2026-01-31") or day < EARLIEST:
+    if day.isoformat() != text or day < EARLIEST:
         raise NotToBeAsked(f"{text} is no day of a report: write 2026-01-31, from 1900 on.")
     return day
 
@@ -193,10 +202,17 @@ def _about(question: Question, newest: datetime, rounded: bool) -> Table:
 def _show(table: Table) -> None:
     made = Shown(title=table.title, title_justify="left")
     for column in table.columns:
+        heading = column.name.replace("_", " ")
         made.add_column(
-            column.name.replace("_", " "), justify="left" if column.kind is Kind.KEY else "right"
+            heading,
+            justify="left" if column.kind is Kind.KEY else "right",
+            no_wrap=column.kind is Kind.KEY,
+            min_width=max(map(len, heading.split())),
         )
     for row in table.rows:
         cells = zip(row, table.columns, strict=True)
         made.add_row(*(shown(cell, column.kind) for cell, column in cells))
+    needed = Measurement.get(console, console.options.update(max_width=WIDEST), made).minimum
+    if needed > console.width:
+        made.width = needed  # wider than the screen: a code that is cut off tells nothing
     console.print(made)

@@ -56,10 +56,14 @@ class Teller:
         return (number + ROUNDED_TO // 2) // ROUNDED_TO * ROUNDED_TO
 
     def share(self, part: int | None, whole: int | None) -> float | None:
-        """None of nothing: 0 of 0 is not known to be none."""
+        """None of nothing: 0 of 0 is not known to be none.
+
+        Of the counts as they are told: 0.093023 would say 4 of 43, whatever stands beside it.
+        """
         if part is None or not whole or (self.rounded and whole < FEWEST_FOR_SHARE):
             return None
-        return part / whole
+        told, told_whole = self.count(part), self.count(whole)
+        return told / told_whole if told is not None and told_whole else None
 
     def time(self, taken: float | None, measured: int) -> float | None:
         if self.rounded and measured < FEWEST_FOR_TIME:

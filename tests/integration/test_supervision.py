@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from crossregion.baseline import WHOLE, Baseline
 from crossregion.cli import main
 from crossregion.clients import Kafka
 from crossregion.domain import acknowledgements
-from crossregion.domain.figures import PATTERNS, Table
+from crossregion.domain.figures import PATTERNS, Cell, Kind, Table
 from processors.intake import Incoming, take
 from processors.outputs import Outputs
 from schemas import topics
@@ -447,7 +447,7 @@ def command(
     here = {
         **Kafka("127.0.0.1:9", tmp_path).environment(),
         "CROSSREGION_DATABASE": as_role(owner, "crossregion_supervision"),
-        "COLUMNS": "200",
+        "COLUMNS": "80",
     }
     for name, value in here.items():
         monkeypatch.setenv(name, value)
@@ -482,6 +482,8 @@ def test_the_command_shows_and_writes_the_same_figures(
     assert book.sheetnames == ["about", *SECTIONS]
     for table in tables:
         assert table.title in said
+        for row in table.rows:  # also on a screen that is too narrow for it
+            assert all(str(key) in said for key in _keys(table, row) if key is not None)
         with (tmp_path / f"out/{table.name}.csv").open(encoding="utf-8-sig", newline="") as file:
             written = list(csv.reader(file))
         assert written[0] == [column.name for column in table.columns]
@@ -503,6 +505,11 @@ def test_the_command_shows_and_writes_the_same_figures(
     assert again[1] in said
 
 
+def _keys(table: Table, row: Sequence[Cell]) -> list[Cell]:
+    columns = zip(row, table.columns, strict=True)
+    return [cell for cell, column in columns if column.kind is Kind.KEY]
+
+
 def test_the_command_lists_events_and_rounds_for_others(
     command: Callable[..., tuple[int, str]], registry: Connection
 ) -> None:
@@ -517,6 +524,8 @@ def test_the_command_lists_events_and_rounds_for_others(
     assert [line.split(",") for line in lines[1:]] == [list(row) for row in table.rows]
     assert len(lines) > 3
     assert all("220200" in line for line in lines[1:])
+    none = command("--events", "corridors.in_time", "--from", "2001-01-01", "--as-of", "2001-01-02")
+    assert none == (0, "one,other,event_id\r\n")
     status, said = command("solved", *period, "--rounded", "--by", "month")
     assert status == 0
     counts = [cell.strip() for line in said.splitlines() for cell in line.split("│")[3:6]]
@@ -534,9 +543,13 @@ def test_the_command_lists_events_and_rounds_for_others(
         (["--from", "0001-01-01"], "from 1900 on"),
         (["--as-of", "2025-01-02", "--known-at", "2025-01-01"], "give a later --known-at"),
         (["--as-of", "2031-01-01"], "ends on 2031-01-01, and what counts was known on"),
-        (["--known-at", "2025-13-01"], "2025-13-01 is no day and no time"),
+        (["--known-at", "2025-13-01"], "2025-13-01 is no day: write 2026-01-31"),
+        (["--known-at", "2026-W01-1"], "2026-W01-1 is no day of a report"),
+        (["--known-at", "yesterday"], "yesterday is no day and no time"),
         (["--known-at", "2025-01-01T12:00"], "has no zone: write"),
-        (["--known-at", "9999-12-31"], "9999-12-31 is no day and no time"),
+        (["--known-at", "9999-12-31"], "9999-12-31 is no time of a report"),
+        (["--known-at", "9999-12-31T23:59:59-12:00"], "is no time of a report"),
+        (["--known-at", "0001-01-01T00:00:00+14:00"], "is no time of a report"),
         (["--unit", "999999"], "999999 is no unit: 220000, "),
         (["--by", "week"], "week is no part of a period: year, quarter, month, whole"),
         (["--events", "solved.all"], "solved.all is no figure with events: solved.reported"),

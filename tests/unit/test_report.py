@@ -107,6 +107,16 @@ def test_a_rounded_report_tells_nothing_of_a_few(number: int) -> None:
     assert Teller().count(number) == number
 
 
+@given(st.integers(23, 10_000), st.floats(0, 1))
+def test_a_rounded_share_is_that_of_the_counts_beside_it(whole: int, of_it: float) -> None:
+    """An exact one would say both counts: 0.093023 is 4 of 43 and of nothing near."""
+    rounded, part = Teller(rounded=True), int(whole * of_it)
+    told, told_whole = rounded.count(part), rounded.count(whole)
+    assert told is not None
+    assert told_whole is not None
+    assert rounded.share(part, whole) == told / told_whole <= 1
+
+
 @given(st.dates(date(1990, 1, 1), date(2030, 12, 31)), st.integers(0, 1500))
 def test_the_parts_of_a_period_are_those_of_its_days(since: date, length: int) -> None:
     days = [since + timedelta(days=number) for number in range(length + 1)]
@@ -153,7 +163,7 @@ def test_a_baseline_says_what_it_knows_of_a_unit_and_of_all(tmp_path: Path) -> N
         (b"unit,reported,solved\n220200,4,2\n220200,4,2\n", "line 3: 220200 stands twice"),
         (b'unit,reported,solved\n"220200,4,2\n', "no CSV table"),
         (b"PK\x03\x04\xff\xfe", "no UTF-8 text"),
-        (b"x" * 100_001, "has 100001 bytes"),
+        (b"x" * 100_001, "has more than 100000 bytes"),
     ],
 )
 def test_a_file_that_is_no_baseline_is_one_clear_line(
@@ -168,3 +178,5 @@ def test_a_file_that_is_no_baseline_is_one_clear_line(
     assert "\n" not in str(refused.value)
     with pytest.raises(BaselineUnusable, match="No such file"):
         baseline.read(tmp_path / "nowhere.csv")
+    with pytest.raises(BaselineUnusable, match="more than"):
+        baseline.read(Path("/dev/zero"))
