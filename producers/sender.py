@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 import threading
 import time
@@ -130,12 +129,9 @@ class Sender:
 
 
 def main() -> None:
-    """Run the sender of one directory of spools."""
+    """Run the sender of the spools in CROSSREGION_DATA."""
     chosen = settings()
     logs.configure(chosen.log_level)
-    parser = argparse.ArgumentParser(prog="sender", description=main.__doc__)
-    parser.add_argument("--spools", type=Path, default=chosen.data / "spool")
-    directory: Path = parser.parse_args().spools
     kafka = clients.reachable(chosen)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -143,7 +139,7 @@ def main() -> None:
     health = metrics.Health()
     port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
     log.info("Metrics", process="sender", port=port)
-    Sender(directory, kafka).run(stop, health)
+    Sender(chosen.data / "spool", kafka).run(stop, health)
 
 
 if __name__ == "__main__":

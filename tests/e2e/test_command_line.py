@@ -17,6 +17,7 @@ from crossregion import clients
 from crossregion.cli import app, main
 from crossregion.clients import Kafka
 from crossregion.runtime import ServiceUnavailable, postgres, topics
+from crossregion.stack import WORKERS
 from schemas import topics as contracts
 from tests.e2e.command import assert_one_clear_line, run
 
@@ -211,7 +212,7 @@ def test_the_registry_is_migrated_once(new_database: Callable[[], str]) -> None:
         (["dead-letters", "list"], {"CROSSREGION_DATA": "nowhere"}, ["crossregion up"]),
         (["demo", "--feed", "nowhere"], {}, ["nowhere", "not a directory"]),
         (["run", "nothing"], {}, ["no process", "intake"]),
-        (["run", "registry"], {}, ["CROSSREGION_KAFKA"]),
+        *[(["run", name], {}, ["CROSSREGION_KAFKA"]) for name in WORKERS],
         (["run", "intake"], NOWHERE, ["CROSSREGION_KAFKA"]),
         (["doctor"], {"CROSSREGION_METRICS_PORT": "many"}, ["CROSSREGION_METRICS_PORT"]),
         (["publish", "x.csv", "--unit", "990000"], {}, ["990000", "220200"]),

@@ -27,6 +27,7 @@ from producers.sender import Sender
 from producers.spool import Spool
 from schemas import topics
 from tests import exports
+from tests.e2e.command import COMMAND
 from tests.exports import case
 
 KILLED_BEFORE_MARKING = """
@@ -101,8 +102,8 @@ def wait_until(true: Callable[[], bool], seconds: float = 60.0) -> None:
 
 def started(kafka: Kafka, directory: Path, *argv: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, *argv, "--spools", str(directory)],
-        env={**os.environ, **kafka.environment(), "CROSSREGION_METRICS_PORT": "0"},
+        argv,
+        env={**os.environ, **kafka.environment(), "CROSSREGION_DATA": str(directory.parent)},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -110,7 +111,7 @@ def started(kafka: Kafka, directory: Path, *argv: str) -> subprocess.Popen[str]:
 
 def test_a_process_sends_what_comes_and_stops_when_told(kafka: Kafka, directory: Path) -> None:
     directory.mkdir()
-    process = started(kafka, directory, "-m", "producers.sender")
+    process = started(kafka, directory, *COMMAND, "run", "sender")
     accept(directory, "220100", 30)
     accept(directory, "220300", 1)
     wait_until(lambda: not waiting(directory, "220100") and not waiting(directory, "220300"))
@@ -131,7 +132,7 @@ def test_killed_between_acknowledgement_and_mark_it_loses_nothing(
 ) -> None:
     directory.mkdir()
     ids = accept(directory, "220400", 700)
-    first = started(kafka, directory, "-c", KILLED_BEFORE_MARKING)
+    first = started(kafka, directory, sys.executable, "-c", KILLED_BEFORE_MARKING)
     assert first.wait(60) == -signal.SIGKILL
     assert first.stderr is not None
     first.stderr.close()
