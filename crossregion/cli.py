@@ -25,6 +25,7 @@ from crossregion.agreeing import agreements_app, corridors
 from crossregion.answering import notices_app
 from crossregion.channels import endpoints_app
 from crossregion.deciding import proposals_app
+from crossregion.doctor import doctor
 from crossregion.domain.linkage.files import BadLine
 from crossregion.domain.linkage.model import BadModel
 from crossregion.filing import file_app
@@ -33,7 +34,6 @@ from crossregion.linking import explain, link, linkage_app
 from crossregion.operations import (
     audit_app,
     dead_letters_app,
-    doctor,
     reconcile,
     registry_app,
     topics_app,

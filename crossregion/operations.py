@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -23,11 +22,10 @@ from consumers import reconcile as reconciling
 from crossregion import clients, metrics
 from crossregion.clients import Kafka
 from crossregion.runtime import RuntimeFault, grants, postgres, topics, users
-from crossregion.runtime import kafka as embedded_kafka
 from crossregion.runtime.directory import write_private
 from crossregion.settings import settings
-from crossregion.stack import Addresses, Lags, addresses, flows, kafka_address
-from producers.spool import Spool, SpoolError
+from crossregion.stack import Addresses, addresses, flows, kafka_address
+from producers.spool import Spool
 from schemas import topics as contracts
 
 topics_app = typer.Typer(no_args_is_help=True, help="Kafka topics.")
@@ -236,24 +234,6 @@ def audit_verify() -> None:
     console.print(f"{rows} rows, each as it was written; the newest head on Kafka is row {head}.")
 
 
-def doctor() -> None:
-    """Check this installation part by part, and say what to do about what is wrong.
-
-    Exit status 1 if anything is.
-    """
-    wrong = 0
-    for name, check in CHECKS.items():
-        try:
-            for line in check():
-                console.print(f"[green]ok[/]     {name:<11} {line}", highlight=False)
-        except (RuntimeFault, SpoolError) as fault:
-            wrong += 1
-            console.print(f"[red]wrong[/]  {name:<11} ", end="")
-            console.print(str(fault), markup=False, highlight=False)
-    if wrong:
-        raise typer.Exit(1)
-
-
 def reconcile(
     every: Annotated[
         float | None,
@@ -350,55 +330,3 @@ def _unsent(directory: Path) -> Iterator[str]:
                 overdue = spool.overdue()
             if overdue:
                 yield f"unit {unit} has {overdue} events unsent for over 5 minutes"
-
-
-def _python() -> Iterator[str]:
-    yield f"Python {sys.version.split()[0]}"
-
-
-def _embedded() -> Iterator[str]:
-    chosen = settings()
-    if chosen.kafka is None:
-        jars = embedded_kafka.class_path().count(":") + 1
-        yield f"Apache Kafka {embedded_kafka.KAFKA_VERSION}: {jars} jars"
-    if chosen.database is None:
-        yield f"PostgreSQL {postgres.POSTGRES_MAJOR}: {postgres.binaries()}"
-
-
-def _kafka() -> Iterator[str]:
-    where = kafka_and_database()
-    missing = topics.missing(where.kafka)
-    if missing:
-        raise RuntimeFault(
-            f"{len(missing)} topics are missing ({missing[0]}, ...): `crossregion topics apply`."
-        )
-    yield f"{where.kafka.address}: every topic is there"
-    lags = Lags(where.kafka)
-    try:
-        for flow in flows():
-            yield f"{flow.group}: {lags.lag(flow)} records to go"
-    finally:
-        lags.close()
-
-
-def _database() -> Iterator[str]:
-    database.require_current(kafka_and_database().database)
-    yield f"at migration {max(database.migrations())}"
-
-
-def _spools() -> Iterator[str]:
-    directory = settings().data / "spool"
-    for unit in contracts.UNITS:
-        path = directory / f"{unit}.sqlite"
-        if path.exists():
-            with Spool(path, unit) as spool:
-                yield f"{unit}: {spool.waiting()} events to send"
-
-
-CHECKS: dict[str, Callable[[], Iterator[str]]] = {
-    "python": _python,
-    "embedded": _embedded,
-    "kafka": _kafka,
-    "database": _database,
-    "spools": _spools,
-}

@@ -17,6 +17,7 @@ from crossregion import clients
 from crossregion.cli import app, main
 from crossregion.clients import Kafka
 from crossregion.runtime import ServiceUnavailable, postgres, topics
+from crossregion.runtime.directory import write_private
 from crossregion.stack import WORKERS
 from schemas import topics as contracts
 from tests.e2e.command import assert_one_clear_line, run
@@ -259,6 +260,21 @@ def test_doctor_names_each_part_that_is_wrong(tmp_path: Path) -> None:
     assert answer.returncode == 1
     wrong = re.findall(r"^wrong\s+(\w+)", answer.stdout, re.MULTILINE)
     assert wrong == ["kafka", "database"]
+
+
+def test_doctor_at_a_unit_asks_for_nothing_that_a_unit_has_not(
+    kafka: Kafka, tmp_path: Path
+) -> None:
+    for name in (clients.AUTHORITY, clients.unit("220600")):
+        shutil.copy(kafka.secrets / name, tmp_path / name)
+    here = {**Kafka(kafka.address, tmp_path).environment(), "CROSSREGION_DATA": str(tmp_path)}
+    answer = run("doctor", **here)
+    assert answer.returncode == 0, answer.stdout
+    assert "220600 is let in, and its topics are there" in answer.stdout
+    write_private(tmp_path / clients.unit("220600"), "another password")
+    answer = run("doctor", **here)
+    assert answer.returncode == 1
+    assert re.findall(r"^wrong\s+(\w+)", answer.stdout, re.MULTILINE) == ["kafka"]
 
 
 def test_publish_stores_while_the_broker_is_away_and_lists_what_it_refuses(tmp_path: Path) -> None:
