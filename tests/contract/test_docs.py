@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from crossregion import reference
+from crossregion.cli import app
 
 ROOT = Path(__file__).parents[2]
 PROMTOOL = ROOT / ".tools/promtool"
@@ -30,6 +32,16 @@ def test_links_and_files_that_a_document_names_are_there(document: Path) -> None
         text,
     ):
         assert (ROOT / named).exists(), named
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_commands_that_a_document_names_are_there(document: Path) -> None:
+    groups = get_command(app).commands  # type: ignore[attr-defined]
+    text = document.read_text("utf-8")
+    for name, of_it in re.findall(r"(?:`|^)crossregion ([a-z][a-z-]*)(?: ([a-z-]+))?", text, re.M):
+        assert name in groups
+        inner = getattr(groups[name], "commands", None)
+        assert not (inner and of_it) or of_it in inner, (name, of_it)
 
 
 def test_every_test_that_the_threat_model_names_is_there() -> None:

@@ -8,9 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from typer.main import get_command
-
-from crossregion.cli import app
 from tests.e2e.command import ENVIRONMENT
 
 ROOT = Path(__file__).parents[2]
@@ -90,13 +87,3 @@ def test_make_faults_runs_the_faults_that_are_tested_small() -> None:
     ).stdout
     assert "-m tests.faults" in printed
     assert (ROOT / "tests/faults/test_faults.py").is_file()
-
-
-def test_every_command_the_readme_names_exists() -> None:
-    groups = get_command(app).commands  # type: ignore[attr-defined]
-    named = re.findall(r"`crossregion ([a-z-]+)(?: ([a-z-]+))?", README)
-    assert named
-    for group, command in named:
-        assert group in groups
-        inner = getattr(groups[group], "commands", None)
-        assert inner is None or command in inner
