@@ -43,6 +43,8 @@ PUBLIC_EVENTS = frozenset({"TipRecorded"})
 MOST_BYTES = 4 * 1024 * 1024
 MOST_PUBLIC_BYTES = 64 * 1024
 HELD_BYTES = 256 * 1024 * 1024
+HELD_BY_ONE = HELD_BYTES // 4
+"""Whose bodies come slowly keeps nobody else out."""
 DRAINED_BYTES = 4 * MOST_BYTES
 DRAIN_SECONDS = 2.0
 COMMIT_SECONDS = 30.0
@@ -69,7 +71,7 @@ class Intake:
         self._units_rate = Rate(chosen.intake_rate)
         self._public_rate = Rate(chosen.intake_public_rate)
         self._body_seconds = chosen.intake_body_seconds
-        self._room = Room(HELD_BYTES)
+        self._room = Room(HELD_BYTES, HELD_BY_ONE)
         self._committers: dict[str, Committer] = {}
 
     async def post(self, request: Request) -> Response:
@@ -82,7 +84,7 @@ class Intake:
             sender = self._admit(request, event)
             key = _idempotency_key(request)
             limit = MOST_PUBLIC_BYTES if sender.public else MOST_BYTES
-            with self._room.holding(_announced(request, limit)) as held:
+            with self._room.holding(sender.name, _announced(request, limit)) as held:
                 if not held:
                     raise Problem("not-stored", retry_after=1.0)
                 body = await _body(request, limit, self._body_seconds)

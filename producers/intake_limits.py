@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -34,20 +34,24 @@ class Rate:
 
 
 class Room:
-    """Bytes that may be held at a time, of all requests together."""
+    """Bytes that may be held at a time, of all requests together and of one sender's."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, share: int) -> None:
         self._left = size
+        self._share = share
+        self._held: Counter[str] = Counter()
 
     @contextmanager
-    def holding(self, size: int) -> Iterator[bool]:
-        """Whether there is room for so many bytes; it is kept for the time of the block."""
-        held = size if size <= self._left else 0
+    def holding(self, name: str, size: int) -> Iterator[bool]:
+        """Whether `name` has room for so many bytes; it is kept for the time of the block."""
+        held = size if size <= min(self._left, self._share - self._held[name]) else 0
         self._left -= held
+        self._held[name] += held
         try:
             yield held == size
         finally:
             self._left += held
+            self._held[name] -= held
 
 
 def network_of(address: str) -> str:

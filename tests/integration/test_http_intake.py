@@ -256,6 +256,19 @@ def test_a_slow_body_and_a_slow_head_are_cut_off(running: Running) -> None:
             assert answer_on(connection).said["detail"] == "Send the whole request at once."
 
 
+def test_whose_bodies_come_slowly_keeps_no_other_unit_out(tmp_path: Path) -> None:
+    with intake(tmp_path, INTAKE_RATE=1_000) as one:
+        theirs = Keys(tmp_path / "intake-keys").add(OTHER, date.today())
+        most = http_intake.MOST_BYTES
+        held = [one.raw(head(one, most), b"[") for _ in range(http_intake.HELD_BYTES // most)]
+        deadline = time.monotonic() + 10
+        while one.post(case("Q1")).status != 503:
+            assert time.monotonic() < deadline
+        assert one.post(case("Q2"), authorization=f"Bearer {theirs}").status == 202
+        for connection in held:
+            connection.close()
+
+
 def test_a_head_without_end_and_what_is_no_http_are_refused(running: Running) -> None:
     filling = b"X-Filling: " + b"x" * 1_000 + b"\r\n"
     with running.raw(b"POST / HTTP/1.1\r\n", *[filling] * 40) as connection:

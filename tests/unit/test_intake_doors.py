@@ -100,11 +100,15 @@ def test_of_too_many_names_the_longest_away_is_forgotten(monkeypatch: pytest.Mon
 
 
 def test_room_is_given_back_and_what_finds_none_takes_none() -> None:
-    room = Room(10)
-    with room.holding(7) as first, room.holding(7) as second, room.holding(3) as third:
+    room = Room(10, 8)
+    with (
+        room.holding("a", 7) as first,
+        room.holding("b", 7) as second,
+        room.holding("b", 3) as third,
+    ):
         assert (first, second, third) == (True, False, True)
-    with room.holding(10) as all_of_it:
-        assert all_of_it
+    with room.holding("a", 8) as most, room.holding("a", 1) as more, room.holding("b", 2) as other:
+        assert (most, more, other) == (True, False, True)
 
 
 def test_an_address_counts_by_itself_and_an_ipv6_network_as_one() -> None:
