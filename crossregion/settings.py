@@ -77,7 +77,9 @@ class Settings(BaseSettings):
         default="127.0.0.1",
         description="Address that the HTTP intake binds; another with TLS only.",
     )
-    intake_port: int = Field(default=8520, description="Its port; 0 takes a free one.")
+    intake_port: int = Field(
+        default=8520, ge=0, le=65_535, description="Its port; 0 takes a free one."
+    )
     intake_certificate: Path | None = Field(
         default=None, description="PEM file of the HTTP intake's certificate, for TLS."
     )

@@ -15,8 +15,10 @@ import logging
 import re
 import signal
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import structlog
 import uvicorn
@@ -285,7 +287,8 @@ class _Server(uvicorn.Server):
 def listening(chosen: Settings) -> socket.socket:
     """The socket to serve on.
 
-    Raises: RuntimeFault when it would be open to a network without TLS, or is taken.
+    Raises: RuntimeFault when it would be open to a network without TLS, when its settings cannot be
+    used, or when it is taken.
     """
     host, tls = chosen.intake_host, chosen.intake_certificate is not None
     if not (tls or _is_loopback(host)):
@@ -298,6 +301,11 @@ def listening(chosen: Settings) -> socket.socket:
             f"CROSSREGION_INTAKE_PUBLIC_UNIT is {chosen.intake_public_unit}, which is no unit "
             f"that publishes: {', '.join(topics.UNITS)}."
         )
+    _check_proxies(chosen.intake_proxies or "")
+    if chosen.intake_certificate is not None:
+        _check_certificate(
+            chosen.intake_certificate, chosen.intake_certificate_key or chosen.intake_certificate
+        )
     try:
         return socket.create_server(
             (host, chosen.intake_port),
@@ -308,6 +316,32 @@ def listening(chosen: Settings) -> socket.socket:
         raise RuntimeFault(
             f"{host}:{chosen.intake_port} cannot be listened on ({error.strerror}): set "
             "CROSSREGION_INTAKE_HOST and CROSSREGION_INTAKE_PORT."
+        ) from None
+
+
+def _check_proxies(proxies: str) -> None:
+    """uvicorn takes what is no address for a name that never matches, and `*` for everybody."""
+    for one in filter(None, map(str.strip, proxies.split(","))):
+        try:
+            ipaddress.ip_network(one)
+        except ValueError:
+            raise RuntimeFault(
+                f"CROSSREGION_INTAKE_PROXIES names {one}: write addresses such as 10.1.0.5, or "
+                "networks such as 10.1.0.0/16."
+            ) from None
+
+
+def _check_certificate(certificate: Path, key: Path) -> None:
+    try:
+        if key.stat().st_mode & 0o077:
+            raise RuntimeFault(f"{key} is open to others: chmod 600 {key}")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key, password="")
+    except OSError as error:  # an SSLError too
+        raise RuntimeFault(
+            f"{certificate} and {key} cannot be used ({error.strerror or type(error).__name__}): "
+            "CROSSREGION_INTAKE_CERTIFICATE and CROSSREGION_INTAKE_CERTIFICATE_KEY name PEM files "
+            "of a certificate and its key, without a password."
         ) from None
 
 

@@ -428,7 +428,10 @@ def test_it_speaks_tls_when_it_is_given_a_certificate(tmp_path: Path) -> None:
     [
         ({"INTAKE_HOST": "0.0.0.0"}, "only with TLS"),  # noqa: S104 (that is what is refused)
         ({"INTAKE_PUBLIC_UNIT": "999999"}, "no unit"),
-        ({"INTAKE_HOST": "203.0.113.1", "INTAKE_CERTIFICATE": "x.pem"}, "cannot be listened on"),
+        ({"INTAKE_PROXIES": "*"}, "PROXIES names"),
+        ({"INTAKE_PROXIES": "127.0.0.1, 10.1.0.1/16"}, "10.1.0.1/16: write"),
+        ({"INTAKE_CERTIFICATE": "nowhere.pem"}, "nowhere.pem cannot be used .No such file"),
+        ({"INTAKE_CERTIFICATE": "README.md"}, "README.md is open to others: chmod 600"),
     ],
 )
 def test_it_does_not_start_where_it_should_not(
@@ -437,6 +440,20 @@ def test_it_does_not_start_where_it_should_not(
     for name, value in settings.items():
         monkeypatch.setenv(f"CROSSREGION_{name}", value)
     with pytest.raises(RuntimeFault, match=words):
+        http_intake.listening(Settings())
+
+
+def test_it_does_not_start_with_what_is_no_certificate_or_where_it_cannot(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pem = tmp_path / "intake.pem"
+    monkeypatch.setenv("CROSSREGION_INTAKE_CERTIFICATE", str(pem))
+    write_private(pem, "no certificate")
+    with pytest.raises(RuntimeFault, match="cannot be used"):
+        http_intake.listening(Settings())
+    write_private(pem, Authority(tmp_path / "ca.pem", tmp_path / "ca.key").issue("intake", ["::1"]))
+    monkeypatch.setenv("CROSSREGION_INTAKE_HOST", "203.0.113.1")
+    with pytest.raises(RuntimeFault, match="cannot be listened on"):
         http_intake.listening(Settings())
 
 
