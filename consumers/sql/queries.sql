@@ -530,7 +530,7 @@ WHERE (held.revision, held.digest) < (excluded.revision, excluded.digest)
 RETURNING rescue_unit, rescue_id;
 
 -- name: notes_of_files
--- All that is noted for these rescues, and whose they are or ever were, if they were handed over.
+-- All that is noted for these rescues by whose they are or ever were: who else writes costs nothing.
 SELECT note.rescue_unit, note.rescue_id, note.note, handover.owner, handover.readers
 FROM registry.file_note AS note
 LEFT JOIN registry.handover
@@ -539,7 +539,8 @@ LEFT JOIN registry.handover
 WHERE (note.rescue_unit, note.rescue_id) IN (
     SELECT rescue_unit, rescue_id
     FROM jsonb_populate_recordset(NULL::registry.file_note, %(rows)s::jsonb)
-);
+)
+    AND coalesce(handover.readers ? note.unit, note.unit = note.rescue_unit);
 
 -- name: remove_file_items
 DELETE FROM registry.file_item

@@ -29,6 +29,8 @@ class Files:
         self._notes: dict[Rescue, dict[Source, FileNoted]] = defaultdict(dict)
         self._rescue_of: dict[Source, Rescue] = {}
         self._days: list[tuple[date, Rescue]] = []
+        self._next: dict[Rescue, date] = {}
+        self._charge: dict[Rescue, frozenset[str] | None] = {}
 
     def take(self, note: FileNoted) -> Iterator[Rescue]:
         """Keep the newest of each record; yields the files that it changes."""
@@ -45,9 +47,14 @@ class Files:
         self._notes[rescue][source] = note
         yield rescue
 
-    def sources(self, rescue: Rescue) -> tuple[Source, ...]:
-        """The records whose remarks depend on this file."""
-        return tuple(self._notes[rescue])
+    def doubted(self, rescue: Rescue) -> tuple[Source, ...]:
+        """The entries whose doubts are others than when this was last asked: all, or none."""
+        known = ("rescue", *rescue) in self._notes[rescue]
+        charge = self._standing(rescue).readers if known else None
+        if rescue in self._charge and self._charge[rescue] == charge:
+            return ()
+        self._charge[rescue] = charge
+        return tuple(source for source in self._notes[rescue] if source[0] != "rescue")
 
     def doubts(self, source: Source) -> tuple[Remark, ...]:
         """What the file that an entry is for makes doubtful in it."""
@@ -64,10 +71,17 @@ class Files:
         standing = self._standing(rescue)
         owed = files.owed(self._notes[rescue].values(), standing.readers)
         days = {day for one in owed for day in (one.due_from, one.overdue_from, one.lapses_on)}
-        if later := [day for day in days if day > self._today]:
-            heapq.heappush(self._days, (min(later), rescue))
+        self._look_again(rescue, min((day for day in days if day > self._today), default=None))
         for one in owed:
             yield from notices.of_item(rescue, one, standing.owner, self._today)
+
+    def _look_again(self, rescue: Rescue, on: date | None) -> None:
+        """Each file has one day at most; what stands in the heap beside it is out of date."""
+        if on is None:
+            self._next.pop(rescue, None)
+        elif self._next.get(rescue) != on:
+            self._next[rescue] = on
+            heapq.heappush(self._days, (on, rescue))
 
     def due(self, today: date) -> bool:
         """Whether a day has come on which there may be something to tell."""
@@ -77,7 +91,10 @@ class Files:
         """Have it become that day; yields the files for which it changes something."""
         self._today = max(self._today, today)
         while self._days and self._days[0][0] <= self._today:
-            yield heapq.heappop(self._days)[1]
+            on, rescue = heapq.heappop(self._days)
+            if self._next.get(rescue) == on:
+                del self._next[rescue]
+                yield rescue
 
     def _standing(self, rescue: Rescue) -> Standing:
         return self._steps.standing(("rescue", *rescue))

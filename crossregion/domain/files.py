@@ -6,9 +6,11 @@ whatever order they came; only whether a day has passed is the reader's question
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import chain
 
 from crossregion.domain.dates import day, months_after
 from crossregion.domain.file_rules import duty, rules
@@ -17,6 +19,9 @@ from crossregion.domain.records import FileNoted, FilePerson, ProblemNote, Searc
 PLACED = "IN_WELFARE_HOME"
 OTHER = "POST_RETURN_SUPPORT"
 """What aid under a unit's own word counts as: help with whatever difficulty there is."""
+MOST_ENTRIES = 1_000
+"""Of each unit in one file: a year of visits and aid is some dozens, a program gone mad would slow
+down all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +48,18 @@ class Item:
 def owed(notes: Collection[FileNoted], readers: Collection[str]) -> list[Item]:
     """All that one rescue's file owes; nothing while the rescue itself is not known.
 
-    `readers` are those who have ever had the person in their charge: only their entries count.
+    `readers` are those who have ever had the person in their charge: only their entries count, of
+    each unit the first so many by their names.
     """
     person = next((note["person"] for note in notes if note["person"] is not None), None)
     if person is None:
         return []
-    return items(person, [n for n in notes if n["person"] is None and n["unit"] in readers])
+    written: dict[str, list[FileNoted]] = defaultdict(list)
+    for note in notes:
+        if note["person"] is None and note["unit"] in readers:
+            written[note["unit"]].append(note)
+    most = [sorted(of_unit, key=_name)[:MOST_ENTRIES] for of_unit in written.values()]
+    return items(person, list(chain.from_iterable(most)))
 
 
 def items(person: FilePerson, entries: Collection[FileNoted]) -> list[Item]:
@@ -56,6 +67,10 @@ def items(person: FilePerson, entries: Collection[FileNoted]) -> list[Item]:
     file = _File(person, sorted(entries, key=_place))
     found = [*file.aid(), *file.fitting(), *file.search(), *file.follow_ups(), *file.problems()]
     return sorted(found, key=lambda one: one.item)
+
+
+def _name(note: FileNoted) -> tuple[str, str]:
+    return note["kind"], note["record_id"]
 
 
 def _place(note: FileNoted) -> tuple[str, str, str, str]:

@@ -16,6 +16,7 @@ from crossregion.domain.dates import day_of
 from crossregion.domain.decisions import CONFIRMED, Standing
 from crossregion.domain.escalation import OVERDUE, REASSIGN, Reassignments, Waiting
 from crossregion.domain.fileboard import Files, Rescue
+from crossregion.domain.fileboard import Source as FileSource
 from crossregion.domain.flags import Route
 from crossregion.domain.handover import Steps
 from crossregion.domain.notices import FILE_KINDS, OF_TIPS
@@ -48,6 +49,7 @@ class Noticeboard:
         self._reassignments = Reassignments()
         self._steps = Steps()
         self._files = Files(self._steps)
+        self._changed_files: set[Rescue] = set()
         self._tips = Desk()
         self._versions: dict[Source, Version] = {}
         self._digests: dict[Source, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
@@ -83,8 +85,9 @@ class Noticeboard:
                         told = notices.of_proposal(cast(MatchProposed, record))
                     self._want(source, told, seconds)
             case "FileNoted":
-                for rescue in self._files.take(cast(FileNoted, record)):
-                    self._want_file(rescue)
+                note = cast(FileNoted, record)
+                self._changed_files.update(self._files.take(note))
+                self._doubt((note["kind"], note["unit"], note["record_id"]))
             case "MatchDecided":
                 self._take_decision(cast(MatchDecided, record), seconds)
             case "TipTriaged":
@@ -110,7 +113,7 @@ class Noticeboard:
                 self._want(("handover", *about), told, seconds)
                 kind, unit, record_id = about
                 if kind == "rescue":
-                    self._want_file((unit, record_id))
+                    self._changed_files.add((unit, record_id))
             case "NoticeReassigned":
                 given = cast(NoticeReassigned, record)
                 source = self._sources.get(given["notice_id"], ())
@@ -121,22 +124,30 @@ class Noticeboard:
         """Whether, since the last `tick`, a notice has waited for its answer too long, or a day has
         come on which a file owes something else.
         """
+        self._want_files()
         return self._waiting.due(now) or self._files.due(today)
 
     def tick(self, now: float, today: date) -> None:
         """Have it become that late."""
         for notice_id in self._waiting.tick(now):
             self._want_at_office(notice_id, 0.0)
-        for rescue in self._files.tick(today):
-            self._want_file(rescue)
+        self._changed_files.update(self._files.tick(today))
+        self._want_files()
 
-    def _want_file(self, rescue: Rescue) -> None:
-        """What is due is told by the day, so no event is what it waited for."""
-        self._want(("file", *rescue), self._files.wanted(rescue), 0.0)
-        for kind, unit, record_id in self._files.sources(rescue):
-            source = ("remarks", kind, unit, record_id)
-            if kind != "rescue" and source in self._remarked:
-                self._want_remarks(source, 0.0)
+    def _want_files(self) -> None:
+        """Of each file that has changed once, however many entries were read since the last time.
+
+        What is due is told by the day, so no event is what it waited for.
+        """
+        for rescue in self._changed_files:
+            self._want(("file", *rescue), self._files.wanted(rescue), 0.0)
+            for source in self._files.doubted(rescue):
+                self._doubt(source)
+        self._changed_files.clear()
+
+    def _doubt(self, source: FileSource) -> None:
+        if source[0] != "rescue" and ("remarks", *source) in self._remarked:
+            self._want_remarks(("remarks", *source), 0.0)
 
     def forget(self, now: float) -> None:
         """Let go of what can no longer count, once all has been read that stood there by now."""
@@ -243,7 +254,7 @@ class Noticeboard:
     @property
     def unsettled(self) -> bool:
         """Whether anything has changed since `difference` was asked."""
-        return bool(self._due)
+        return bool(self._due or self._changed_files)
 
     def difference(self) -> list[tuple[NoticeIssued | NoticeWithdrawn, float]]:
         """What must be sent now, with the broker's time of what caused it.
@@ -251,6 +262,7 @@ class Noticeboard:
         A notice keeps the terms it was issued with, whatever becomes of an agreement; but one
         that has become urgent since is stated again.
         """
+        self._want_files()
         found: list[tuple[NoticeIssued | NoticeWithdrawn, float]] = []
         for notice_id, seconds in self._due.items():
             wanted = self._wanted_now(notice_id)

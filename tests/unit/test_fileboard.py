@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from crossregion.domain import handover, routing
+from crossregion.domain import files, handover, routing
 from crossregion.domain.judgement import judge_event
 from crossregion.domain.noticeboard import Noticeboard
 from crossregion.domain.records import ENTRIES, HandoverRecorded
@@ -270,3 +270,34 @@ def assert_no_news(restarted: Days, on: date) -> None:
     """On the day on which it was stopped; on the first there was nothing yet."""
     if on >= ON:
         assert restarted.tell(on) == []
+
+
+@pytest.fixture
+def made_anew(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many notes there were each time that it was computed what a file owes."""
+    counted: list[int] = []
+    owed = files.owed
+
+    def counting(notes: Any, readers: Any) -> list[files.Item]:
+        counted.append(len(notes))
+        return owed(notes, readers)
+
+    monkeypatch.setattr(files, "owed", counting)
+    return counted
+
+
+@pytest.mark.parametrize("unit", [UNIT, STRANGER])
+def test_a_flood_of_entries_costs_no_more_than_its_length(
+    days: Days, made_anew: list[int], unit: str
+) -> None:
+    days.tell(ON)
+    made_anew.clear()
+    for number in range(300):
+        aid = entry("AssistanceRecorded", number, unit=unit, kind="SHELTER", state="NEEDED")
+        days.record("AssistanceRecorded", aid)
+    assert len(days.tell(ON)) >= 300
+    assert made_anew == [301]
+    for later in range(1, 4):
+        made_anew.clear()
+        days.tell(ON + timedelta(days=40 * later))
+        assert len(made_anew) <= 1

@@ -364,3 +364,18 @@ def test_every_rule_names_a_clause_that_leads_and_aid_that_is_listed() -> None:
     for kind in rules().clauses:
         assert duty(kind).leads
         assert {*duty(kind).leads, *duty(kind).assisting} <= departments()
+
+
+def test_of_a_unit_that_writes_without_end_the_first_thousand_entries_of_a_file_count() -> None:
+    found = rescue(found_on="2026-01-31")
+    aid = [
+        noted("AssistanceRecorded", entry("AssistanceRecorded", 10_000 + number, kind="SHELTER",
+              state="NEEDED", needed_on="2026-02-01"))
+        for number in range(files.MOST_ENTRIES + 5)
+    ]  # fmt: skip
+    medical = entry("AssistanceRecorded", 0, unit="220600", kind="MEDICAL", state="DONE")
+    notes = [noted("RescueRecorded", found), *aid, noted("AssistanceRecorded", medical)]
+    owed = files.owed(notes, {found["unit"], "220600"})
+    assert sum(one.item.startswith("SHELTER:") for one in owed) == files.MOST_ENTRIES
+    assert not any(one.item == "MEDICAL" for one in owed)
+    assert files.owed(notes[::-1], {found["unit"], "220600"}) == owed
