@@ -46,7 +46,7 @@ def write(connection: Connection, routes: Sequence[Row], triages: Sequence[Row])
     connection.execute(database.query("lock_tips"))
     database.put(connection, "add_tip_routes", routes)
     for triage in triages:
-        connection.execute(database.query("add_triage"), triage)
+        connection.execute(database.query("add_triage"), {**triage, "most": tips.MOST_TRIAGES})
     named = {(row["unit"], row["tip_id"]) for row in routes}
     named |= {(row["tip_unit"], row["tip_id"]) for row in triages}
     keys = [{"unit": unit, "tip_id": tip_id} for unit, tip_id in sorted(named)]

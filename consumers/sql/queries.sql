@@ -383,12 +383,17 @@ SELECT * FROM jsonb_populate_recordset(NULL::registry.tip_route, %(rows)s::jsonb
 ON CONFLICT DO NOTHING;
 
 -- name: add_triage
--- Of a second time the first on the broker is kept.
+-- Of a second time the first on the broker is kept; a unit has so many triages of a tip.
 INSERT INTO registry.triage AS held
-VALUES (
+SELECT
     %(triage_id)s, %(follows)s, %(revision)s, %(tip_unit)s, %(tip_id)s, %(verdict)s,
     %(case_unit)s, %(case_id)s, %(to_unit)s, %(reason)s, %(unit)s, %(role)s, %(triaged_at)s,
     %(milliseconds)s, %(offset)s
+WHERE %(most)s > (
+    SELECT count(*)
+    FROM registry.triage AS made
+    WHERE (made.tip_unit, made.tip_id, made.unit) = (%(tip_unit)s, %(tip_id)s, %(unit)s)
+        AND made.triage_id <> %(triage_id)s
 )
 ON CONFLICT (triage_id) DO UPDATE
 SET
@@ -398,9 +403,11 @@ SET
 WHERE (held.milliseconds, held."offset") > (excluded.milliseconds, excluded."offset");
 
 -- name: tip_routes_of
-SELECT to_jsonb(route)
+-- The newest that names each place: what the others say of these tips is the same.
+SELECT DISTINCT ON (route.unit, route.tip_id, route.place) to_jsonb(route)
 FROM registry.tip_route AS route
-JOIN jsonb_populate_recordset(NULL::registry.tip, %(rows)s::jsonb) AS named USING (unit, tip_id);
+JOIN jsonb_populate_recordset(NULL::registry.tip, %(rows)s::jsonb) AS named USING (unit, tip_id)
+ORDER BY route.unit, route.tip_id, route.place, route.revision DESC, route.digest DESC;
 
 -- name: triages_of
 SELECT to_jsonb(triage)

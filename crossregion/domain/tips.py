@@ -119,7 +119,10 @@ def tip_of(triage: TipTriaged) -> Tip:
 
 
 def reported(routes: Collection[Route]) -> Standing:
-    """Where a tip stands of which nothing was made, by every revision that was reported."""
+    """Where a tip stands of which nothing was made, by every revision that was reported.
+
+    The newest of each unit's are enough.
+    """
     newest = max(routes, key=lambda route: route.version)
     units = frozenset(route.unit for route in routes)
     return Standing(newest.unit, units, units)
@@ -179,7 +182,7 @@ class Desk:
 
     def __init__(self) -> None:
         self._newest: dict[Tip, RecordRemarked] = {}
-        self._routes: dict[Tip, set[Route]] = defaultdict(set)
+        self._routes: dict[Tip, dict[str, Route]] = defaultdict(dict)
         self._triages: dict[Tip, list[Placed]] = defaultdict(list)
 
     def report(self, remarked: RecordRemarked) -> Tip:
@@ -189,7 +192,10 @@ class Desk:
         known = self._newest.get(tip)
         if known is None or (known["revision"], known["digest"]) < version:
             self._newest[tip] = remarked
-        self._routes[tip].add(route_of(remarked))
+        route = route_of(remarked)
+        of_unit = self._routes[tip].setdefault(route.unit, route)
+        if of_unit.version < route.version:
+            self._routes[tip][route.unit] = route
         return tip
 
     def triage(self, one: Placed) -> Tip:
@@ -204,7 +210,8 @@ class Desk:
         """The newest revision of a tip, and where it stands; None before it is reported."""
         if tip not in self._newest:
             return None
-        return self._newest[tip], trace(self._routes[tip], self._triages.get(tip, ()))
+        routes = self._routes[tip].values()
+        return self._newest[tip], trace(routes, self._triages.get(tip, ()))
 
 
 def triage_id(triage: Mapping[str, object]) -> str:

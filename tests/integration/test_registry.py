@@ -531,6 +531,43 @@ def test_steps_of_strangers_are_bounded_and_show_nobody_anything(
     held.close()
 
 
+def test_of_a_unit_that_triages_without_end_a_hundred_are_kept(
+    dsn: str, worker: str, office: str
+) -> None:
+    """And of a tip that is corrected without end all are kept, and one for each place looked at."""
+    database.drop_registry(dsn)
+    held = Database(worker)
+    tip = {**TIP, "place": "220202"}
+    log, count = Log(), tips.MOST_TRIAGES + 5
+    for number in range(1, count + 1):
+        revision = {**tip, "revision": number, "place": ("220202", "220203", None)[number % 3]}
+        log.add(TIPS, codec.encode("TipRecorded", revision))
+        stray = {"follows": f"nothing {number}", "revision": 2, "reason": "unfounded"}
+        made = triaged(tips.DISMISSED, "220800", **stray)
+        log.add(topics.TRIAGE.name("220800"), codec.encode("TipTriaged", made))
+    store(held, log.records, [count, count])
+    store(held, log.records, [2 * count])
+    rightful = triaged(tips.DISMISSED, "220200", reason="unfounded")
+    log.add(topics.TRIAGE.name("220200"), codec.encode("TipTriaged", rightful))
+    store(held, log.records[-1:], [1])
+    with database.connect(office) as connection:
+        stored = "SELECT unit, count(*) FROM registry.triage GROUP BY unit ORDER BY unit"
+        assert connection.execute(stored).fetchall() == [
+            ("220200", 1),
+            ("220800", tips.MOST_TRIAGES),
+        ]
+        stands = "SELECT revision, place, verdict, may FROM registry.tip"
+        place = ("220202", "220203", None)[count % 3]
+        assert connection.execute(stands).fetchall() == [
+            (count, place, "dismissed", ["220000", "220200"])
+        ]
+        routes = "SELECT count(*) FROM registry.tip_route"
+        assert connection.execute(routes).fetchone() == (count,)
+    key = [{"unit": tip["unit"], "tip_id": tip["tip_id"]}]
+    assert len(held.transact(lambda c: list(database.put(c, "tip_routes_of", key)))) == 3
+    held.close()
+
+
 def test_an_item_that_its_file_does_not_call_for_is_found(
     dsn: str, worker: str, office: str
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+from collections.abc import Collection
 from copy import deepcopy
 from datetime import date
 from importlib import resources
@@ -372,3 +373,28 @@ def test_a_flood_of_one_unit_leaves_the_others_say() -> None:
     found = desk.standing((TIP["unit"], TIP["tip_id"]))
     assert found is not None
     assert found[1].verdict == LINKED
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_newest_revision_of_each_unit_says_the_same_as_all(
+    monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """A tip that is corrected without end does not become slow for all."""
+    draw = random.Random(seed)
+    places = ("220202", "220203", "220303", "220502", None)
+    said = [judged(revision=n, place=draw.choice(places)).remarked for n in range(1, 60)]
+    draw.shuffle(said)
+    looked_at: list[int] = []
+    reported = tips.reported
+
+    def counting(routes: Collection[Route]) -> Standing:
+        looked_at.append(len(routes))
+        return reported(routes)
+
+    monkeypatch.setattr(tips, "reported", counting)
+    desk = tips.Desk()
+    for number, one in enumerate(said, 1):
+        found = desk.standing(desk.report(one))
+        assert found is not None
+        assert found[1] == reported({tips.route_of(other) for other in said[:number]})
+    assert max(looked_at) <= len({tips.unit_of(place) for place in places})
