@@ -42,8 +42,8 @@ class Settings(BaseSettings):
         gt=0,
         le=10,
         description=(
-            "Factor of every time-out towards Kafka and of every wait of delivery; tests shorten "
-            "outages by it."
+            "Factor of every time-out towards Kafka, and of every wait of delivery and the sender; "
+            "tests shorten outages by it."
         ),
     )
     authorities: Path | None = Field(

@@ -20,12 +20,14 @@ from crossregion.domain import records
 from crossregion.runtime import run_process
 from crossregion.settings import settings
 from producers import publisher
-from producers.spool import Spool, SpoolError
+from producers.spool import Spool, SpoolBusy, SpoolError
 from schemas import topics
 
 SCAN_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
 REFUSED_SECONDS = 10.0
+HELD_SECONDS = 5.0
+"""Others wait while one spool is held by another process; a commit takes a small part of this."""
 
 log = structlog.get_logger()
 
@@ -40,7 +42,8 @@ class Sender:
         self._producers: dict[str, KafkaProducer] = {}
         self._last = ""
         self._accounted: dict[str, date] = {}
-        self._refused_until: dict[str, float] = {}
+        self._left_alone_until: dict[str, float] = {}
+        self._patience = settings().patience
 
     def run(self, stop: threading.Event, health: metrics.Health) -> None:
         """Send until told to stop; while Kafka is away, try again ever more slowly."""
@@ -57,26 +60,28 @@ class Sender:
     def step(self) -> tuple[int, bool]:
         """Send one window of each spool; returns how many went, and whether any are left.
 
-        A spool that cannot be used delays no other, nor does a unit that Kafka refuses, which is
-        left alone for a while. A broker that does not answer ends the step, and the next one
-        begins with the next unit.
+        A spool that cannot be used delays no other; one that another process holds, and a unit
+        that Kafka refuses, are left alone for a while. A broker that does not answer ends the
+        step, and the next one begins with the next unit.
         """
         sent, left = 0, False
         units = {path.stem: path for path in self._directory.glob("*.sqlite")}
         for unit in sorted(units.keys() & set(topics.UNITS), key=lambda u: (u <= self._last, u)):
-            if time.monotonic() < self._refused_until.get(unit, 0.0):
+            if time.monotonic() < self._left_alone_until.get(unit, 0.0):
                 continue
             try:
                 went, waiting = self._send(unit, units[unit])
             except SpoolError as error:
                 log.error("A spool cannot be used", unit=unit, error=str(error))
                 self._forget(unit)
+                if isinstance(error, SpoolBusy):
+                    self._leave_alone(unit)
                 left = True
             except publisher.NOT_REACHED as error:
                 publisher.say_that_kafka_is_away(self._kafka, unit, error)
                 self._forget(unit)
                 if not clients.is_away(error):
-                    self._refused_until[unit] = time.monotonic() + REFUSED_SECONDS
+                    self._leave_alone(unit)
                     continue
                 self._last = unit
                 return sent, True
@@ -85,9 +90,12 @@ class Sender:
                 left = left or waiting > 0
         return sent, left
 
+    def _leave_alone(self, unit: str) -> None:
+        self._left_alone_until[unit] = time.monotonic() + REFUSED_SECONDS * self._patience
+
     def _send(self, unit: str, path: Path) -> tuple[int, int]:
         if unit not in self._spools:
-            self._spools[unit] = Spool(path, unit)
+            self._spools[unit] = Spool(path, unit, HELD_SECONDS * self._patience)
         spool = self._spools[unit]
         waiting = spool.waiting()
         metrics.SPOOL_DEPTH.labels(unit).set(waiting)

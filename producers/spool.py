@@ -209,12 +209,14 @@ class Counts:
 class Spool:
     """One unit's spool. Several processes may use it; not safe between threads.
 
-    Every method raises SpoolError, and then has changed nothing.
+    Every method raises SpoolError, and then has changed nothing: SpoolBusy where another process
+    has held it for `patience` seconds.
     """
 
-    def __init__(self, path: Path, unit: str) -> None:
+    def __init__(self, path: Path, unit: str, patience: float = BUSY_SECONDS) -> None:
         self.path = path
         self.unit = unit
+        self._patience = patience
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
@@ -223,7 +225,7 @@ class Spool:
         except OSError as error:
             raise SpoolError(f"{path} cannot be opened: {error.strerror}.") from None
         with self._clearly():
-            self._database = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+            self._database = sqlite3.connect(path, timeout=patience, isolation_level=None)
         self._swept = 0.0
         try:
             with self._clearly():
@@ -241,7 +243,7 @@ class Spool:
         for attempt in Retrying(
             # SQLite doesn't wait here when another process makes the same change.
             retry=retry_if_exception(is_busy),
-            stop=stop_after_delay(BUSY_SECONDS),
+            stop=stop_after_delay(self._patience),
             wait=wait_random(0.0, 0.02),
             reraise=True,
         ):
@@ -273,7 +275,7 @@ class Spool:
         try:
             yield
         except sqlite3.Error as error:
-            raise fault(self.path, error) from None
+            raise fault(self.path, error, self._patience) from None
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -48,7 +48,7 @@ def is_busy(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error) and code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def fault(path: Path, error: sqlite3.Error) -> SpoolError:
+def fault(path: Path, error: sqlite3.Error, waited: float = BUSY_SECONDS) -> SpoolError:
     """What is wrong with a spool, and what to do, by what SQLite says."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
     if code == sqlite3.SQLITE_NOTADB:
@@ -57,7 +57,7 @@ def fault(path: Path, error: sqlite3.Error) -> SpoolError:
         return damaged(path)
     if is_busy(error):
         return SpoolBusy(
-            f"{path} has been held by another process for {BUSY_SECONDS:g} s: "
+            f"{path} has been held by another process for {waited:g} s: "
             "end that process, then try again."
         )
     if code == sqlite3.SQLITE_FULL:

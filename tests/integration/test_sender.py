@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -168,6 +169,31 @@ def test_a_spool_that_cannot_be_used_delays_no_other(
     sender.close()
     said = capsys.readouterr()
     assert "is no spool: move it away" in said.out + said.err
+
+
+def test_a_spool_that_another_process_holds_delays_no_other_and_is_sent_when_it_lets_go(
+    kafka: Kafka,
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("CROSSREGION_PATIENCE", "0.1")
+    monkeypatch.setattr(sender_module, "REFUSED_SECONDS", 36_000.0)
+    held, free = accept(directory, "220500", 3, 900), accept(directory, "220600", 3, 900)
+    holder = sqlite3.connect(directory / "220500.sqlite", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    sender = Sender(directory, kafka)
+    assert sender.step() == (3, True)
+    assert set(on_broker(kafka, "220600")) >= free
+    assert sender.step() == (0, False)  # nobody waits for it a second time
+    sender.close()
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("220500.sqlite has been held by another process") == 1
+    holder.close()
+    sender = Sender(directory, kafka)
+    wait_until(lambda: not sender.step()[1])
+    sender.close()
+    assert set(on_broker(kafka, "220500")) >= held
 
 
 def test_a_unit_whose_topic_is_missing_delays_no_other(kafka: Kafka, directory: Path) -> None:

@@ -272,18 +272,15 @@ def test_a_damaged_page_is_a_clear_error(path: Path, export: Export) -> None:
         opened.accept_all(export(case(案件编号="C7"), case(案件编号="new")))
 
 
-def test_a_spool_held_by_another_process_is_a_clear_error(
-    path: Path, export: Export, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(spool, "BUSY_SECONDS", 0.05)
+def test_a_spool_held_by_another_process_is_a_clear_error(path: Path, export: Export) -> None:
     Spool(path, UNIT).close()
     holder = sqlite3.connect(path, isolation_level=None)
-    with Spool(path, UNIT) as opened:
+    with Spool(path, UNIT, 0.05) as opened:
         holder.execute("BEGIN IMMEDIATE")
-        with pytest.raises(SpoolBusy, match="another process"):
+        with pytest.raises(SpoolBusy, match=r"held by another process for 0\.05 s: end that"):
             opened.accept_all(export(case()))
         with pytest.raises(SpoolBusy, match="another process"):
-            Spool(path, UNIT)
+            Spool(path, UNIT, 0.05)
         holder.execute("ROLLBACK")
         assert opened.accept_all(export(case())).published == 1
     holder.close()
