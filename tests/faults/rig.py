@@ -159,19 +159,26 @@ class Rig(Stack):
         ]
 
     def accept_in_process(
-        self, made: Sequence[Made], crash_at: str = "", most_bytes: int | None = None
+        self,
+        made: Sequence[Made],
+        crash_at: str = "",
+        most_bytes: int | None = None,
+        wait: float | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Give events of one unit to its spool in a process that ends there or finds no room."""
+        """Give events of one unit to its spool, in a process that ends there, finds no room, or
+        waits for no longer than told.
+        """
         unit = made[0].record["unit"]
         directory = self.data / "crash" / "accepting"
         directory.mkdir(parents=True, exist_ok=True)
         if crash_at:
             (directory / crash_at).touch()
         spool = str(self.spools / f"{unit}.sqlite")
-        limit = [] if most_bytes is None else [str(most_bytes)]
+        told = {"--most-bytes": most_bytes, "--wait": wait}
+        options = [f"{name}={value}" for name, value in told.items() if value is not None]
         lines = [json.dumps({"event": one.event, "record": one.record}) for one in made]
         done = subprocess.run(
-            [sys.executable, "-m", "tests.faults.accepting", spool, unit, *limit],
+            [sys.executable, "-m", "tests.faults.accepting", spool, unit, *options],
             input="\n".join(lines),
             env={
                 **os.environ,
@@ -207,6 +214,12 @@ class Rig(Stack):
 
     def kill(self, kind: str) -> None:
         self.supervisor.kill(kind)
+
+    def end(self, kind: str) -> None:
+        """Kill a worker and see that it is gone; it is started again when time next passes."""
+        self.kill(kind)
+        while kind in self.supervisor.pids():
+            time.sleep(STEP_SECONDS)
 
     def pause(self, kind: str) -> int:
         pid = self.supervisor.pids()[kind]
@@ -322,9 +335,24 @@ class Rig(Stack):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, SIGUSR1)
 
-    def unsent(self) -> int:
+    def listen(self, name: str) -> Callable[[str], None]:
+        """Returns a function that waits until a process's log says something, from now on."""
+        log = self.data / "log" / f"{name}.log"
+        begin = log.stat().st_size
+
+        def until_said(text: str) -> None:
+            self.wait(
+                lambda: text.encode() in log.read_bytes()[begin:], f"{name} does not say: {text}"
+            )
+
+        return until_said
+
+    def unsent(self, *units: str) -> int:
+        """Events that these units' spools have still to send; all units' if none is named."""
         total = 0
         for path in self.spools.glob("*.sqlite"):
+            if units and path.stem not in units:
+                continue
             with contextlib.suppress(SpoolError), Spool(path, path.stem) as spool:
                 total += spool.waiting()
         return total

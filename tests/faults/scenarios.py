@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from crossregion.runtime.crash import KILLED, RAISE
-from tests.faults import contents, log_state, storage, ways
+from tests.faults import contents, log_state, spools, storage, ways
 from tests.faults.generate import UNITS, Made
 from tests.faults.rig import Rig, Scale
 
@@ -247,6 +247,8 @@ OF_PRODUCERS = (
     Scenario("2", "unit's process killed after its spool has committed", spool_after_commit),
     Scenario("3", "sender killed after the acknowledgement", crash("sender", "acknowledged")),
     Scenario("4", "unit's disk full", spool_disk_full),
+    Scenario("4", "spool held by another process", spools.locked),
+    Scenario("4", "a flipped bit in the spool", spools.flipped),
     Scenario("1, 2, 43", "two relays killed at each of their points", ways.relay_killed),
     Scenario("1, 2", "HTTP intake killed at each of its points", ways.http_intake_killed),
 )
