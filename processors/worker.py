@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import logging
 import os
@@ -271,13 +272,24 @@ def end_process(error: BaseException) -> None:
     os._exit(EXIT_UNKNOWN_ERROR)
 
 
+class Worker(faust.Worker):  # type: ignore[misc, unused-ignore]
+    """Faust's own, which on SIGUSR1 writes to the log also what every variable holds."""
+
+    def _on_sigusr1(self) -> None:
+        faulthandler.dump_traceback()
+        for task in asyncio.all_tasks():
+            stack = (f"{one.f_code.co_name}:{one.f_lineno}" for one in task.get_stack())
+            sys.stderr.write(f"Task at {', '.join(stack)}\n")
+        sys.stderr.flush()
+
+
 def run(app: faust.App) -> None:
     """Serve metrics and run the app until SIGTERM or SIGINT."""
     chosen = settings()
     logs.configure(chosen.log_level)
     port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
     log.info("Metrics", process=app.conf.id, port=port)
-    worker = faust.Worker(app, quiet=True, loglevel=logging.WARNING, redirect_stdouts=False)
+    worker = Worker(app, quiet=True, loglevel=logging.WARNING, redirect_stdouts=False)
     worker.spinner = None
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
