@@ -40,6 +40,7 @@ PARTS: dict[str, Sequence[Scenario]] = {
     "log": scenarios.OF_LOG,
     "producers": scenarios.OF_PRODUCERS,
     "postgres": scenarios.OF_POSTGRES,
+    "doors": scenarios.OF_DOORS,
     "contents": scenarios.OF_CONTENTS,
 }
 """What is tried together on one stack; the longest first."""

@@ -22,7 +22,7 @@ class Proxy:
     """
 
     def __init__(self, target: Callable[[], int]) -> None:
-        self._target = target
+        self._target = self._right_target = target
         self._listener = socket.create_server((HOST, 0))
         self.port: int = self._listener.getsockname()[1]
         self._loop = asyncio.new_event_loop()
@@ -58,6 +58,10 @@ class Proxy:
     def cut_after(self, count: int) -> None:
         """Reset every connection once so many more bytes have passed; then it goes on."""
         self._call(lambda: setattr(self, "_left", count))
+
+    def lead_to(self, port: int) -> None:
+        """Reset every connection, and lead new ones to another server."""
+        self._call(lambda: self._lead(lambda: port))
 
     def close(self) -> None:
         self._call(self._loop.stop)
@@ -95,7 +99,12 @@ class Proxy:
 
     def _heal(self) -> None:
         self._refusing, self._delay, self._left = False, 0.0, FOR_EVER
+        self._target = self._right_target
         self._open.set()
+
+    def _lead(self, target: Callable[[], int]) -> None:
+        self._target = target
+        self._reset()
 
     def _refuse(self) -> None:
         self._refusing = True

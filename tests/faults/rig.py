@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from crossregion.clients import ADMIN
 from crossregion.domain.linkage.model import load
 from crossregion.runtime import Death, Worker, WorkerGaveUp
 from crossregion.runtime.crash import ANY
+from crossregion.runtime.kafka import SESSION_SECONDS
 from crossregion.runtime.postgres import SUPERUSER
 from crossregion.runtime.processes import end, process_guard, spawn
 from crossregion.stack import DATABASE, WORKERS, Lags, Stack
@@ -35,6 +37,7 @@ from tests.faults.generate import NAMED_BY, Generator, Made
 from tests.faults.oracle import TODAY, Accepted, Key
 from tests.faults.proxy import Proxy
 from tests.live import send
+from tests.receivers import Certificates
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 0.1
@@ -93,12 +96,21 @@ class Rig(Stack):
         self.to_broker.close()
         self.to_postgres.close()
 
+    @functools.cached_property
+    def receivers(self) -> Certificates:
+        """Of webhooks' servers; delivery trusts them."""
+        directory = self.data / "receivers"
+        directory.mkdir(mode=0o700)
+        return Certificates(directory)
+
     def _worker(self, name: str) -> Worker:
         worker = super()._worker(name)
         directory = self.data / "crash" / name
         directory.mkdir(parents=True, exist_ok=True)
         (self.data / "today").write_text(TODAY.isoformat())
         armed = {
+            "CROSSREGION_AUTHORITIES": str(self.receivers.ca),
+            "CROSSREGION_NETWORKS": '{"loopback": "127.0.0.0/8"}',
             "CROSSREGION_CRASH_AT": ANY,
             "CROSSREGION_CRASH_DIRECTORY": str(directory),
             "CROSSREGION_LOG_LEVEL": "debug",
@@ -261,9 +273,10 @@ class Rig(Stack):
             ):
                 admin.remove_group_members(group, [MemberToRemove(group_instance_id=name)])
 
-    def kill_broker(self) -> None:
-        """SIGKILL, and start again on the same data."""
+    def kill_broker(self, session_seconds: float = SESSION_SECONDS) -> None:
+        """SIGKILL, and start again on the same data; its sessions then last for so long."""
         assert self.broker.pid is not None
+        self.broker._session_seconds = session_seconds
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.broker.pid, SIGKILL)
         self.broker.stop()
@@ -335,17 +348,14 @@ class Rig(Stack):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, SIGUSR1)
 
-    def listen(self, name: str) -> Callable[[str], None]:
-        """Returns a function that waits until a process's log says something, from now on."""
+    def listen(self, name: str) -> Callable[[str], bool]:
+        """Returns a function that finds a pattern in what a process logs from now on."""
         log = self.data / "log" / f"{name}.log"
         begin = log.stat().st_size
+        return lambda pattern: re.search(pattern.encode(), log.read_bytes()[begin:]) is not None
 
-        def until_said(text: str) -> None:
-            self.wait(
-                lambda: text.encode() in log.read_bytes()[begin:], f"{name} does not say: {text}"
-            )
-
-        return until_said
+    def wait_said(self, heard: Callable[[str], bool], pattern: str) -> None:
+        self.wait(lambda: heard(pattern), f"nobody says: {pattern}")
 
     def unsent(self, *units: str) -> int:
         """Events that these units' spools have still to send; all units' if none is named."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -23,7 +24,7 @@ def locked(rig: Rig, scale: Scale) -> None:
     for _ in range(scale.times):
         own, others = _made(rig, scale)
         rig.accept(own)
-        until_said = rig.listen("sender")
+        heard = rig.listen("sender")
         with held(path):
             rig.kill("sender")
             late, more = _made(rig, scale)
@@ -31,7 +32,7 @@ def locked(rig: Rig, scale: Scale) -> None:
             assert refused.returncode == 1
             assert f"held by another process for {WAIT_SECONDS:g} s: end that" in refused.stderr
             rig.accept(others)
-            until_said(f"{path} has been held by another process")
+            rig.wait_said(heard, re.escape(f"{path} has been held by another process"))
             rig.wait(lambda: rig.unsent(*OTHERS) == 0, "one spool that is held holds up others")
             rig.rest(scale.outage / 3)
         rig.accept(late + more)
@@ -56,8 +57,9 @@ def flipped(rig: Rig, scale: Scale) -> None:
         assert own[-1].value is not None
         path.write_bytes(flip(path.read_bytes(), own[-1].value[:30]))
         rig.accept(others)
-        until_said = rig.listen("sender")
-        until_said(f"{path} is damaged: move it away and publish the exports again")
+        heard = rig.listen("sender")
+        said = f"{path} is damaged: move it away and publish the exports again"
+        rig.wait_said(heard, re.escape(said))
         rig.wait(lambda: rig.unsent(*OTHERS) == 0, "one spool that is damaged holds up others")
         for file in rig.spools.glob(f"{path.name}*"):
             file.rename(file.with_name(f"{file.name}.away"))

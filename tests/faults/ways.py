@@ -69,12 +69,12 @@ def crash_directory(rig: Rig, kind: str) -> Path:
 
 def relay_killed(rig: Rig, scale: Scale) -> None:
     """Rows of a unit's outbox, garbage among them, taken by two relays that are killed in turn."""
-    made = _of_one_unit(rig, scale)
+    made = of_one_unit(rig, scale)
     unit = made[0].record["unit"]
     office = Office(rig.postgres, f"unit_{unit}_{uuid.uuid4().hex[:8]}")
     argv = ["-m", "producers.relay", "--unit", unit]
     names = [f"relay-of-{number}" for number in range(RELAYS)]
-    with _running(rig, names, argv, {"CROSSREGION_OUTBOX": office.relay}) as two:
+    with running(rig, names, argv, {"CROSSREGION_OUTBOX": office.relay}) as two:
         for _ in range(scale.times):
             for point in POINTS["relay"]:
                 rig.arm("relay", point)
@@ -83,7 +83,7 @@ def relay_killed(rig: Rig, scale: Scale) -> None:
                     office.emit(one.event, exported(one).record_id, one.record)
                 _until_taken(rig, two, office, point)
                 rig.note(made)
-                made = _of_one_unit(rig, scale, unit)
+                made = of_one_unit(rig, scale, unit)
         assert sum(one.deaths for one in two) >= len(POINTS["relay"]) * scale.times
 
 
@@ -101,25 +101,25 @@ def _until_taken(rig: Rig, relays: Sequence[Beside], office: Office, point: str)
 
 def http_intake_killed(rig: Rig, scale: Scale) -> None:
     """Each event is sent until it has its receipt, always under its key."""
-    made = _of_one_unit(rig, scale)
+    made = of_one_unit(rig, scale)
     unit, port = made[0].record["unit"], free_port()
     keys = rig.data / "intake-keys"
     (keys / unit).unlink(missing_ok=True)
     key = Keys(keys).add(unit, date(2026, 1, 1))
     env = {"CROSSREGION_INTAKE_PORT": str(port), "CROSSREGION_INTAKE_RATE": "1000"}
-    with _running(rig, ["http-intake"], ["-m", "producers.http_intake"], env) as (intake,):
+    with running(rig, ["http-intake"], ["-m", "producers.http_intake"], env) as (intake,):
         for _ in range(scale.times):
             for point in POINTS["http-intake"]:
                 rig.arm("http-intake", point)
                 for one in made:
-                    _send(rig, intake, Running(rig.data, port, key, intake.process), one)
+                    send(rig, intake, Running(rig.data, port, key, intake.process), one)
                 rig.struck("http-intake", point)
                 rig.note(made)
-                made = _of_one_unit(rig, scale, unit)
+                made = of_one_unit(rig, scale, unit)
         assert intake.deaths >= len(POINTS["http-intake"]) * scale.times
 
 
-def _send(rig: Rig, intake: Beside, running: Running, one: Made) -> None:
+def send(rig: Rig, intake: Beside, running: Running, one: Made) -> None:
     key = str(uuid.uuid4())
     while True:
         try:
@@ -136,7 +136,7 @@ def _send(rig: Rig, intake: Beside, running: Running, one: Made) -> None:
         return
 
 
-def _of_one_unit(rig: Rig, scale: Scale, unit: str | None = None) -> list[Made]:
+def of_one_unit(rig: Rig, scale: Scale, unit: str | None = None) -> list[Made]:
     """New events of one unit, at least one; those of others go the usual way."""
     while True:
         made = rig.generator.plain(scale.events)
@@ -148,7 +148,7 @@ def _of_one_unit(rig: Rig, scale: Scale, unit: str | None = None) -> list[Made]:
 
 
 @contextmanager
-def _running(
+def running(
     rig: Rig, names: Sequence[str], argv: Sequence[str], env: dict[str, str]
 ) -> Iterator[list[Beside]]:
     processes = [Beside(rig, name, argv, env) for name in names]
