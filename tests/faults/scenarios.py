@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from crossregion.runtime.crash import KILLED, RAISE
-from tests.faults import contents, doors, keys, log_state, spools, storage, ways
+from tests.faults import chain, contents, doors, keys, log_state, spools, storage, ways
 from tests.faults.generate import UNITS, Made
 from tests.faults.rig import Rig, Scale
 
@@ -293,6 +293,7 @@ OF_LOG = (
     Scenario("linkage", "a log that was compacted", log_state.compacted),
 )
 OF_DOORS = (
+    Scenario("41", "audit rows changed, removed, reordered, made anew", chain.harmed),
     Scenario("35", "principals and roles try what is not theirs", doors.unauthorised),
     Scenario("36", "password changed, unit removed, certificates not right", doors.not_let_in),
     Scenario("39", "passwords, secrets of webhooks and keys of units turned", keys.turned),
