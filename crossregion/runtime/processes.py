@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from crossregion.faults import leave_no_core
+
 GUARD_SCRIPT = Path(__file__).with_name("guard.py")
 LOG_LIMIT_BYTES = 10 * 1024 * 1024
 
@@ -142,6 +144,7 @@ def spawn(
 
     `inherit` are file descriptors the child keeps open. Files it makes are its own alone.
     """
+    leave_no_core()
     output = open_log(log)
     try:
         process = subprocess.Popen(
