@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+import struct
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from crossregion.domain import records
+from crossregion.runtime.directory import HOST
 from schemas import codec, topics
 from tests.faults import saying, tips
 from tests.faults.generate import CANARY
@@ -28,6 +30,10 @@ PERSONAL = (
 """The only topics that may hold a personal value."""
 PARTITION = re.compile(r"(?P<topic>.+?)-\d+(?:\.\w+-delete)?")
 """A directory of Kafka's, also of a partition that it is about to remove."""
+BATCH_HEAD = struct.Struct(">8x i 9x h")
+BATCH_BEGINNING, COMPRESSION = 12, 0b111
+"""Of a batch: its length counts from behind itself; its attributes name the compression."""
+PAGE_SECONDS = 60.0
 SHOWN = 3
 OF_ITS_DAY = ("regions", "persons", "exploitation", "answer_within_hours")
 
@@ -174,7 +180,12 @@ def _lasting(notice: Mapping[str, Any]) -> dict[str, Any]:
 
 def leaks(rig: Rig) -> list[str]:
     """Where a canary was found that should not be there, and files that others may read."""
-    found = [f"a canary in {name}" for name, page in _written(rig) if CANARY.search(page)]
+    found = []
+    for name, written in _written(rig):
+        if CANARY.search(written):
+            found.append(f"a canary in {name}")
+        if "/" in name and compressed(written):
+            found.append(f"{name} is compressed, and was not searched")
     for part in ("log", "spool", "kafka", "crash"):
         for path in (rig.data / part).rglob("*"):
             mode = _mode(path)
@@ -201,7 +212,7 @@ def _written(rig: Rig) -> Iterator[tuple[str, bytes]]:
             for path in directory.glob("*.log"):
                 yield f"{directory.name}/{path.name}", _read(path)
     for name, port in rig.metrics_ports.items():
-        yield f"metrics of {name}", _page(port)
+        yield f"metrics of {name}", page(rig, name, port)
     with rig.superuser() as connection:
         listing = connection.execute(
             'SELECT topic, partition, "offset", event_id, reason, detail FROM registry.dead_letter'
@@ -218,12 +229,34 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-def _page(port: int) -> bytes:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            return bytes(answer.read())
-    except OSError:
-        return b""
+def page(rig: Rig, name: str, port: int, seconds: float = PAGE_SECONDS) -> bytes:
+    """A process's metrics; one that has just been started is waited for.
+
+    Raises: Stuck, for a page that nobody can read has not been searched.
+    """
+    pages: list[bytes] = []
+
+    def read() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=5) as answer:
+                pages.append(bytes(answer.read()))
+        except OSError:
+            return False
+        return True
+
+    rig.wait(read, f"the metrics of {name} cannot be searched", seconds)
+    return pages[-1]
 
 
-__all__ = ["Accepted", "Verdict", "check", "leaks"]
+def compressed(segment: bytes) -> bool:
+    """Whether Kafka's file holds a batch in which nothing can be found by searching its bytes."""
+    at = 0
+    while at + BATCH_HEAD.size <= len(segment):
+        length, attributes = BATCH_HEAD.unpack_from(segment, at)
+        if attributes & COMPRESSION:
+            return True
+        at += BATCH_BEGINNING + length
+    return False
+
+
+__all__ = ["Accepted", "Verdict", "check", "leaks", "page"]

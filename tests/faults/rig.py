@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -85,6 +86,8 @@ class Rig(Stack):
         self.extra: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
+        _, most = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (most, most))  # as where core dumps are kept
         super().start()
         self.wait_healthy()
 
@@ -337,11 +340,11 @@ class Rig(Stack):
         while (left := self._left()) is not None:
             self.check()
             if time.monotonic() > deadline:
-                self._say_where_they_stand()
+                self.say_where_they_stand()
                 raise Stuck(left)
             time.sleep(STEP_SECONDS)
 
-    def _say_where_they_stand(self) -> None:
+    def say_where_they_stand(self) -> None:
         """Have each worker write to its log where its threads are."""
         further = [process.pid for process in self.extra.values()]
         for pid in (*self.supervisor.pids().values(), *further):

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from crossregion.runtime.crash import KILLED, RAISE
-from tests.faults import chain, contents, doors, keys, log_state, spools, storage, ways
+from tests.faults import chain, contents, doors, keys, log_state, spools, storage, traces, ways
 from tests.faults.generate import UNITS, Made
 from tests.faults.rig import Rig, Scale
 
@@ -297,6 +297,7 @@ OF_DOORS = (
     Scenario("35", "principals and roles try what is not theirs", doors.unauthorised),
     Scenario("36", "password changed, unit removed, certificates not right", doors.not_let_in),
     Scenario("39", "passwords, secrets of webhooks and keys of units turned", keys.turned),
+    Scenario("38", "every process tells all that it can; planted canaries", traces.written),
 )
 SCENARIOS = (
     *OF_PRODUCERS,

@@ -33,7 +33,7 @@ FAIL = "RAISE EXCEPTION USING ERRCODE = CASE WHEN random() < 0.5 THEN '40001' EL
 FILLER_BYTES = 32 * 2**20
 
 
-def _with_trigger(rig: Rig, scale: Scale, harm: str) -> None:
+def with_trigger(rig: Rig, scale: Scale, harm: str) -> None:
     with rig.superuser() as connection:
         connection.execute(TRIGGER.format(times=5 * scale.times, harm=harm))
     for _ in range(scale.times):
@@ -49,12 +49,12 @@ def _with_trigger(rig: Rig, scale: Scale, harm: str) -> None:
 
 def killed_at_commit(rig: Rig, scale: Scale) -> None:
     """Whether the transaction took place is then open, and must not matter."""
-    _with_trigger(rig, scale, AT_COMMIT)
+    with_trigger(rig, scale, AT_COMMIT)
 
 
 def serialisation(rig: Rig, scale: Scale) -> None:
     second = rig.add("registry", 2)
-    _with_trigger(rig, scale, FAIL)
+    with_trigger(rig, scale, FAIL)
     rig.retire(second)
 
 
