@@ -8,8 +8,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from crossregion.clients import unit as principal_of
+from crossregion.runtime import topics, users
+from crossregion.runtime.crash import RAISE
 from tests.faults.checks import Verdict, check
+from tests.faults.generate import UNITS
 from tests.faults.rig import Rig
+from tests.faults.spools import held
 
 PROCESSORS = ("intake", "linkage", "proposals")
 KINDS = ("sender", *PROCESSORS, "registry", "notices", "delivery")
@@ -46,6 +51,10 @@ class Nemesis:
             (4, self._add),
             (2, self._kill_broker),
             (2, self._stop_postgres),
+            (3, self._freeze_broker),
+            (4, self._end_backends),
+            (4, self._turn_password),
+            (4, self._hold_spool),
             (12, self._nothing),
         ]
         weights = [weight for weight, _ in harms]
@@ -74,9 +83,9 @@ class Nemesis:
 
     def _crash(self, draw: random.Random) -> str:
         kind = draw.choice(KINDS)
-        point = draw.choice(POINTS[kind])
-        self.rig.arm(kind, point)
-        return f"armed {point} of {kind}"
+        point, content = draw.choice(POINTS[kind]), draw.choice(("", "", RAISE))
+        self.rig.arm(kind, point, content)
+        return f"armed {point} of {kind}{', to raise' if content else ''}"
 
     def _pause(self, draw: random.Random) -> str:
         kind, seconds = draw.choice(KINDS), draw.uniform(0.2, LONGEST_PAUSE)
@@ -124,6 +133,36 @@ class Nemesis:
         seconds = draw.uniform(0.2, 2.0)
         self.rig.stop_postgres(seconds)
         return f"stopped PostgreSQL for {seconds:.1f} s"
+
+    def _freeze_broker(self, draw: random.Random) -> str:
+        seconds = draw.uniform(0.2, LONGEST_PAUSE / 2)
+        self.rig.freeze_broker(seconds)
+        return f"froze Kafka for {seconds:.1f} s"
+
+    def _end_backends(self, _: random.Random) -> str:
+        with self.rig.superuser() as connection:
+            ended = connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            ).fetchall()
+        return f"ended {len(ended)} of PostgreSQL's connections"
+
+    def _turn_password(self, draw: random.Random) -> str:
+        kinds = [kind for kind in KINDS if kind != "sender"]
+        name = draw.choice((*kinds, *map(principal_of, UNITS)))
+        with topics.administering(self.rig.kafka) as admin:
+            users.renew(admin, self.rig.kafka, name)
+        self.rig.to_broker.reset()
+        return f"turned the password of {name}"
+
+    def _hold_spool(self, draw: random.Random) -> str:
+        unit, seconds = draw.choice(UNITS), draw.uniform(0.2, 3.0)
+        path = self.rig.spools / f"{unit}.sqlite"
+        if not path.exists():
+            return f"{unit} has no spool to be held"
+        with held(path):
+            self.rig.rest(seconds)
+        return f"held the spool of {unit} for {seconds:.1f} s"
 
     def _nothing(self, _: random.Random) -> str:
         return "nothing"

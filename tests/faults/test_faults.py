@@ -68,6 +68,12 @@ class TestProducers:
         hold(rig, fault)
 
 
+class TestDoors:
+    @each(scenarios.OF_DOORS)
+    def test_nothing_is_lost_and_nothing_happens_twice(self, rig: Rig, fault: Scenario) -> None:
+        hold(rig, fault)
+
+
 class TestContents:
     @each(scenarios.OF_CONTENTS)
     def test_nothing_is_lost_and_nothing_happens_twice(self, rig: Rig, fault: Scenario) -> None:
