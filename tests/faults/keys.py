@@ -37,11 +37,12 @@ def turned(rig: Rig, scale: Scale) -> None:
 
 
 def _passwords(rig: Rig, scale: Scale) -> None:
-    """Of every process, one after the other; each has to log in anew while it works."""
+    """Of processes and units, one after the other; each has to log in anew while it works."""
+    processes = grants.PROCESSES if scale.times > 1 else ("intake", "registry")
     units = UNITS if scale.times > 1 else UNITS[:1]
     before = {}
     with topics.administering(rig.kafka) as admin:
-        for name in (*grants.PROCESSES, *map(principal_of, units)):
+        for name in (*processes, *map(principal_of, units)):
             before[name] = (rig.kafka.secrets / name).read_text()
             rig.accept(rig.generator.plain(2))
             users.renew(admin, rig.kafka, name)
