@@ -542,7 +542,11 @@ def test_of_a_unit_that_triages_without_end_a_hundred_are_kept(
     for number in range(1, count + 1):
         revision = {**tip, "revision": number, "place": ("220202", "220203", None)[number % 3]}
         log.add(TIPS, codec.encode("TipRecorded", revision))
-        stray = {"follows": f"nothing {number}", "revision": 2, "reason": "unfounded"}
+        stray: dict[str, Any] = {
+            "follows": f"nothing {number}",
+            "revision": 2,
+            "reason": "unfounded",
+        }
         made = triaged(tips.DISMISSED, "220800", **stray)
         log.add(topics.TRIAGE.name("220800"), codec.encode("TipTriaged", made))
     store(held, log.records, [count, count])
