@@ -363,6 +363,22 @@ def test_what_comes_too_often_is_told_when_to_come_again(tmp_path: Path) -> None
         assert taken == {record_id for record_id, *_ in one.spooled()}
 
 
+@pytest.mark.parametrize(
+    ("proxies", "statuses"), [("", [401, 429, 429]), ("::1, 127.0.0.1", [401, 401, 429])]
+)
+def test_an_address_is_what_a_named_proxy_says_and_nobody_else(
+    tmp_path: Path, proxies: str, statuses: list[int]
+) -> None:
+    with intake(tmp_path, INTAKE_PUBLIC_RATE=0.1, INTAKE_PROXIES=proxies) as one:
+
+        def guess(forwarded: str) -> int:
+            wrong = {"authorization": "Bearer guess", "x_forwarded_for": forwarded}
+            return one.post(case("R"), **wrong).status
+
+        said = ("192.0.2.1", "192.0.2.2", "192.0.2.3, 192.0.2.2")
+        assert [guess(each) for each in said] == statuses
+
+
 def test_a_spool_that_cannot_be_used_gives_no_receipt(tmp_path: Path) -> None:
     with intake(tmp_path) as one:
         (tmp_path / "spool").mkdir(mode=0o700)
