@@ -418,8 +418,9 @@ def test_killed_anywhere_a_request_that_is_repeated_is_taken_once(tmp_path: Path
 def test_told_to_stop_it_answers_what_it_has_begun(tmp_path: Path) -> None:
     with intake(tmp_path) as one:
         body = json.dumps(case("last")).encode()
-        with one.raw(head(one, len(body)), body[:10]) as connection:
-            time.sleep(0.2)
+        with one.raw(head(one, len(body), Expect="100-continue")) as connection:
+            assert connection.recv(100).startswith(b"HTTP/1.1 100 ")  # it has begun
+            connection.sendall(body[:10])
             one.process.send_signal(signal.SIGTERM)
             time.sleep(0.3)
             connection.sendall(body[10:])
