@@ -149,6 +149,7 @@ class Teller:
         self._forgetting = time.monotonic() + EARLY_SECONDS
         self._proven_at = 0.0
         self._done: dict[TopicPartition, int] = {}
+        self._moved = True
         self._changed = self._first_change = time.monotonic()
 
     def run(self, stop: threading.Event, health: metrics.Health) -> None:
@@ -177,6 +178,7 @@ class Teller:
     def _read(self) -> None:
         fetched = self._log.poll(timeout_ms=POLL_MS)
         self._watch.look(bool(fetched))
+        self._moved |= bool(fetched)
         before = self._board.unsettled
         for records in fetched.values():
             for record in records:
@@ -245,7 +247,8 @@ class Teller:
         )
 
     def _tell(self) -> None:
-        done = {where: self._log.position(where) for where in self._log.assignment()}
+        moved = self._moved
+        done = {where: self._log.position(where) for where in self._log.assignment() if moved}
         due = self._board.difference()
         waiting = []
         if due:
@@ -285,6 +288,7 @@ class Teller:
                 {where: OffsetAndMetadata(offset, "", -1) for where, offset in done.items()}
             )
             self._done = done
+        self._moved = False
 
 
 def main() -> None:
