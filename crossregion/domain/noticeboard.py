@@ -18,7 +18,7 @@ from crossregion.domain.escalation import OVERDUE, REASSIGN, Reassignments, Wait
 from crossregion.domain.fileboard import Files, Rescue
 from crossregion.domain.fileboard import Source as FileSource
 from crossregion.domain.flags import Route
-from crossregion.domain.handover import Steps
+from crossregion.domain.handover import Record, Steps
 from crossregion.domain.notices import FILE_KINDS, OF_TIPS
 from crossregion.domain.records import (
     AgreementRecorded,
@@ -51,6 +51,8 @@ class Noticeboard:
         self._files = Files(self._steps)
         self._changed_files: set[Rescue] = set()
         self._tips = Desk()
+        self._linked: dict[Record, set[Tip]] = defaultdict(set)
+        self._owners: dict[Record, str] = {}
         self._versions: dict[Source, Version] = {}
         self._digests: dict[Source, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
         self._remarked: dict[Source, RecordRemarked] = {}
@@ -108,12 +110,7 @@ class Noticeboard:
                 self._want_at_office(self._waiting.answer(answer, seconds), seconds)
             case "HandoverRecorded":
                 step = cast(HandoverRecorded, record)
-                about = self._steps.take(step, round(seconds * 1000))
-                told = notices.of_handover(about, self._steps.standing(about))
-                self._want(("handover", *about), told, seconds)
-                kind, unit, record_id = about
-                if kind == "rescue":
-                    self._changed_files.add((unit, record_id))
+                self._hand_over(self._steps.take(step, round(seconds * 1000)), seconds)
             case "NoticeReassigned":
                 given = cast(NoticeReassigned, record)
                 source = self._sources.get(given["notice_id"], ())
@@ -190,8 +187,31 @@ class Noticeboard:
 
     def _want_tip(self, tip: Tip, seconds: float) -> None:
         found = self._tips.standing(tip)
-        if found is not None:
-            self._want(("tip", *tip), notices.of_tip(*found), seconds)
+        if found is None:
+            return
+        _, standing = found
+        owner = None
+        if standing.case is not None:
+            case: Record = ("case", *standing.case)
+            self._linked[case].add(tip)
+            owner = self._owner(case)
+        self._want(("tip", *tip), notices.of_tip(*found, owner), seconds)
+
+    def _hand_over(self, about: Record, seconds: float) -> None:
+        standing = self._steps.standing(about)
+        self._want(("handover", *about), notices.of_handover(about, standing), seconds)
+        kind, unit, record_id = about
+        if kind == "rescue":
+            self._changed_files.add((unit, record_id))
+        elif self._owner(about) != standing.owner:
+            self._owners[about] = standing.owner
+            for tip in self._linked.get(about, ()):
+                self._want_tip(tip, seconds)
+
+    def _owner(self, case: Record) -> str:
+        """Who has a case: who reported it, until it is handed over."""
+        _, reporter, _ = case
+        return self._owners.get(case, reporter)
 
     def _take_decision(self, decision: MatchDecided, seconds: float) -> None:
         proposal_id = decision["proposal_id"]

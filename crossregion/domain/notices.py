@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from typing import Any, cast
 
-from crossregion.domain import handover, tips
+from crossregion.domain import handover
 from crossregion.domain.agreements import agreed
 from crossregion.domain.boundary import boundary as boundary_of
 from crossregion.domain.dates import day
@@ -151,10 +151,11 @@ def of_item(rescue: tuple[str, str], item: Item, owner: str, today: date) -> Ite
         yield {**notice, "contact": owner if to != owner else OFFICE}
 
 
-def of_tip(tip: RecordRemarked, standing: Standing) -> Iterator[NoticeIssued]:
+def of_tip(tip: RecordRemarked, standing: Standing, owner: str | None) -> Iterator[NoticeIssued]:
     """Whose tip it is to triage, while it waits for that; whose case it is linked to, if another's.
 
-    `tip` is its newest revision. Ids are a unit's own, so the contact is whose tip it is.
+    `tip` is its newest revision, `owner` has the case that it is linked to, if it is. Ids are a
+    unit's own, so the contact is whose tip it is.
     """
     place = next(leg["code"] for leg in tip["legs"])
     about: dict[str, Any] = {"contact": tip["unit"], "persons": tip["persons"]}
@@ -162,13 +163,12 @@ def of_tip(tip: RecordRemarked, standing: Standing) -> Iterator[NoticeIssued]:
         units = sorted({tip["unit"], standing.unit})
         notice = _notice(TIP, standing.unit, tip["unit"], tip["record_id"], None, units, [])
         yield cast(NoticeIssued, {**notice, **about, "regions": _known(place)})
-    last = standing.last
-    if last is None or last["verdict"] != tips.LINKED or last["case_unit"] == last["unit"]:
+    last, case = standing.last, standing.case
+    if last is None or case is None or owner is None or owner == last["unit"]:
         return
-    case = last["case_unit"] or "", last["case_id"] or ""
-    units = sorted({last["unit"], case[0]})
+    units = sorted({last["unit"], case[0], owner})
     notice = _notice(
-        TIP_LINKED, case[0], tip["unit"], tip["record_id"], None, units, [], "\n".join(case)
+        TIP_LINKED, owner, tip["unit"], tip["record_id"], None, units, [], "\n".join(case)
     )
     yield _about(cast(NoticeIssued, {**notice, **about}), case)
 

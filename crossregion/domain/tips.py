@@ -94,6 +94,13 @@ class Standing:
         return self.verdict in OPEN
 
     @property
+    def case(self) -> tuple[str, str] | None:
+        """The unit that reported the case it is linked to, and its id there."""
+        if self.last is None or self.last["verdict"] != LINKED:
+            return None
+        return self.last["case_unit"] or "", self.last["case_id"] or ""
+
+    @property
     def head(self) -> str | None:
         return self.last["triage_id"] if self.last else None
 

@@ -189,8 +189,9 @@ class Generator:
         """Tips of units and what is made of them, in any order, some unusable."""
         made: list[Made] = []
         draw = self._letters
+        cases = self._sayings.cases()
         while len(made) < size:
-            triage = self._tips.triage() if draw.random() < 0.5 else None
+            triage = self._tips.triage(cases) if draw.random() < 0.5 else None
             if triage is not None:
                 unit, record, refused = triage
                 value = codec.encode("TipTriaged", record)

@@ -142,7 +142,9 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
     of_tips = [one for (key, _), one in judged.items() if key[0] == "tip"]
     for tip, newest, standing in tips.standings(of_tips, triages):
         found.tips[tip] = tips.row_of(newest, standing)
-        found.notices.update((n["notice_id"], n) for n in tips.told_of(newest, standing))
+        linked = standing.case
+        owner = _deed(("case", *linked), found).pile[-1] if linked else None
+        found.notices.update((n["notice_id"], n) for n in tips.told_of(newest, standing, owner))
     for notice_id, notice in found.notices.items():
         if notice["kind"] in notices.OF_TIPS:
             found.notices[notice_id] = notices.with_terms(notice, None, [], RECEIVED_ON)
@@ -161,18 +163,18 @@ def _owe(holding: dict[Key, Judgement], found: Expected) -> None:
     for held in holding.values():
         if held.noted is not None:
             rescue = (held.noted["rescue_unit"], held.noted["rescue_id"])
-            if held.unit in _deed(rescue, found).ever:
+            if held.unit in _deed(("rescue", *rescue), found).ever:
                 written[rescue].append(held.noted)
     for rescue, notes in written.items():
-        deed = _deed(rescue, found)
+        deed = _deed(("rescue", *rescue), found)
         for item in files.owed(notes, deed.ever):
             found.file_items[*rescue, item.item] = (item.lead, item.due_from, item.due_on)
             for notice in notices.of_item(rescue, item, deed.pile[-1], TODAY):
                 found.notices[notice["notice_id"]] = notice
 
 
-def _deed(rescue: tuple[str, str], found: Expected) -> saying.Deed:
-    return found.deeds.get(("rescue", *rescue), saying.Deed([rescue[0]]))
+def _deed(record: Key, found: Expected) -> saying.Deed:
+    return found.deeds.get(record, saying.Deed([record[1]]))
 
 
 def _doubts(held: Judgement, holding: dict[Key, Judgement], found: Expected) -> Iterator[Remark]:
@@ -181,7 +183,7 @@ def _doubts(held: Judgement, holding: dict[Key, Judgement], found: Expected) -> 
     rescue = (held.noted["rescue_unit"], held.noted["rescue_id"])
     if ("rescue", *rescue) not in holding:
         yield {"field": "rescue_id", "code": "unknown-rescue"}
-    elif held.unit not in _deed(rescue, found).ever:
+    elif held.unit not in _deed(("rescue", *rescue), found).ever:
         yield {"field": "unit", "code": "not-in-charge"}
 
 

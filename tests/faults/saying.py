@@ -126,6 +126,10 @@ class Sayings:
             if kind == "case":
                 yield from self._answers(record)
 
+    def cases(self) -> list[tuple[str, str]]:
+        """Those that are being handed over, by who reported them and their id."""
+        return [(unit, record_id) for kind, unit, record_id in self._deeds if kind == "case"][-20:]
+
     def _step(self, about: Record, units: Sequence[str]) -> tuple[str, str, Said, str | None]:
         draw = self._random
         deed = self._deeds.setdefault(about, Deed([about[1]]))

@@ -7,24 +7,28 @@ import random
 import socket
 import threading
 from collections import defaultdict
+from contextlib import suppress
 from typing import cast
 
 import pytest
 
 from crossregion.domain.handover import Steps
+from crossregion.domain.judgement import Refused
 from crossregion.domain.linkage.decide import decide
 from crossregion.domain.linkage.index import Index
 from crossregion.domain.linkage.model import load
 from crossregion.domain.noticeboard import Noticeboard
-from crossregion.domain.notices import FILE_KINDS
+from crossregion.domain.notices import FILE_KINDS, OF_TIPS, TIP_LINKED
 from crossregion.domain.records import HandoverRecorded, PairWeighed
 from processors.intake import Incoming, take
 from processors.outputs import Outputs
 from schemas import codec, topics
+from schemas.codec import Undecodable
 from tests.faults import saying
 from tests.faults.generate import CANARY, Generator, Made
 from tests.faults.oracle import RECEIVED_ON, TODAY, Accepted, expected, letter_of, verdict_of
 from tests.faults.proxy import Proxy
+from tests.faults.tips import TRIAGE, triage_of
 
 READ_BY_NOTICES = (topics.RECORD_REMARKS.name(), topics.FILE_NOTES.name())
 
@@ -190,30 +194,41 @@ def _answer(client: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_board_tells_of_files_and_remarks_what_the_oracle_says(seed: int) -> None:
+def test_the_board_tells_of_files_tips_and_remarks_what_the_oracle_says(seed: int) -> None:
     """Through intake, in any order; the oracle keeps, orders and joins by itself."""
     generator = Generator(seed)
     made = generator.batch(400)
-    events = accepted([*made, *generator.sayings(60), *generator.batch(200)])
+    for _ in range(3):
+        made += [*generator.sayings(60), *generator.tips(100), *generator.sayings(60)]
+    events = accepted([*made, *generator.batch(200)])
     outputs = Outputs()
     steps = [one for one in events if one.topic in topics.HANDOVERS.names()]
     for number, one in enumerate(events):
-        if one.topic in saying.TOPICS:
+        if one.topic in (*saying.TOPICS, *TRIAGE):
             continue
         headers = {} if one.ce_id is None else {"ce_id": one.ce_id}
         take(Incoming(one.topic, 0, number, b"k", one.value, headers, RECEIVED_ON), outputs)
-    read = [codec.decode(value) for topic, _, _, value in outputs if topic in READ_BY_NOTICES]
+    read = [
+        (*codec.decode(value), 1.0, 0) for topic, _, _, value in outputs if topic in READ_BY_NOTICES
+    ]
+    for one in events:
+        with suppress(Undecodable, Refused):
+            if one.topic in TRIAGE and one.place is not None:
+                triage = dict(triage_of(one.value, one.topic))
+                read.append(("TipTriaged", triage, one.milliseconds / 1000, one.place[2]))
     random.Random(seed).shuffle(read)
     board = Noticeboard()
-    for number, (event, record) in enumerate(read):
-        board.take(event, record, 1.0)
+    for number, one_read in enumerate(read):
+        board.take(*one_read)
         if number < len(steps) and not isinstance(said := saying.taken(steps[number]), str):
             board.take(*said, float(number))
     board.tick(1.0, TODAY)
     told = {one["notice_id"]: {**one, "revision": 0} for one, _ in board.difference()}
-    kinds = (*FILE_KINDS, "remarks")
+    kinds = (*FILE_KINDS, *OF_TIPS, "remarks")
     found = {name: one for name, one in told.items() if one["kind"] in kinds}
     right = expected(events)
     assert found == {name: one for name, one in right.notices.items() if one["kind"] in kinds}
     assert {one["kind"] for one in found.values()} == {*kinds}
     assert len(right.file_items) > 100
+    linked = [one for one in found.values() if one["kind"] == TIP_LINKED]
+    assert {one["unit"] == one["case_unit"] for one in linked} == {True, False}

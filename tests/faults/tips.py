@@ -16,6 +16,7 @@ from schemas import codec, topics
 
 TRIAGE = frozenset(topics.TRIAGE.names())
 Tip = tuple[str, str]
+Case = tuple[str, str]
 Row = tuple[Any, ...]
 
 
@@ -73,8 +74,11 @@ class Tips:
         self._lying.append(_Lying(record, tips.unit_of(place)))
         return record
 
-    def triage(self) -> tuple[str, dict[str, Any], str | None] | None:
-        """A triage with the unit on whose topic it stands, and why it is refused, if it is."""
+    def triage(self, cases: Sequence[Case]) -> tuple[str, dict[str, Any], str | None] | None:
+        """A triage with the unit on whose topic it stands, and why it is refused, if it is.
+
+        A link is to one of `cases`, by its unit and its id there, or to one that nobody knows.
+        """
         if not self._lying:
             return None
         draw = self._draw
@@ -83,15 +87,19 @@ class Tips:
         last = chain[-1] if chain else None
         by = draw.choices([lying.unit, "220000", draw.choice(self._units)], [8, 2, 1])[0]
         waits = last is None or last["verdict"] in (NEW, REFERRED)
-        verdict = draw.choice([LINKED, REFERRED, REFERRED, DISMISSED]) if waits else NEW
+        verdict = draw.choice([LINKED, LINKED, REFERRED, DISMISSED]) if waits else NEW
+        case: tuple[str | None, str | None] = (None, None)
+        if verdict == LINKED:
+            unknown = (draw.choice(self._units), f"{self._prefix}-C{draw.randint(1, 9)}")
+            case = draw.choice([*cases, unknown])
         made = {
             "follows": last["triage_id"] if last else None,
             "revision": last["revision"] + 1 if last else 1,
             "tip_unit": lying.record["unit"],
             "tip_id": lying.record["tip_id"],
             "verdict": verdict,
-            "case_unit": draw.choice(self._units) if verdict == LINKED else None,
-            "case_id": f"{self._prefix}-C{draw.randint(1, 9)}" if verdict == LINKED else None,
+            "case_unit": case[0],
+            "case_id": case[1],
             "to_unit": draw.choice(self._units) if verdict == REFERRED else None,
             "reason": draw.choice(DISMISSALS) if verdict == DISMISSED else None,
             "unit": by,
@@ -166,8 +174,8 @@ def row_of(newest: Judgement, standing: Standing) -> Row:
 COLUMNS = "revision, digest, place, urgent, duty, verdict, case_unit, case_id, taken"
 
 
-def told_of(newest: Judgement, standing: Standing) -> Iterator[NoticeIssued]:
-    return notices.of_tip(newest.remarked, standing)
+def told_of(newest: Judgement, standing: Standing, owner: str | None) -> Iterator[NoticeIssued]:
+    return notices.of_tip(newest.remarked, standing, owner)
 
 
 def triage_of(value: bytes | None, topic: str) -> TipTriaged:

@@ -741,6 +741,24 @@ def test_a_tip_is_read_by_who_received_it_and_who_has_to_triage_it_and_by_no_oth
         assert (linked_to in readers()) == reads
     said(worker, answers, "NoticeAcknowledged", **answered("accepted", 3, **known))
     assert linked_to in readers()
+    owner, before = "220500", seers()
+    offer = handed("case", linked_to, "any", "offered", linked_to, owner, None)
+    said(worker, topics.HANDOVERS.name(linked_to), "HandoverRecorded", **offer)
+    assert seers() == before
+    taken = handed("case", linked_to, "any", "accepted", owner, None, offer["step_id"])
+    said(worker, topics.HANDOVERS.name(owner), "HandoverRecorded", **taken)
+    withdrawn = {name: notice[name] for name in ("notice_id", "unit", "kind", "cause")}
+    said(worker, topics.NOTICES.name(linked_to), "NoticeWithdrawn", **withdrawn, revision=2)
+    assert seers() == before | {owner}
+    moved = {"notice_id": str(uuid.uuid4()), "unit": owner}
+    said(worker, topics.NOTICES.name(owner), "NoticeIssued", **notice | moved)
+    assert readers() == {"220100", "220300"}
+    answers = topics.ACKNOWLEDGEMENTS.name(owner)
+    said(worker, answers, "NoticeAcknowledged", **answered("accepted", 1, **moved))
+    assert readers() == {"220100", "220300", owner}
+    back = handed("case", linked_to, "any", "returned", owner, None, taken["step_id"])
+    said(worker, topics.HANDOVERS.name(owner), "HandoverRecorded", **back)
+    assert owner not in readers() | seers()
     made = triaged("new", "220300", made, tip_id="doors")
     said(worker, topics.TRIAGE.name("220300"), "TipTriaged", **made)
     assert linked_to not in readers() | seers()

@@ -13,7 +13,7 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 
-from consumers import acknowledgements, reconcile, registry, triaging
+from consumers import acknowledgements, handing_over, reconcile, registry, triaging
 from consumers import notices as notices_worker
 from consumers.acknowledgements import NotToBeAnswered
 from consumers.triaging import NotToBeTriaged, TipUnknown
@@ -31,7 +31,7 @@ from tests.integration.test_decisions import CASE, put
 from tests.integration.test_registry import TIP, triaged
 from tests.live import in_force, notices, send, wait_for_quiet, wait_until
 
-RECEIVER, HERE, THERE, OF_CASE = "220100", "220600", "220300", "220800"
+RECEIVER, HERE, THERE, OF_CASE, TAKER = "220100", "220600", "220300", "220800", "220700"
 PLACE = "220602"
 TEXT, NAME = "火车站有人带着一个哭闹的女孩", "孙秀兰"
 
@@ -127,6 +127,38 @@ def test_a_tip_becomes_a_case(stack: Stack) -> None:
             case,
         ).fetchall()
     assert found == [(*tip, True)]
+    assert discrepancies(stack) == []
+
+
+def test_who_takes_over_the_case_is_told_of_the_tip_and_reads_it(stack: Stack) -> None:
+    """The notice goes with the case, and what may be read with the notice."""
+    (tip,) = ((one["unit"], one["tip_id"]) for one in triaging.listed(dsn(stack, OF_CASE), OF_CASE))
+    about = ("case", OF_CASE, "T-1")
+
+    def step(unit: str, action: str, to: str | None = None) -> None:
+        outcome = handing_over.act(stack.kafka, dsn(stack, unit), unit, about, action, to)
+        assert outcome is not None and outcome.holds
+        wait_for_quiet(stack)
+
+    step(OF_CASE, "offered", TAKER)
+    assert told(stack, "tip-linked") == {(OF_CASE, "tip-linked", tip[1])}
+    step(TAKER, "accepted")
+    assert told(stack, "tip-linked") == {(TAKER, "tip-linked", tip[1])}
+    assert [reads(stack, tip, unit) for unit in (OF_CASE, TAKER)] == [False, False]
+    assert row(stack, tip, TAKER)["case_known"]
+    (notice,) = (
+        one for one in acknowledgements.listed(dsn(stack, TAKER)) if one["kind"] != "handover"
+    )
+    acknowledgements.acknowledge(
+        stack.kafka, dsn(stack, TAKER), TAKER, notice["notice_id"], "accepted"
+    )
+    wait_for_quiet(stack)
+    assert [reads(stack, tip, unit) for unit in (OF_CASE, TAKER)] == [False, True]
+    step(TAKER, "returned")
+    assert told(stack, "tip-linked") == {(OF_CASE, "tip-linked", tip[1])}
+    assert not reads(stack, tip, OF_CASE)
+    with pytest.raises(TipUnknown):
+        row(stack, tip, TAKER)
     assert discrepancies(stack) == []
 
 

@@ -139,7 +139,7 @@ def told_of_tip(row: Row) -> Iterator[NoticeIssued]:
         linked = tips.after(standing, triage)
         assert linked is not None
         standing = linked
-    return notices.of_tip(judged.remarked, standing)
+    return notices.of_tip(judged.remarked, standing, standing.case and standing.case[0])
 
 
 def _pair(row: Row, case: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -11,12 +12,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from crossregion.domain import handover
 from crossregion.domain.judgement import judge_event
 from crossregion.domain.regions import OFFICE
 from crossregion.domain.tips import DISMISSED, LINKED, NEW, REFERRED
 from tests.contract.test_schemas import example
 from tests.unit.test_escalation import Desk
-from tests.unit.test_tips import AT, A, B, C, triage
+from tests.unit.test_tips import AT, CASE, A, B, C, triage
 
 TIP = example("TipRecorded")
 RECEIVER = TIP["unit"]
@@ -115,6 +117,57 @@ def test_a_case_s_unit_is_told_of_a_tip_that_another_links_to_its_case() -> None
     own = told()
     own.put("TipTriaged", triage(LINKED, A, case_unit=A), 1.0)
     assert own.tell(1.0) == [("tip withdrawn", A)]
+
+
+def handed(action: str, unit: str, follows: str | None, to: str | None = None) -> Any:
+    """A step of handing over the case to which tips are linked here."""
+    step: Any = {
+        **example("HandoverRecorded"), "follows": follows, "kind": "case", "record_unit": CASE[0],
+        "record_id": CASE[1], "action": action, "unit": unit, "to_unit": to, "reason": None,
+    }  # fmt: skip
+    return {**step, "step_id": handover.step_id(step)}
+
+
+OFFER = handed("offered", CASE[0], None, B)
+TAKEN = handed("accepted", B, OFFER["step_id"])
+BACK = handed("returned", B, TAKEN["step_id"])
+
+
+def test_the_notice_of_a_link_goes_with_the_case() -> None:
+    desk = told()
+    desk.put("TipTriaged", triage(LINKED, A), 1.0)
+    desk.tell(1.0)
+    desk.put("HandoverRecorded", OFFER, 2.0)
+    assert desk.tell(2.0) == [("handover", B)]
+    desk.put("HandoverRecorded", TAKEN, 3.0)
+    assert sorted(desk.tell(3.0)) == [
+        ("handover withdrawn", B), ("tip-linked", B), ("tip-linked withdrawn", CASE[0]),
+    ]  # fmt: skip
+    notice = last(desk, "tip-linked")
+    assert (notice["case_unit"], notice["case_id"]) == CASE
+    desk.put("HandoverRecorded", BACK, 4.0)
+    assert sorted(desk.tell(4.0)) == [("tip-linked", CASE[0]), ("tip-linked withdrawn", B)]
+    assert Desk(desk.log).tell(4.0) == []
+
+
+@pytest.mark.parametrize(
+    ("linked_by", "to_whom"), [(CASE[0], B), (B, None), (A, B)], ids=["reporter", "owner", "other"]
+)
+def test_who_owns_the_case_is_told_of_a_link_and_not_of_its_own(
+    linked_by: str, to_whom: str | None
+) -> None:
+    """Whatever of the tip, its triages and the hand-over is read first."""
+    first = triage(REFERRED, A, to=linked_by) if linked_by != A else None
+    link = triage(LINKED, linked_by, first)
+    said: list[tuple[str, Any, float]] = [("RecordRemarked", remarked(), 0.0)]
+    said += [("TipTriaged", one, number + 1.0) for number, one in enumerate((first, link)) if one]
+    said += [("HandoverRecorded", OFFER, 4.0), ("HandoverRecorded", TAKEN, 5.0)]
+    for order in permutations(said):
+        desk = Desk()
+        for one in order:
+            desk.put(*one)
+        linked = [unit for kind, unit in desk.tell(6.0) if kind == "tip-linked"]
+        assert linked == ([to_whom] if to_whom else [])
 
 
 def test_what_is_made_of_a_tip_that_has_not_come_in_waits_for_it() -> None:
