@@ -8,7 +8,6 @@ from datetime import date, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from consumers import agreements
@@ -19,6 +18,7 @@ from crossregion.domain.records import SHANGHAI, Contact
 from crossregion.domain.routing import LEVELS, RECORD
 from crossregion.faults import RuntimeFault
 from crossregion.operations import kafka_and_database
+from crossregion.terminal import Terminal
 
 ANOTHER_HOLDS, NOT_YET_RECORDED = 3, 4
 COLUMNS = (
@@ -29,7 +29,7 @@ COLUMNS = (
 agreements_app = typer.Typer(
     no_args_is_help=True, help="Cooperation letters between units: who shares how much by when."
 )
-console = Console(soft_wrap=True, markup=False, highlight=False)
+console = Terminal()
 
 OnDay = Annotated[
     str | None, typer.Option("--on", metavar="DATE", help="The day asked about; today by default.")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from consumers import acknowledgements as answers
@@ -17,6 +16,7 @@ from crossregion.faults import RuntimeFault
 from crossregion.operations import Purpose, kafka_and_database
 from crossregion.runtime.directory import write_private
 from crossregion.stack import Addresses
+from crossregion.terminal import Terminal
 from schemas import topics as contracts
 
 ALREADY_ANSWERED, NOT_YET_RECORDED = 3, 4
@@ -29,7 +29,7 @@ SHOWN = (
 notices_app = typer.Typer(
     no_args_is_help=True, help="What units are told, what they answer, and where it goes instead."
 )
-console = Console(soft_wrap=True, markup=False, highlight=False)
+console = Terminal()
 
 NoticeId = Annotated[str, typer.Argument(metavar="ID", help="As `notices list` shows it.")]
 Unit = Annotated[str, typer.Option(help="Code of the unit that was told.")]

@@ -7,18 +7,18 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from consumers import endpoints
 from crossregion.faults import RuntimeFault
 from crossregion.operations import Purpose, kafka_and_database
 from crossregion.settings import settings
+from crossregion.terminal import Terminal
 
 endpoints_app = typer.Typer(
     no_args_is_help=True, help="Webhooks and mailboxes that notices are brought to."
 )
-console = Console(soft_wrap=True, markup=False, highlight=False)
+console = Terminal()
 
 EndpointId = Annotated[str, typer.Argument(metavar="ID", help="As `endpoints list` shows it.")]
 

@@ -16,7 +16,6 @@ from typing import Annotated
 import typer
 from kafka.errors import KafkaError
 from pydantic import ValidationError
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from crossregion import clients, summary
@@ -43,6 +42,7 @@ from crossregion.reporting import report
 from crossregion.runtime import RuntimeFault
 from crossregion.settings import settings
 from crossregion.stack import WORKERS, Stack
+from crossregion.terminal import Terminal
 from crossregion.tipping import tip_app
 from crossregion.ways_in import http_intake, intake_keys_app, outbox, relay, watch
 from producers import publisher
@@ -82,7 +82,7 @@ app.command()(corridors)
 app.command()(report)
 app.command()(doctor)
 app.command()(reconcile)
-console = Console(soft_wrap=True, markup=False)
+console = Terminal()
 
 DataOption = Annotated[
     Path | None, typer.Option(help="Where the data is kept; CROSSREGION_DATA by default.")
@@ -247,5 +247,5 @@ def main() -> None:
 def _end(text: str) -> None:
     if "--debug" in sys.argv:
         raise
-    Console(stderr=True, soft_wrap=True).print(text, style="red", markup=False, highlight=False)
+    Terminal(stderr=True).print(text, style="red")
     sys.exit(1)

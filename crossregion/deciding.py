@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from consumers import proposals
@@ -15,6 +14,7 @@ from crossregion.domain.linkage import explain
 from crossregion.domain.linkage.decide import BANDS
 from crossregion.faults import RuntimeFault
 from crossregion.operations import Purpose, kafka_and_database
+from crossregion.terminal import Terminal
 from schemas import topics as contracts
 
 ALREADY_DECIDED, NOT_YET_DECIDED = 3, 4
@@ -22,7 +22,7 @@ ALREADY_DECIDED, NOT_YET_DECIDED = 3, 4
 proposals_app = typer.Typer(
     no_args_is_help=True, help="Pairs that may be one person, and what analysts decide of them."
 )
-console = Console(soft_wrap=True, markup=False, highlight=False)
+console = Terminal()
 
 ProposalId = Annotated[str, typer.Argument(metavar="ID", help="As `proposals list` shows it.")]
 

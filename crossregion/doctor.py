@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from consumers import database
 from crossregion import clients
@@ -16,10 +15,11 @@ from crossregion.runtime import RuntimeFault, postgres, topics
 from crossregion.runtime import kafka as embedded_kafka
 from crossregion.settings import settings
 from crossregion.stack import Lags, flows
+from crossregion.terminal import Terminal
 from producers.spool import Spool, SpoolError
 from schemas import topics as contracts
 
-console = Console(soft_wrap=True)
+console = Terminal()
 
 
 def doctor() -> None:
@@ -31,11 +31,11 @@ def doctor() -> None:
     for name, check in CHECKS.items():
         try:
             for line in check():
-                console.print(f"[green]ok[/]     {name:<11} {line}", highlight=False)
+                console.print(f"[green]ok[/]     {name:<11} {line}", markup=True)
         except (RuntimeFault, SpoolError) as fault:
             wrong += 1
-            console.print(f"[red]wrong[/]  {name:<11} ", end="")
-            console.print(str(fault), markup=False, highlight=False)
+            console.print(f"[red]wrong[/]  {name:<11} ", end="", markup=True)
+            console.print(str(fault))
     if wrong:
         raise typer.Exit(1)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from consumers import casework
@@ -18,6 +17,7 @@ from crossregion.faults import RuntimeFault
 from crossregion.operations import Purpose, kafka_and_database
 from crossregion.runtime.directory import write_private
 from crossregion.settings import settings
+from crossregion.terminal import Terminal
 from producers import publisher
 from producers.entries import read_entries
 from producers.spool import Spool
@@ -26,7 +26,7 @@ from schemas import topics as contracts
 file_app = typer.Typer(
     no_args_is_help=True, help="The files of rescued persons: aid, follow-ups, what is due."
 )
-console = Console(soft_wrap=True, markup=False, highlight=False)
+console = Terminal()
 
 Unit = Annotated[str | None, typer.Option(help="As this unit; without it as the office.")]
 

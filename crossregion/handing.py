@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from consumers import handing_over
@@ -13,11 +12,12 @@ from consumers.database import Row
 from crossregion.answering import ALREADY_ANSWERED, NOT_YET_RECORDED, as_unit
 from crossregion.domain import handover
 from crossregion.domain.handover import ACCEPTED, OFFERED, REFUSED, RETURNED, WITHDRAWN
+from crossregion.terminal import Terminal
 
 handover_app = typer.Typer(
     no_args_is_help=True, help="Cases and found persons that go from one unit to another."
 )
-console = Console(soft_wrap=True, markup=False, highlight=False)
+console = Terminal()
 
 Kind = Annotated[str, typer.Argument(metavar="KIND", help=f"{' or '.join(handover.KINDS)}.")]
 Of = Annotated[str, typer.Argument(metavar="REPORTER", help="The unit that reported it.")]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, cast
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from consumers import database, registry
@@ -22,6 +21,7 @@ from crossregion.domain.records import MatchProposed, PersonsListed
 from crossregion.operations import kafka_and_database
 from crossregion.runtime import RuntimeFault
 from crossregion.stack import Lags
+from crossregion.terminal import Terminal
 from crossregion.training import evaluate as evaluating
 from crossregion.training import labelled
 from crossregion.training import train as training
@@ -29,7 +29,7 @@ from producers.export import Exported, read_export
 from producers.tables import ExportUnreadable
 
 linkage_app = typer.Typer(no_args_is_help=True, help="The linkage model.")
-console = Console(soft_wrap=True)
+console = Terminal()
 
 ModelOption = Annotated[
     Path | None,
@@ -122,7 +122,7 @@ def explain(
         units = {one["rescue_unit"] for one in found}
         same = [one for one in rivals if one["rescue_unit"] in units]
         for line in explaining.lines(explaining.explain(proposal, same, used)):
-            console.print(line, markup=False, highlight=False)
+            console.print(line)
 
 
 @linkage_app.command("train")
@@ -147,7 +147,7 @@ def train(
     except OSError as error:
         raise RuntimeFault(f"{error.filename or out} cannot be used: {error.strerror}.") from None
     for line in figures.lines():
-        console.print(line, markup=False, highlight=False)
+        console.print(line)
     console.print(f"Installed in {out}")
 
 
@@ -170,7 +170,7 @@ def evaluate(
         raise RuntimeFault(f"{error.filename} cannot be used: {error.strerror}.") from None
     found, spent = evaluating.evaluate(used, data), evaluating.effort(used, data)
     for line in (*found.lines(), *spent.lines()):
-        console.print(line, markup=False, highlight=False)
+        console.print(line)
 
 
 @linkage_app.command("status")
@@ -186,6 +186,6 @@ def status() -> None:
             model = flow.group.removeprefix(clients.LINKAGE_GROUPS)
             named = ", named by the settings" if flow.group == chosen else ""
             line = f"{model}: {lags.lag(flow)} records to go{named}"
-            console.print(line, markup=False, highlight=False)
+            console.print(line)
     finally:
         lags.close()

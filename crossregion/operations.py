@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from consumers import (
     audit,
@@ -25,6 +24,7 @@ from crossregion.runtime import RuntimeFault, grants, postgres, topics, users
 from crossregion.runtime.directory import write_private
 from crossregion.settings import settings
 from crossregion.stack import Addresses, addresses, flows, kafka_address
+from crossregion.terminal import Terminal
 from producers.spool import Spool
 from schemas import topics as contracts
 
@@ -35,7 +35,7 @@ dead_letters_app = typer.Typer(
     no_args_is_help=True, help="Events that cannot be used, kept until someone decides."
 )
 audit_app = typer.Typer(no_args_is_help=True, help="Who read or changed what.")
-console = Console(soft_wrap=True)
+console = Terminal()
 
 Purpose = Annotated[
     str, typer.Option(help="What for, as it will stand in the audit; no names of persons.")
@@ -155,7 +155,7 @@ def registry_roles() -> None:
 
     It holds no password: set each role's with psql's \\password.
     """
-    console.print(postgres.roles(), end="", markup=False, highlight=False)
+    console.print(postgres.roles(), end="")
 
 
 @registry_app.command("rebuild")
@@ -182,8 +182,8 @@ def dead_letters_list() -> None:
     rows = dead_letters.listed(kafka_and_database().operator)
     for row in rows:
         place = f"{row['topic']} partition {row['partition']} offset {row['offset']}"
-        console.print(f"{row['dead_letter_id']}  {place}  {row['outcome'] or 'open'}", markup=False)
-        console.print(f"        {row['reason']}: {row['detail']}", markup=False)
+        console.print(f"{row['dead_letter_id']}  {place}  {row['outcome'] or 'open'}")
+        console.print(f"        {row['reason']}: {row['detail']}")
     console.print(f"{len(rows)} dead letters.")
 
 
@@ -200,7 +200,7 @@ def dead_letters_show(
     where = kafka_and_database()
     letter = dead_letters.find(where.operator, letter_id, purpose=purpose)
     for name in ("dead_letter_id", "topic", "partition", "offset", "reason", "detail"):
-        console.print(f"{name}: {letter[name]}", markup=False)
+        console.print(f"{name}: {letter[name]}")
     console.print(f"bytes: {len(letter['value'] or b'')}")
     if save is not None:
         write_private(save, letter["value"] or b"")
@@ -276,9 +276,9 @@ def _reconciled(where: Addresses, standing: float) -> int:
     for name, found in discrepancies(where, settings().data / "spool", standing).items():
         metrics.DISCREPANCIES.labels(name).set(len(found))
         total += len(found)
-        console.print(f"{name}: {len(found)} discrepancies", highlight=False)
+        console.print(f"{name}: {len(found)} discrepancies")
         for one in found:
-            console.print(f"    {one}", markup=False, highlight=False)
+            console.print(f"    {one}")
     return total
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from consumers import triaging
@@ -23,6 +22,7 @@ from crossregion.operations import Purpose
 from crossregion.runtime.directory import write_private
 from crossregion.settings import settings
 from crossregion.stack import Addresses, addresses
+from crossregion.terminal import Terminal
 from producers import publisher
 from producers import tips as taking
 from producers.spool import Spool
@@ -37,7 +37,7 @@ SHOWN = (
 tip_app = typer.Typer(
     no_args_is_help=True, help="Tips: what units are told, and what is made of them."
 )
-console = Console(soft_wrap=True, markup=False, highlight=False)
+console = Terminal()
 
 Of = Annotated[str, typer.Argument(metavar="RECEIVER", help="The unit that received it.")]
 TipId = Annotated[str, typer.Argument(metavar="ID", help="As `tip list` shows it.")]

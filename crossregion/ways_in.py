@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from crossregion import logs, summary
 from crossregion.faults import RuntimeFault
 from crossregion.settings import settings
+from crossregion.terminal import Terminal
 from producers.intake_keys import Keys
 from producers.spool import Spool
 from schemas import topics
@@ -22,7 +22,7 @@ SOME_REFUSED = 3
 intake_keys_app = typer.Typer(
     no_args_is_help=True, help="Keys by which units enter the HTTP intake."
 )
-console = Console(soft_wrap=True, markup=False, highlight=False)
+console = Terminal()
 
 UnitOption = Annotated[str, typer.Option(help="Code of the unit whose records they are.")]
 DataOption = Annotated[
