@@ -27,6 +27,7 @@ from crossregion.domain.records import (
     NoticeAcknowledged,
     NoticeReassigned,
 )
+from crossregion.domain.tips import kept
 from crossregion.runtime import crash_point
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
@@ -200,7 +201,7 @@ class Batch:
         key = (judged.kind, judged.unit, judged.record_id)
         version = {"revision": judged.revision, "digest": judged.digest}
         if judged.kind == tips.KIND:
-            record = tips.kept(record)
+            record = kept(record)
             self.tip_routes.append(tips.routed(judged))
         named = dict(zip(("kind", "unit", "record_id"), key, strict=True))
         self.revisions.append(

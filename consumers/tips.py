@@ -18,14 +18,6 @@ from crossregion.domain.records import TipTriaged
 from crossregion.domain.tips import Placed, Route, Standing, Tip
 
 KIND = "tip"
-REPORTER = ("reporter_name", "reporter_contact")
-
-
-def kept(record: Row) -> Row:
-    """A tip as it is stored: of an anonymous one not who gave it, whatever its unit has sent."""
-    if not record["anonymous"]:
-        return record
-    return {**record, "identity": {**record["identity"], **dict.fromkeys(REPORTER)}}
 
 
 def routed(judged: Judgement) -> Row:

@@ -13,6 +13,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from crossregion.domain import acknowledgements, records
 from crossregion.domain.judgement import MAX_ID, TOLD_OF, Refused, check_texts
@@ -33,6 +34,7 @@ OPEN = (NEW, REFERRED)
 DISMISSALS = ("known-already", "not-trafficking", "too-vague", "unfounded")
 """Code list tip_dismissal_reason."""
 ROLES = acknowledgements.ROLES
+REPORTER = ("reporter_name", "reporter_contact")
 MOST_TRIAGES = 100
 """Of each unit on a tip: an officer makes a few, a program gone mad would slow down all."""
 
@@ -107,6 +109,13 @@ class Standing:
     @property
     def revision(self) -> int:
         return self.last["revision"] if self.last else 0
+
+
+def kept(tip: dict[str, Any]) -> dict[str, Any]:
+    """A tip as it is stored: of an anonymous one not who gave it, whatever was sent."""
+    if not tip["anonymous"]:
+        return tip
+    return {**tip, "identity": {**tip["identity"], **dict.fromkeys(REPORTER)}}
 
 
 def unit_of(place: str | None) -> str:

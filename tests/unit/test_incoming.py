@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -118,6 +118,20 @@ def test_what_the_judgement_refuses_is_told_with_its_place() -> None:
     twice = {**record, "victims": record["victims"][:1] * 2}
     assert reasons("CaseRecorded", twice) == [("/victims/victim_id", "ambiguous")]
     assert reasons("CaseRecorded", {**record, "case_id": ""}) == [("/case_id", "no-record-id")]
+
+
+def test_of_an_anonymous_tip_nobody_is_named_before_it_is_stored() -> None:
+    """Neither the spool nor the broker, which keeps for ever, gets to know who it was."""
+    tip = {**example("TipRecorded"), "anonymous": True}
+    taken = check("TipRecorded", tip, tip["unit"])
+    identity = cast(Any, taken.exported.record)["identity"]
+    assert identity == {
+        **tip["identity"], "reporter_name": None, "reporter_contact": None,
+    }  # fmt: skip
+    assert tip["identity"]["reporter_name"]
+    assert [one["code"] for one in taken.remarks] == ["named-though-anonymous"]
+    known = check("TipRecorded", {**tip, "anonymous": False}, tip["unit"]).exported.record
+    assert cast(Any, known)["identity"] == tip["identity"]
 
 
 def test_every_reason_says_what_to_do() -> None:
