@@ -94,6 +94,7 @@ class _Search:
     """The searches for one person's guardian as one: what any has done is done."""
 
     days: Mapping[str, date]
+    begun: bool
     found: bool
     placed: bool
 
@@ -105,9 +106,8 @@ def _merged(searches: Collection[SearchNote]) -> _Search:
             if on := day(str(text)):
                 days[name] = min(on, days.get(name, on))
     states = {search["state"] for search in searches}
-    return _Search(
-        days, "found_on" in days or "FOUND" in states, "placed_on" in days or PLACED in states
-    )
+    found = "found_on" in days or "FOUND" in states
+    return _Search(days, bool(searches), found, "placed_on" in days or PLACED in states)
 
 
 class _File:
@@ -173,7 +173,7 @@ class _File:
         adult_from = day(self._person["adult_from"])
         if adult_from is not None:
             return on < adult_from and self._person["guardian"] != "HAS_GUARDIAN"
-        return self._person["guardian"] in ("TO_BE_FOUND", "NOT_FOUND")
+        return self._search.begun or self._person["guardian"] in ("TO_BE_FOUND", "NOT_FOUND")
 
     def search(self) -> Iterator[Item]:
         """The steps for a child whose guardian is not found."""

@@ -100,7 +100,7 @@ def by_hand(found: Record, entries: list[tuple[str, Record]]) -> Owed:
         if known:
             return False
         if born is None:
-            return found["guardian"] in ("TO_BE_FOUND", "NOT_FOUND")
+            return bool(searches) or found["guardian"] in ("TO_BE_FOUND", "NOT_FOUND")
         return on < age_month(born, 18) and found["guardian"] != "HAS_GUARDIAN"
 
     if start:
@@ -379,3 +379,16 @@ def test_of_a_unit_that_writes_without_end_the_first_thousand_entries_of_a_file_
     assert sum(one.item.startswith("SHELTER:") for one in owed) == files.MOST_ENTRIES
     assert not any(one.item == "MEDICAL" for one in owed)
     assert files.owed(notes[::-1], {found["unit"], "220600"}) == owed
+
+
+def test_whose_guardian_is_searched_for_is_a_child_whatever_the_age() -> None:
+    """A unit that knows no age and begins a search says by it that there is a child."""
+    found = rescue(found_on="2026-01-31")
+    assert "FIRST_CERTIFICATE" not in owed(found, [])
+    search = entry("GuardianSearchRecorded", 1, state="SEARCHING", begun_on="2026-02-02")
+    items = owed(found, [("GuardianSearchRecorded", search)])
+    assert items["PUBLIC_NOTICE"][:2] == (date(2026, 2, 2), date(2026, 2, 9))
+    assert items["FIRST_CERTIFICATE"][:2] == (date(2026, 3, 2), date(2026, 3, 9))
+    assert items["SECOND_CERTIFICATE"][:2] == (date(2027, 2, 2), date(2027, 2, 9))
+    adult = rescue(found_on="2026-01-31", age_band="adult")
+    assert "FIRST_CERTIFICATE" not in owed(adult, [("GuardianSearchRecorded", search)])
