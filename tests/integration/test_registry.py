@@ -572,6 +572,22 @@ def test_of_a_unit_that_triages_without_end_a_hundred_are_kept(
     held.close()
 
 
+def test_what_strangers_write_into_a_file_is_stored_and_not_looked_at(
+    dsn: str, worker: str, office: str
+) -> None:
+    database.drop_registry(dsn)
+    held = Database(worker)
+    handled = history()
+    store(held, handled, [len(handled)])
+    file = {"rescue_unit": RESCUE["unit"], "rescue_id": RESCUE["rescue_id"]}
+    looked_at = held.transact(lambda c: list(database.put(c, "notes_of_files", [file])))
+    assert {note["unit"] for _, _, note, _, _ in looked_at} == {RESCUE["unit"], "220600"}
+    with database.connect(office) as connection:
+        stored = connection.execute("SELECT DISTINCT unit FROM registry.file_note").fetchall()
+    assert ("220300",) in stored
+    held.close()
+
+
 def test_an_item_that_its_file_does_not_call_for_is_found(
     dsn: str, worker: str, office: str
 ) -> None:
