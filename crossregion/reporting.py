@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table as Shown
 
@@ -21,13 +20,14 @@ from crossregion.domain.dates import SHANGHAI
 from crossregion.domain.figures import PATTERNS, Column, Kind, Table, Teller, shown
 from crossregion.faults import RuntimeFault
 from crossregion.operations import Purpose, kafka_and_database
+from crossregion.terminal import Terminal
 from schemas import topics as contracts
 
 WIDEST = 1_000
 END_OF_DAY = time(23, 59, 59, 999_000)
 EARLIEST, LATEST_YEAR = date(1900, 1, 1), 9990
 
-console = Console(soft_wrap=True, markup=False, highlight=False)
+console = Terminal()
 
 
 class NotToBeAsked(RuntimeFault):
