@@ -87,13 +87,19 @@ def flows() -> tuple[Flow, ...]:
     return (
         Flow("crossregion-intake", (*INTAKE_TOPICS, contracts.REPLAYS.name())),
         Flow(linkage_model.group(linkage_model.chosen()), (contracts.LINKAGE_RECORDS.name(),)),
-        Flow("crossregion-proposals", (contracts.PAIR_WEIGHTS.name(), contracts.DECISIONS.name())),
+        Flow(
+            "crossregion-proposals",
+            (
+                contracts.PAIR_WEIGHTS.name(),
+                contracts.DECISIONS.name(),
+                contracts.MATCH_PROPOSALS.name(),
+            ),
+        ),
         Flow(
             "crossregion-notices",
             (
                 contracts.RECORD_REMARKS.name(),
                 contracts.FILE_NOTES.name(),
-                *contracts.HANDOVERS.names(),
                 contracts.BOUNDARY_FLAGS.name(),
                 contracts.MATCH_PROPOSALS.name(),
                 contracts.DECISIONS.name(),

@@ -1,9 +1,10 @@
 """Proposals: a rescue's candidates weighed against each other, proposed or withdrawn.
 
-    pair-weights, decisions  ->  match-proposals
+    pair-weights, decisions, match-proposals  ->  match-proposals
 
 What holds is known from pair-weights and decisions, what was said from match-proposals; the
-difference is emitted. A rescue's pairs, decisions and proposals have the same partition. What
+difference is emitted. A worker hears its own words come back, and so those of one that is dead,
+which Kafka may get late. A rescue's pairs, decisions and proposals have the same partition. What
 another model has proposed stands until linkage by this one has weighed everything.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -54,10 +55,14 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Said:
-    """The last word on one proposal: its revision, and what was proposed unless withdrawn."""
+    """The last word on one proposal: its revision, and what was proposed unless withdrawn.
+
+    `heard` is whether it stands on the log; until then another under its revision may come first.
+    """
 
     revision: int
     proposed: MatchProposed | None
+    heard: bool = False
 
 
 class Rescues:
@@ -74,6 +79,11 @@ class Rescues:
         self._awaited: dict[int, int] = {}
         self._left = 0
         self._lock = asyncio.Lock()
+        self._takes: dict[str, tuple[Callable[[Any], Rescue | None], str, str]] = {
+            WEIGHED: (self._weighed, "PairWeighed", "weighed"),
+            DECIDED: (self._decided, "MatchDecided", "decided"),
+            SAID: (self._heard, "MatchProposed", "heard"),
+        }
 
     async def rebuild(
         self, connection: Connection, group: str, partitions: Iterable[int]
@@ -156,7 +166,7 @@ class Rescues:
         return False
 
     async def handle(self, events: Sequence[Any], outputs: Outputs) -> None:
-        """Take in pairs and decisions, and add what changes for the rescues they touch.
+        """Take in pairs, decisions and proposals, and add what changes for the rescues they touch.
 
         While linkage is awaited they are passed over: all is read again afterwards.
         """
@@ -167,12 +177,11 @@ class Rescues:
                 message = event.message
                 if message.partition not in self._partitions:
                     continue
-                decided = message.topic == DECIDED
-                rescue = self._decided(message) if decided else self._weighed(message)
+                take, *labels = self._takes[message.topic]
+                rescue = take(message)
                 if rescue is not None:
                     self._unsettled[rescue] = None
-                kind = ("MatchDecided", "decided") if decided else ("PairWeighed", "weighed")
-                metrics.EVENTS.labels("proposals", *kind).inc()
+                metrics.EVENTS.labels("proposals", *labels).inc()
             await self._difference(outputs)
 
     def _weighed(self, record: Any) -> Rescue | None:
@@ -215,17 +224,27 @@ class Rescues:
         }
         return rescue
 
-    def _heard(self, record: Any) -> None:
+    def _heard(self, record: Any) -> Rescue | None:
+        """Take in a word on a proposal; returns its rescue if it is not this worker's last.
+
+        Of two under one revision the first on the log holds, as for all who read it.
+        """
         try:
             event, found = codec.decode(record.value, topics.MATCH_PROPOSALS.schemas)
         except Undecodable as error:
             alarm.unusable(record.topic, record.partition, record.offset, error)
-            return
+            return None
         proposed = cast(MatchProposed, found) if event == "MatchProposed" else None
-        said = self._said[found["rescue_unit"], found["rescue_id"]]
-        known = said.get(found["proposal_id"])
-        if known is None or known.revision < found["revision"]:
-            said[found["proposal_id"]] = Said(found["revision"], proposed)
+        rescue = (found["rescue_unit"], found["rescue_id"])
+        known = self._said[rescue].get(found["proposal_id"])
+        if known is not None and known.revision == found["revision"] and not known.heard:
+            known.heard = True
+            if known.proposed == proposed:
+                return None
+        elif known is not None and known.revision >= found["revision"]:
+            return None
+        self._said[rescue][found["proposal_id"]] = Said(found["revision"], proposed, heard=True)
+        return rescue
 
     async def _difference(self, outputs: Outputs) -> None:
         rescues, self._unsettled = self._unsettled, {}
@@ -287,7 +306,7 @@ def main() -> None:
     model = linkage_model.chosen()
     app = worker.make_app("proposals")
     connection = worker.options("proposals")
-    incoming = app.topic(WEIGHED, DECIDED, key_serializer="raw", value_serializer="raw")
+    incoming = app.topic(WEIGHED, DECIDED, SAID, key_serializer="raw", value_serializer="raw")
     state = Rescues(model)
 
     async def on_assigned(_: Any, assigned: Iterable[Any], **__: Any) -> None:

@@ -318,6 +318,26 @@ def test_two_linkage_workers_one_killed_say_what_one_would(
     assert erased[1] not in proposed
 
 
+def test_a_late_word_of_a_proposals_worker_that_is_dead_is_answered(stack: Stack) -> None:
+    """It withdraws what holds, under the revision that comes next."""
+    name = topics.MATCH_PROPOSALS.name()
+    proposed = {}
+    for one in read_all(stack.kafka, name):
+        event, said = codec.decode(one.value)
+        proposed[said["proposal_id"]] = (event, said, one.partition)
+    said, partition = next(rest for event, *rest in proposed.values() if event == "MatchProposed")
+    fields = [one["name"] for one in codec.schema("MatchWithdrawn")["fields"]]
+    late = {**{field: said[field] for field in fields}, "revision": said["revision"] + 1}
+    value = codec.encode("MatchWithdrawn", late)
+    send(stack.kafka, [{**record(value, name), "partition": partition}])
+    wait_for_quiet(stack)
+    with psycopg.connect(stack.database) as connection:
+        standing = {
+            row["proposal_id"]: row["revision"] for row in registry.open_proposals(connection)
+        }
+    assert standing[said["proposal_id"]] == said["revision"] + 2
+
+
 def test_linkage_that_was_away_for_longer_than_the_log_keeps_things_says_all_again(
     stack: Stack,
 ) -> None:
