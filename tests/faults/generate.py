@@ -285,12 +285,7 @@ class Generator:
             "intermediary": f"{CANARY_TEXT} {draw.choice(ATTACKS)}",
             "venue": f"{CANARY_TEXT} venue",
             "victims": [
-                {
-                    "victim_id": f"{case_id}/{number}",
-                    "age_band": "adult",
-                    "sex": None,
-                    "identity": self.identity(),
-                }
+                {"victim_id": f"{case_id}/{number}", **_person(self.identity())}
                 for number in range(1, draw.choice((2, 2, 2, 3, 4)))
             ],
         }
@@ -317,7 +312,7 @@ class Generator:
             "found_at": draw.choice(PLACES),
             "stated_case_id": stated,
             "guardian": f"{CANARY_TEXT} guardian",
-            "person": {"age_band": "adult", "sex": None, "identity": identity},
+            "person": _person(identity),
         }
         return self._keep("RescueRecorded", rescue)
 
@@ -462,6 +457,10 @@ def of(event: str, record: dict[str, Any], *, through_spool: bool = True) -> Mad
 def past_spool(one: Made) -> Made:
     """The same event once more, put on its topic directly."""
     return of(one.event, one.record, through_spool=False)
+
+
+def _person(identity: dict[str, Any]) -> dict[str, Any]:
+    return {"age_band": "adult", "sex": identity["sex"], "identity": identity}
 
 
 def _number(draw: random.Random, born: str, sex: str) -> str:
