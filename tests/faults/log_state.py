@@ -41,6 +41,7 @@ def replay(rig: Rig, scale: Scale) -> None:
         if empty:
             registry.rebuild(rig.kafka, rig.dsn(OWNER))
         else:
+            rig.forget("registry-1")
             read_again(rig.kafka, registry.GROUP)
         _begin_again(rig)
     known = {(one.topic, one.offset) for one in told}

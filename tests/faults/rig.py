@@ -50,6 +50,7 @@ GROUPS = {
     "linkage": linkage_model.group(load()),
     "proposals": "crossregion-proposals",
     "notices": "crossregion-notices-teller",
+    "registry": "crossregion-registry",
 }
 """Groups with static members, which a worker that is gone for good must be taken out of."""
 
