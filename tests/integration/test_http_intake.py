@@ -25,7 +25,7 @@ from crossregion.runtime.certificates import Authority
 from crossregion.runtime.crash import KILLED
 from crossregion.runtime.directory import write_private
 from crossregion.settings import Settings
-from producers import batch, http_intake, spool
+from producers import batch, http_intake, http_protocol, spool
 from producers.intake_keys import Keys
 from producers.spool import Spool
 from schemas import codec
@@ -271,7 +271,8 @@ def test_whose_bodies_come_slowly_keeps_no_other_unit_out(tmp_path: Path) -> Non
 
 def test_a_head_without_end_and_what_is_no_http_are_refused(running: Running) -> None:
     filling = b"X-Filling: " + b"x" * 1_000 + b"\r\n"
-    with running.raw(b"POST / HTTP/1.1\r\n", *[filling] * 40) as connection:
+    just_over = http_protocol.HEAD_BYTES // len(filling) + 1
+    with running.raw(b"POST / HTTP/1.1\r\n", *[filling] * just_over) as connection:
         assert answer_on(connection).status == 431
     assert raw_answer(running, b"\x16\x03\x01\x02\x00nonsense\r\n\r\n").status == 400
 
