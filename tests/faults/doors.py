@@ -30,7 +30,7 @@ BRIEF_SECONDS = 3.0
 WRONG = {
     "expired": "certificate has expired",
     "another host": "IP address mismatch",
-    "unknown CA": "unable to get local issuer certificate|self-signed|certificate signature failure",
+    "unknown CA": "unable to get local issuer|self-signed|certificate signature failure",
 }
 
 Connection = psycopg.Connection[tuple[Any, ...]]
