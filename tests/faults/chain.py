@@ -14,10 +14,10 @@ from psycopg import sql
 from consumers import audit
 from consumers.audit import AuditBroken
 from crossregion.stack import OPERATOR
+from tests import database_rights
 from tests.faults import ways
 from tests.faults.generate import UNITS
 from tests.faults.rig import Rig, Scale
-from tests.integration import test_doors as of_database
 
 READINGS = 6
 FROM_THE_END = 2
@@ -66,8 +66,8 @@ def _read_records(rig: Rig, scale: Scale) -> None:
     with psycopg.connect(rig.dsn(f"unit_{unit}"), autocommit=True) as connection:
         rig.wait(lambda: bool(connection.execute(asked).fetchall()), "no record is stored")
         (key,) = connection.execute(asked).fetchall()
-        for ticket in [of_database.ask(connection, *key) for _ in range(READINGS)]:
-            while of_database.given(connection, ticket) is None:
+        for ticket in [database_rights.ask(connection, *key) for _ in range(READINGS)]:
+            while database_rights.given(connection, ticket) is None:
                 rig.rest(0.1)
 
 

@@ -16,12 +16,11 @@ from crossregion.runtime import grants, topics, users
 from crossregion.runtime.certificates import Authority
 from crossregion.runtime.directory import HOST, write_private
 from schemas import topics as contracts
+from tests import database_rights, kafka_rights
 from tests.faults.generate import UNITS
 from tests.faults.rig import GROUPS, Rig, Scale
-from tests.integration import test_doors as of_database
-from tests.integration import test_kafka_doors as of_kafka
 
-ROLES = [role for role in of_database.ROLES if role != of_database.OWNER]
+ROLES = [role for role in database_rights.ROLES if role != database_rights.OWNER]
 THINGS = 12
 """So many tables, views and functions are tried by each role, drawn by lot."""
 CHANGED, REMOVED, *OTHERS = UNITS
@@ -46,11 +45,11 @@ def unauthorised(rig: Rig, scale: Scale) -> None:
             _kafka_refuses(rig, principal)
         rig.accept(rig.generator.batch(scale.events))
         there = _there(rig)
-        for role in (of_database.UNIT, of_database.PARTNER, draw.choice(ROLES)):
+        for role in (database_rights.UNIT, database_rights.PARTNER, draw.choice(ROLES)):
             with psycopg.connect(rig.dsn(role), autocommit=True) as connection:
                 for name in draw.sample(sorted(there), THINGS):
-                    had = of_database.rights(connection, name, there[name])
-                    expected = of_database.RIGHTS.get(name) or of_database.of_library(name)
+                    had = database_rights.rights(connection, name, there[name])
+                    expected = database_rights.RIGHTS.get(name) or database_rights.of_library(name)
                     assert had == expected.get(role, ""), (role, name)
                 if role.startswith("unit_"):
                     _sees_no_others(rig, connection, role.removeprefix("unit_"))
@@ -59,11 +58,11 @@ def unauthorised(rig: Rig, scale: Scale) -> None:
 def _kafka_refuses(rig: Rig, principal: str) -> None:
     """All but what the contracts grant; and the offsets of another's group."""
     names = sorted(name for topic in contracts.TOPICS for name in topic.names())
-    right = {row for row in of_kafka.rows() if row.principal == principal}
-    wrong = set(of_kafka.Tried(rig.kafka, principal, names).rows()) ^ right
+    right = {row for row in kafka_rights.rows() if row.principal == principal}
+    wrong = set(kafka_rights.Tried(rig.kafka, principal, names).rows()) ^ right
     assert not wrong, min(wrong)
     if principal not in grants.PROCESSES:
-        with of_kafka.admin_of(rig.kafka, principal) as admin:
+        with kafka_rights.admin_of(rig.kafka, principal) as admin:
             try:
                 admin.list_group_offsets(GROUPS["intake"])
             except GroupAuthorizationFailedError:
@@ -74,13 +73,13 @@ def _kafka_refuses(rig: Rig, principal: str) -> None:
 def _there(rig: Rig) -> dict[str, list[str]]:
     """Everything in the database's schemas; of a table its columns."""
     with rig.superuser() as connection:
-        there: dict[str, list[str]] = dict(connection.execute(of_database.RELATIONS).fetchall())
-        return there | {name: [] for (name,) in connection.execute(of_database.FUNCTIONS)}
+        there: dict[str, list[str]] = dict(connection.execute(database_rights.RELATIONS).fetchall())
+        return there | {name: [] for (name,) in connection.execute(database_rights.FUNCTIONS)}
 
 
 def _sees_no_others(rig: Rig, connection: Connection, unit: str) -> None:
     """A new case of another unit, which nobody has been told of by a notice that was accepted."""
-    assert {reporter for reporter, _ in of_database.own(connection)} <= {unit}
+    assert {reporter for reporter, _ in database_rights.own(connection)} <= {unit}
     case = next(
         one
         for one in rig.generator.plain(4 * len(UNITS))
@@ -89,10 +88,10 @@ def _sees_no_others(rig: Rig, connection: Connection, unit: str) -> None:
     rig.accept([case])
     key = (case.record["unit"], case.record["case_id"])
     rig.wait(lambda: _stands(rig, *key), "the case does not come to the registry")
-    assert key not in of_database.own(connection)
+    assert key not in database_rights.own(connection)
     answers = {_asked(connection, *one) for one in (key, (key[0], "no such case"))}
     assert len(answers) == 1, "a unit learns whether there is such a case"
-    shown = {one for one in of_database.summed(connection) if one[0] != unit}
+    shown = {one for one in database_rights.summed(connection) if one[0] != unit}
     with rig.superuser() as everything:
         told = set(everything.execute(TOLD, {"unit": unit}).fetchall())
     assert shown <= told, f"{unit} is shown cases that it was not told of"
@@ -189,7 +188,9 @@ def _certificate(rig: Rig, scale: Scale, wrong: str) -> None:
         hosts = ["kafka.example"] if wrong == "another host" else [HOST]
         lifetime = timedelta(seconds=-1) if wrong == "expired" else None
         heard = rig.listen("sender")
-        with of_kafka.server_with(authority.issue("broker", hosts, lifetime), directory) as there:
+        with kafka_rights.server_with(
+            authority.issue("broker", hosts, lifetime), directory
+        ) as there:
             rig.to_broker.lead_to(int(there.rpartition(":")[2]))
             rig.accept(rig.generator.plain(scale.events))
             rig.wait(

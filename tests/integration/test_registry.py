@@ -354,6 +354,15 @@ def worker(dsn: str, as_role: Callable[[str, str], str]) -> str:
     return as_role(dsn, "crossregion_registry")
 
 
+@pytest.fixture
+def held(dsn: str, worker: str) -> Iterator[Database]:
+    """The worker's connection to a registry that holds nothing."""
+    database.drop_registry(dsn)
+    held = Database(worker)
+    yield held
+    held.close()
+
+
 @pytest.fixture(scope="module")
 def office(dsn: str, as_role: Callable[[str, str], str]) -> str:
     return as_role(dsn, "crossregion_office")
@@ -476,7 +485,7 @@ def test_answers_to_what_nobody_was_told_are_let_go_and_early_ones_are_none(
 
 @pytest.mark.parametrize("size", [1, 2, 9])
 def test_a_notice_is_due_by_its_first_statement_or_sooner_until_it_is_withdrawn(
-    dsn: str, worker: str, office: str, size: int
+    held: Database, office: str, size: int
 ) -> None:
     """Stated at hours 0, 10 and 11, taken back at 12 and told again at 13; by the broker's time."""
     urgent = {**NOTICE, "urgent": True, "answer_within_hours": 24}
@@ -488,8 +497,6 @@ def test_a_notice_is_due_by_its_first_statement_or_sooner_until_it_is_withdrawn(
         (12, "NoticeWithdrawn", {**gone, "revision": 4}, None),
         (13, "NoticeIssued", {**urgent, "revision": 5}, 37),
     ]
-    database.drop_registry(dsn)
-    held = Database(worker)
     inbox = topics.NOTICES.name(NOTICE["unit"])
     for start in range(0, len(said), size):
         batch = Batch()
@@ -500,14 +507,11 @@ def test_a_notice_is_due_by_its_first_statement_or_sooner_until_it_is_withdrawn(
             query = "SELECT extract(epoch FROM answer_until) / 3600 FROM registry.notice"
             (row,) = connection.execute(query).fetchall()
         assert row == (said[min(start + size, len(said)) - 1][-1],)
-    held.close()
 
 
 def test_steps_of_strangers_are_bounded_and_show_nobody_anything(
-    dsn: str, worker: str, office: str
+    held: Database, office: str
 ) -> None:
-    database.drop_registry(dsn)
-    held = Database(worker)
     record = ("rescue", RESCUE["unit"], RESCUE["rescue_id"])
     log, count = Log(), handover.MOST_STEPS + 5
     for number in range(count):
@@ -528,15 +532,10 @@ def test_steps_of_strangers_are_bounded_and_show_nobody_anything(
         assert connection.execute(HANDED_OVER).fetchall() == [
             (RESCUE["rescue_id"], "220600", None, True, sorted({RESCUE["unit"], "220600"}), 1)
         ]
-    held.close()
 
 
-def test_of_a_unit_that_triages_without_end_a_hundred_are_kept(
-    dsn: str, worker: str, office: str
-) -> None:
+def test_of_a_unit_that_triages_without_end_a_hundred_are_kept(held: Database, office: str) -> None:
     """And of a tip that is corrected without end all are kept, and one for each place looked at."""
-    database.drop_registry(dsn)
-    held = Database(worker)
     tip = {**TIP, "place": "220202"}
     log, count = Log(), tips.MOST_TRIAGES + 5
     for number in range(1, count + 1):
@@ -569,14 +568,11 @@ def test_of_a_unit_that_triages_without_end_a_hundred_are_kept(
         assert connection.execute(routes).fetchone() == (count,)
     key = [{"unit": tip["unit"], "tip_id": tip["tip_id"]}]
     assert len(held.transact(lambda c: list(database.put(c, "tip_routes_of", key)))) == 3
-    held.close()
 
 
 def test_what_strangers_write_into_a_file_is_stored_and_not_looked_at(
-    dsn: str, worker: str, office: str
+    held: Database, office: str
 ) -> None:
-    database.drop_registry(dsn)
-    held = Database(worker)
     handled = history()
     store(held, handled, [len(handled)])
     file = {"rescue_unit": RESCUE["unit"], "rescue_id": RESCUE["rescue_id"]}
@@ -585,17 +581,13 @@ def test_what_strangers_write_into_a_file_is_stored_and_not_looked_at(
     with database.connect(office) as connection:
         stored = connection.execute("SELECT DISTINCT unit FROM registry.file_note").fetchall()
     assert ("220300",) in stored
-    held.close()
 
 
 def test_an_item_that_its_file_does_not_call_for_is_found(
-    dsn: str, worker: str, office: str
+    held: Database, worker: str, office: str
 ) -> None:
-    database.drop_registry(dsn)
-    held = Database(worker)
     handled = history()
     store(held, handled, [len(handled)])
-    held.close()
 
     def found() -> list[str]:
         with database.connect(office) as connection:
@@ -617,15 +609,12 @@ def test_an_item_that_its_file_does_not_call_for_is_found(
 
 
 def test_texts_that_mean_something_to_a_parser_are_stored_as_they_are(
-    dsn: str, worker: str, office: str
+    held: Database, office: str
 ) -> None:
-    database.drop_registry(dsn)
     log = Log()
     for number, text in enumerate(HOSTILE):
         log.put(CASES, case(case_id=f"{number} {text}", venue=text))
-    held = Database(worker)
     store(held, log.records, [3] * len(HOSTILE))
-    held.close()
     with database.session(office) as connection:
         rows = connection.execute(
             "SELECT record_id, record ->> 'venue' FROM registry.record_revision"
@@ -635,14 +624,12 @@ def test_texts_that_mean_something_to_a_parser_are_stored_as_they_are(
 
 @pytest.mark.parametrize("first", ["decision", "case"])
 def test_two_workers_at_once_leave_no_flag_of_an_older_case(
-    dsn: str, worker: str, office: str, first: str
+    held: Database, worker: str, office: str, first: str
 ) -> None:
     """The second may not read before the first has committed, whichever it is."""
-    database.drop_registry(dsn)
     log = Log()
     log.put(CASES, case())
     log.put(RESCUES, codec.encode("RescueRecorded", RESCUE))
-    held = Database(worker)
     store(held, log.records, [len(log.records)])
     halves = {"case": Batch(), "decision": Batch()}
     halves["case"].take(*log.add(CASES, case(2, lost_on="2006-02-20")))
@@ -663,14 +650,12 @@ def test_two_workers_at_once_leave_no_flag_of_an_older_case(
     with database.connect(office) as connection:
         revisions = connection.execute("SELECT revision FROM registry.confirmed_flag").fetchall()
     assert revisions == [(2,)]
-    held.close()
     other.close()
 
 
 def test_a_letter_larger_than_an_event_is_listed_and_can_be_put_back(
-    dsn: str, worker: str, operator: str
+    held: Database, operator: str
 ) -> None:
-    database.drop_registry(dsn)
     log = Log()
     letter = log.put(CASES, case() + bytes(1_000_000))
     assert letter is not None
@@ -680,20 +665,14 @@ def test_a_letter_larger_than_an_event_is_listed_and_can_be_put_back(
     twice = log.put(REPLAYS, again)
     assert twice is not None
     assert (twice["dead_letter_id"], twice["topic"]) == (letter["dead_letter_id"], CASES)
-    held = Database(worker)
     store(held, log.records, [len(log.records)])
     with database.connect(operator) as connection:
         event = registry.dead_letter_event(connection, letter["dead_letter_id"])
     assert event is not None
     assert codec.decode(event)[1] == letter
-    held.close()
 
 
-def test_nothing_of_a_batch_is_stored_when_a_part_of_it_fails(
-    dsn: str, worker: str, office: str
-) -> None:
-    database.drop_registry(dsn)
-    held = Database(worker)
+def test_nothing_of_a_batch_is_stored_when_a_part_of_it_fails(held: Database, office: str) -> None:
     before = said(office)
     batch = Batch()
     for record in history():
@@ -702,4 +681,3 @@ def test_nothing_of_a_batch_is_stored_when_a_part_of_it_fails(
     with pytest.raises(DatabaseFailed, match="22P02"):
         held.transact(batch.write)
     assert said(office) == before
-    held.close()
