@@ -119,11 +119,14 @@ def _problem_remarks(entry: FollowUpRecorded) -> Iterator[Remark]:
         seen.add(problem["kind"])
 
 
-def note(event: str, entry: Entry, record_id: str, digest: str) -> FileNoted:
-    """What an entry says of what is due."""
+def note(
+    event: str, entry: Entry, record_id: str, digest: str, received_on: date | None
+) -> FileNoted:
+    """What an entry says of what is due; nothing has happened on a day that was still to come."""
     said = cast("dict[str, Any]", entry)
     words = {field: _known(said[field], enum) for field, enum in WORDS[event].items()}
-    days = {field: _real(said[field]) for field in (*DAYS[event], *PLANNED.get(event, ()))}
+    days = {field: _happened(said[field], received_on) for field in DAYS[event]}
+    days |= {field: _real(said[field]) for field in PLANNED.get(event, ())}
     kind, _ = records.ENTRIES[event]
     noted: FileNoted = {
         "kind": kind,
@@ -228,6 +231,13 @@ def _known(word: str | None, enum: str) -> str | None:
 
 def _department(code: str | None) -> str | None:
     return code if code in departments() else None
+
+
+def _happened(text: str | None, received_on: date | None) -> str | None:
+    """The day, unless it was still to come: with a wrong year, what is due would never be told."""
+    found = day(text)
+    later = found is not None and received_on is not None and found > received_on
+    return None if later else _real(text)
 
 
 def _real(text: str | None) -> str | None:

@@ -303,7 +303,7 @@ def _entry(
         [],
         [],
         None,
-        entries.note(event, entry, record_id, digest),
+        entries.note(event, entry, record_id, digest, received_on),
     )
 
 

@@ -94,6 +94,21 @@ def test_a_day_that_is_planned_may_be_in_the_future() -> None:
     assert codes(VISIT, state="PLANNED", planned_on="2027-01-01", done_on=None) == set()
 
 
+def test_what_is_written_ahead_has_not_happened_and_is_still_due() -> None:
+    """A certificate of 2062 would have nobody reminded of it for decades."""
+    entry = {**example(SEARCH), "begun_on": "2026-11-25", "first_certificate_on": "2062-10-25"}
+    noted = judge_event(SEARCH, entry, entry["unit"], None, RECEIVED_ON).noted
+    assert noted is not None
+    assert noted["search"] is not None
+    assert noted["search"]["begun_on"] == "2026-11-25"
+    assert noted["search"]["first_certificate_on"] is None
+    planned = {**example(VISIT), "state": "PLANNED", "planned_on": "2027-01-01", "done_on": None}
+    noted = judge_event(VISIT, planned, planned["unit"], None, RECEIVED_ON).noted
+    assert noted is not None
+    assert noted["follow_up"] is not None
+    assert noted["follow_up"]["planned_on"] == "2027-01-01"
+
+
 @pytest.mark.parametrize(
     ("event", "changes", "reason"),
     [
