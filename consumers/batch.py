@@ -27,7 +27,7 @@ from crossregion.domain.records import (
     NoticeAcknowledged,
     NoticeReassigned,
 )
-from crossregion.domain.tips import kept
+from crossregion.domain.tips import anonymised
 from crossregion.runtime import crash_point
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
@@ -201,7 +201,7 @@ class Batch:
         key = (judged.kind, judged.unit, judged.record_id)
         version = {"revision": judged.revision, "digest": judged.digest}
         if judged.kind == tips.KIND:
-            record = kept(record)
+            record = anonymised(record)
             self.tip_routes.append(tips.routed(judged))
         named = dict(zip(("kind", "unit", "record_id"), key, strict=True))
         self.revisions.append(

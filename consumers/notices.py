@@ -247,8 +247,9 @@ class Teller:
         )
 
     def _tell(self) -> None:
-        moved = self._moved
-        done = {where: self._log.position(where) for where in self._log.assignment() if moved}
+        done = self._done
+        if self._moved:
+            done = {where: self._log.position(where) for where in self._log.assignment()}
         due = self._board.difference()
         waiting = []
         if due:

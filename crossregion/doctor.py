@@ -31,13 +31,17 @@ def doctor() -> None:
     for name, check in CHECKS.items():
         try:
             for line in check():
-                console.print(f"[green]ok[/]     {name:<11} {line}", markup=True)
+                _say("ok", "green", name, line)
         except (RuntimeFault, SpoolError) as fault:
             wrong += 1
-            console.print(f"[red]wrong[/]  {name:<11} ", end="", markup=True)
-            console.print(str(fault))
+            _say("wrong", "red", name, str(fault))
     if wrong:
         raise typer.Exit(1)
+
+
+def _say(found: str, style: str, name: str, line: str) -> None:
+    console.print(f"{found:<6}", style=style, end="")
+    console.print(f" {name:<11} {line}")
 
 
 def _python() -> Iterator[str]:

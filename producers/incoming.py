@@ -19,7 +19,7 @@ import structlog
 from crossregion import logs
 from crossregion.domain.judgement import MAX_VICTIMS, Refused, judge_event
 from crossregion.domain.records import ENTRIES, Remark
-from crossregion.domain.tips import kept
+from crossregion.domain.tips import anonymised
 from producers.export import Exported
 from producers.values import age_band, birth_of
 from schemas import codec
@@ -123,7 +123,7 @@ def check(event: str, value: object, unit: str) -> Incoming:
         log.error("A record cannot be judged", type=event, where=logs.where(error))
         raise Unfit(Fault("", "defect")) from None
     if event == "TipRecorded":
-        record = kept(record)
+        record = anonymised(record)
     if len(codec.encode(event, record)) > codec.MAX_EVENT_BYTES:
         raise Unfit(Fault("", "over-limit"))
     record_id = record[id_field(event)]

@@ -111,8 +111,8 @@ class Standing:
         return self.last["revision"] if self.last else 0
 
 
-def kept(tip: dict[str, Any]) -> dict[str, Any]:
-    """A tip as it is stored: of an anonymous one not who gave it, whatever was sent."""
+def anonymised(tip: dict[str, Any]) -> dict[str, Any]:
+    """A tip as it is stored: an anonymous one without who gave it, whatever was sent."""
     if not tip["anonymous"]:
         return tip
     return {**tip, "identity": {**tip["identity"], **dict.fromkeys(REPORTER)}}
