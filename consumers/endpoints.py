@@ -40,9 +40,9 @@ def add(
     if unit not in UNITS:
         raise EndpointRefused(f"{unit} is no unit that is told: {', '.join(UNITS)}.")
     if kind == "webhook":
-        webhook.parse(address)
+        webhook.parse_url(address)
     else:
-        mail.parse(address)
+        mail.parse_mailbox(address)
     endpoint_id, secret = str(uuid.uuid4()), _secret() if kind == "webhook" else None
     row = {
         "endpoint_id": endpoint_id,

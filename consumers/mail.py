@@ -40,7 +40,7 @@ class Server:
     password: str | None = None
 
 
-def parse(address: str) -> str:
+def parse_mailbox(address: str) -> str:
     """A mailbox as it was given.
 
     Raises: BadMailbox.

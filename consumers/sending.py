@@ -191,12 +191,12 @@ class Sender:
             await channel.close()
         return True
 
-    def _channel(self, endpoint: Row) -> Webhook | Letters:
+    def _channel(self, endpoint: Row) -> WebhookChannel | MailChannel:
         if endpoint["kind"] == "webhook":
-            return Webhook(endpoint, self._of_webhooks, self._chosen)
-        return Letters(endpoint, self._of_mail, self._mail, self._scale)
+            return WebhookChannel(endpoint, self._of_webhooks, self._chosen)
+        return MailChannel(endpoint, self._of_mail, self._mail, self._scale)
 
-    async def _deliver(self, endpoint: Row, channel: Webhook | Letters, delivery: Row) -> bool:
+    async def _deliver(self, endpoint: Row, channel: WebhookChannel | MailChannel, delivery: Row) -> bool:
         """Try one delivery and put down what came of it; returns whether to go on at once."""
         started, at = time.monotonic(), datetime.now(UTC)
         try:
@@ -309,7 +309,7 @@ class Sender:
             return await work(found)
 
 
-class Webhook:
+class WebhookChannel:
     """A unit's webhook for a while."""
 
     def __init__(self, endpoint: Row, context: ssl.SSLContext, chosen: Settings) -> None:
@@ -330,7 +330,7 @@ class Webhook:
         await self._receiver.close()
 
 
-class Letters:
+class MailChannel:
     """A unit's mailbox for a while."""
 
     def __init__(

@@ -46,7 +46,7 @@ class AddressRefused(Exception):
     """The host has an address that this endpoint may not be at."""
 
 
-def parse(url: str) -> tuple[str, int]:
+def parse_url(url: str) -> tuple[str, int]:
     """Host and port of a webhook's address.
 
     Raises: BadAddress.

@@ -73,7 +73,7 @@ def test_a_network_allowed_by_name_opens_itself_and_no_other() -> None:
 )
 def test_what_is_no_address_of_a_webhook_is_said(url: str, says: str) -> None:
     with pytest.raises(BadAddress, match=says):
-        webhook.parse(url)
+        webhook.parse_url(url)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_what_is_no_address_of_a_webhook_is_said(url: str, says: str) -> None:
 )  # fmt: skip
 def test_what_is_no_mailbox_is_said(address: str) -> None:
     with pytest.raises(mail.BadMailbox):
-        mail.parse(address)
+        mail.parse_mailbox(address)
 
 
 def test_signatures_are_those_of_the_specification() -> None:
