@@ -55,7 +55,7 @@ bench-linkage: setup
 	$(BENCH_VENV)/bin/python -m benchmarks.linkage $(LABELLED)
 
 docs: setup
-	$(PY) -m crossregion.reference docs
+	$(PY) -m cli.reference_pages docs
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.lock

@@ -24,13 +24,13 @@ from kafka import KafkaProducer
 from benchmarks import harness, latency
 from benchmarks.feed import Event
 from benchmarks.harness import Services, Stuck
-from consumers import endpoints
-from crossregion.clients import OFFICE
-from crossregion.domain import decisions, records
-from crossregion.domain.records import MatchDecided
-from crossregion.runtime.certificates import Authority
-from crossregion.runtime.directory import HOST, write_private
-from crossregion.stack import OPERATOR, ROLES, Stack
+from crossregion.data_directory import HOST, write_private
+from crossregion.domain import decisions, events
+from crossregion.domain.events import MatchDecided
+from crossregion.embedded.certificates import Authority
+from crossregion.embedded.stack import OPERATOR, ROLES, Stack
+from crossregion.kafka.connection import OFFICE
+from crossregion.services import endpoints
 from schemas import codec, topics
 
 EXAMPLES = Path(__file__).parents[1] / "schemas/examples"
@@ -132,7 +132,7 @@ def throughput(services: Services, count: int) -> None:
 
             log = services.home / "log" / "delivery.log"
             known = {**services.kafka.environment(), **settings, "CROSSREGION_DATABASE": dsn}
-            with harness.running(["-m", "consumers.delivery"], log, **known) as one:
+            with harness.running(["-m", "consumers.delivery.worker"], log, **known) as one:
                 speed = harness.measured(one, delivered, count)
     reached = speed.per_second >= PER_SECOND
     harness.line("notices to webhooks, one worker", f"{PER_SECOND}/s", reached, str(speed))
@@ -153,7 +153,7 @@ def decision(number: int) -> MatchDecided:
             "victim_id": f"{case_id}/1",
             "rescue_unit": rescue_unit,
             "rescue_id": rescue_id,
-            "proposal_id": records.proposal_id(case_unit, f"{case_id}/1", rescue_unit, rescue_id),
+            "proposal_id": events.proposal_id(case_unit, f"{case_id}/1", rescue_unit, rescue_id),
             "proposal_revision": 1,
             "previous": 0,
             "revision": 1,
@@ -161,7 +161,7 @@ def decision(number: int) -> MatchDecided:
             "reason": decisions.REASONS[decisions.CONFIRMED][0],
         },
     )
-    made["decision_id"] = records.decision_id(made)
+    made["decision_id"] = events.decision_id(made)
     return made
 
 

@@ -10,8 +10,9 @@ import psutil
 
 from benchmarks import feed, harness, latency, plain
 from benchmarks.harness import Ends, Speed
-from crossregion.runtime import EmbeddedKafka, topics
-from crossregion.stack import Stack
+from crossregion.embedded.kafka import EmbeddedKafka
+from crossregion.embedded.stack import Stack
+from crossregion.kafka import admin as kafka_admin
 from schemas import topics as contracts
 
 TARGET = 1.25
@@ -30,7 +31,7 @@ def throughput(broker: EmbeddedKafka, argv: list[str], count: int) -> Throughput
     """One intake worker over `count` preloaded events."""
     with broker:
         kafka = broker.connection
-        topics.apply(kafka)
+        kafka_admin.apply(kafka)
         harness.preload(kafka, feed.events(count))
         server = psutil.Process(broker.pid)
         before = harness.cpu_seconds(server)

@@ -19,12 +19,14 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from benchmarks.feed import Event
-from consumers import database
-from crossregion.clients import ADMIN, Kafka
-from crossregion.runtime import EmbeddedKafka, EmbeddedPostgres, topics
-from crossregion.runtime.directory import HOST
-from crossregion.runtime.processes import end, process_guard, spawn
-from crossregion.runtime.service import start_together
+from crossregion.data_directory import HOST
+from crossregion.embedded.kafka import EmbeddedKafka
+from crossregion.embedded.postgres import EmbeddedPostgres
+from crossregion.embedded.processes import end, process_guard, spawn
+from crossregion.embedded.service import start_together
+from crossregion.kafka import admin as kafka_admin
+from crossregion.kafka.connection import ADMIN, Kafka
+from crossregion.postgres import transactions
 
 STEP_SECONDS = 0.05
 STUCK_SECONDS = 120.0
@@ -67,7 +69,7 @@ class Services:
 
     def database(self, name: str, role: str) -> str:
         """A new database with the registry's tables; returns the role's DSN."""
-        database.migrate(self.postgres.create_database(name))
+        transactions.migrate(self.postgres.create_database(name))
         return self.postgres.dsn(name, role)
 
     def create_topics(self, names: Iterable[str], partitions: int = 4) -> None:
@@ -89,7 +91,7 @@ def services() -> Iterator[Services]:
         undo.callback(kafka.stop)
         undo.callback(postgres.stop)
         start_together(kafka, postgres)
-        topics.apply(kafka.connection)
+        kafka_admin.apply(kafka.connection)
         yield Services(kafka.connection, postgres, home)
         undo.close()
 

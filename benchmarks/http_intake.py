@@ -21,9 +21,9 @@ from tempfile import TemporaryDirectory
 import psutil
 
 from benchmarks import harness
-from crossregion.runtime.directory import HOST
-from producers.intake_keys import Keys
-from producers.spool import Spool
+from crossregion.data_directory import HOST
+from producers.http_intake.keys import Keys
+from producers.spool.store import Spool
 
 PER_SECOND = 200
 UNIT = "220200"
@@ -130,7 +130,9 @@ def measure(seconds: float, group: int, *, kill: bool = False) -> Measured:
 
         def start() -> psutil.Process:
             log = home / "log" / "http-intake.log"
-            return undo.enter_context(harness.running(["-m", "producers.http_intake"], log, **env))
+            return undo.enter_context(
+                harness.running(["-m", "producers.http_intake.app"], log, **env)
+            )
 
         load, process = Load(port, key), start()
         _wait_listening(port)

@@ -17,10 +17,10 @@ import psycopg
 from benchmarks import harness
 from benchmarks.feed import exports
 from benchmarks.harness import Stuck
-from crossregion.domain import records
-from crossregion.stack import Stack
-from producers.export import Exported
-from producers.spool import Spool
+from crossregion.domain import events
+from crossregion.embedded.stack import Stack
+from producers.exports.reader import Exported
+from producers.spool.store import Spool
 from schemas import topics
 
 TARGET_SECONDS = 1.0
@@ -97,8 +97,8 @@ def measure(stack: Stack, count: int) -> list[float]:
 
 
 def _event_id(unit: str, exported: Exported) -> str:
-    digest = records.content_digest(exported.record)
-    return records.event_id(unit, exported.record_id, exported.record["revision"], digest)
+    digest = events.content_digest(exported.record)
+    return events.event_id(unit, exported.record_id, exported.record["revision"], digest)
 
 
 def percentiles(taken: list[float]) -> tuple[float, float]:

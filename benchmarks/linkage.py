@@ -25,16 +25,16 @@ from pathlib import Path
 import psutil
 
 from benchmarks.linkage_variants import noisy, sparse
-from crossregion.domain.judgement import judge_event
-from crossregion.domain.linkage.decide import decide
-from crossregion.domain.linkage.files import linked
-from crossregion.domain.linkage.index import Index
-from crossregion.domain.linkage.model import load
-from crossregion.domain.records import PairWeighed, PersonsListed
-from crossregion.training import labelled
-from crossregion.training.evaluate import Figures, evaluate
-from crossregion.training.labelled import Labelled
-from producers.export import read_export
+from crossregion.domain.events import PairWeighed, PersonsListed
+from crossregion.domain.validation import judge_event
+from crossregion.linkage.file_linkage import linked
+from crossregion.linkage.index import Index
+from crossregion.linkage.model import load
+from crossregion.linkage.posterior import decide
+from crossregion.linkage.training import labelled
+from crossregion.linkage.training.evaluate import Figures, evaluate
+from crossregion.linkage.training.labelled import Labelled
+from producers.exports.reader import read_export
 
 Pair = tuple[str, str]
 """Two ids: of a case and a rescue, or of a unit and its record."""

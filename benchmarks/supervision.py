@@ -10,12 +10,12 @@ import psycopg
 
 from benchmarks import feed, harness
 from benchmarks.harness import Services
-from consumers import supervision
-from consumers.batch import Batch
-from consumers.database import Connection, Database
-from consumers.supervision import SECTIONS, Question
+from consumers.registry.batch import Batch
 from crossregion.domain.dates import SHANGHAI
-from crossregion.stack import ROLES, SUPERVISION
+from crossregion.embedded.stack import ROLES, SUPERVISION
+from crossregion.postgres.transactions import Connection, Database
+from crossregion.services import reports
+from crossregion.services.reports import SECTIONS, Question
 
 TARGET_SECONDS = 10.0
 MADE = 2_000
@@ -86,7 +86,7 @@ def run(services: Services, events: int) -> None:
     dsn = services.postgres.dsn("report", SUPERVISION)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SET work_mem = '64MB'")
-        newest = supervision.newest(connection)
+        newest = reports.newest(connection)
         until = newest.astimezone(SHANGHAI).date()
         question = Question(until - timedelta(days=40 * 365), until, newest)
         each = {

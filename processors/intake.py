@@ -15,11 +15,12 @@ from typing import Any
 import structlog
 
 from crossregion import logs, metrics
-from crossregion.domain import judgement, records
+from crossregion.domain import events as events_domain
+from crossregion.domain import validation
 from crossregion.domain.dates import day_of
-from crossregion.domain.judgement import Judgement, Refused
-from crossregion.domain.records import DeadLettered
-from crossregion.runtime import run_process
+from crossregion.domain.events import DeadLettered
+from crossregion.domain.validation import Judgement, Refused
+from crossregion.errors import run_process
 from processors.outputs import Outputs
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
@@ -62,7 +63,7 @@ def take(incoming: Incoming, outputs: Outputs) -> str:
             origin = replace(incoming, **{field: letter[field] for field in fields})
         event, record = codec.decode(origin.value)
         ce_id = origin.headers.get("ce_id")
-        judged = judgement.judge_event(
+        judged = validation.judge_event(
             event,
             record,
             topics.unit_of_topic(origin.topic),
@@ -127,7 +128,9 @@ def _accept(judged: Judgement, traceparent: bytes | None, outputs: Outputs) -> N
 def _dead_letter(origin: Incoming, reason: str, detail: str, outputs: Outputs) -> None:
     place = f"{origin.topic}\n{origin.partition}\n{origin.offset}"
     letter: DeadLettered = {
-        "dead_letter_id": records.dead_letter_id(origin.topic, origin.partition, origin.offset),
+        "dead_letter_id": events_domain.dead_letter_id(
+            origin.topic, origin.partition, origin.offset
+        ),
         "topic": origin.topic,
         "partition": origin.partition,
         "offset": origin.offset,
@@ -151,9 +154,9 @@ def _dead_letter(origin: Incoming, reason: str, detail: str, outputs: Outputs) -
 
 def main() -> None:
     """Run one intake worker."""
-    from processors import worker
+    from processors.engine import app as engine_app
 
-    app = worker.make_app("intake")
+    app = engine_app.make_app("intake")
     names = (*sorted(INTAKE_TOPICS), topics.REPLAYS.name())
     incoming = app.topic(*names, key_serializer="raw", value_serializer="raw")
 
@@ -178,13 +181,13 @@ def main() -> None:
             outcomes[message.topic.partition(".")[0], outcome] += 1
         for (kind, outcome), count in outcomes.items():
             metrics.EVENTS.labels("intake", kind, outcome).inc(count)
-        await outputs.send(worker.producer_of(app))
+        await outputs.send(engine_app.producer_of(app))
 
     @app.agent(incoming, concurrency=1)  # type: ignore[untyped-decorator, unused-ignore]
     async def intake(stream: Any) -> None:
-        await worker.each_batch("intake", stream, handle, BATCH_EVENTS, BATCH_SECONDS)
+        await engine_app.each_batch("intake", stream, handle, BATCH_EVENTS, BATCH_SECONDS)
 
-    worker.run(app)
+    engine_app.run(app)
 
 
 if __name__ == "__main__":

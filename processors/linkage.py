@@ -18,12 +18,13 @@ from typing import Any, cast
 import structlog
 from aiokafka.structs import ConsumerRecord
 
-from crossregion import alarm, linkage_model, metrics
-from crossregion.domain.linkage.index import Index
-from crossregion.domain.linkage.model import Model
-from crossregion.domain.records import PairWeighed, PersonsListed
-from crossregion.runtime import RuntimeFault, run_process
-from processors import rebuild
+from crossregion import installed_model, metrics
+from crossregion.domain.events import PairWeighed, PersonsListed
+from crossregion.errors import RuntimeFault, run_process
+from crossregion.kafka import invalid_records
+from crossregion.linkage.index import Index
+from crossregion.linkage.model import Model
+from processors import restore
 from processors.outputs import Outputs
 from schemas import codec, envelope, topics
 
@@ -50,7 +51,7 @@ class Partitions:
 
     async def rebuild(
         self,
-        connection: rebuild.Connection,
+        connection: restore.Connection,
         group: str,
         partitions: Iterable[int],
         send: Callable[[Outputs], Awaitable[None]],
@@ -64,21 +65,21 @@ class Partitions:
         async with self._lock:
             topic = topics.LINKAGE_RECORDS.name()
             self._indexes = {partition: Index(self._model) for partition in partitions}
-            until = await rebuild.committed(connection, group, topic, self._indexes)
+            until = await restore.committed(connection, group, topic, self._indexes)
             for partition in until:
                 until[partition] = max(until[partition], self._handled.get(partition, 0))
-            for partition, end in (await rebuild.ends(connection, topic, self._indexes)).items():
+            for partition, end in (await restore.ends(connection, topic, self._indexes)).items():
                 if end < until[partition]:
                     raise RuntimeFault(
                         f"{topic} ends before what {group} has done of it: the topic was made "
                         "anew. Reset the group's offsets, and all is weighed again."
                     )
             oldest = int(now * 1000) - KEPT_MS
-            again = await rebuild.left_too_long(connection, topic, until, oldest)
+            again = await restore.left_too_long(connection, topic, until, oldest)
             if again:
                 log.error("Away for too long: all is weighed again", partitions=sorted(again))
             count = 0
-            async for found in rebuild.read_again(connection, topic, until):
+            async for found in restore.read_again(connection, topic, until):
                 outputs = Outputs()
                 for number, record in enumerate(found):
                     if number % SLICE_RECORDS == 0:
@@ -101,7 +102,7 @@ class Partitions:
             else:
                 index.restore(_listed(record.value))
         except Exception as error:  # noqa: BLE001 (this record's fault: an alarm, and on)
-            alarm.unusable(record.topic, record.partition, record.offset, error)
+            invalid_records.unusable(record.topic, record.partition, record.offset, error)
 
     async def handle(self, events: Sequence[Any], outputs: Outputs) -> None:
         """Weigh every pair that the events touch."""
@@ -126,7 +127,7 @@ class Partitions:
             say(pairs, outputs)
             outcome = "listed" if record.value else "erased"
         except Exception as error:  # noqa: BLE001 (this record's fault: an alarm, and on)
-            outcome = alarm.unusable(record.topic, record.partition, record.offset, error)
+            outcome = invalid_records.unusable(record.topic, record.partition, record.offset, error)
         metrics.CROWDED.inc(index.crowded - crowded)
         metrics.EVENTS.labels("linkage", "PersonsListed", outcome).inc()
 
@@ -170,26 +171,26 @@ def _identified(key: bytes) -> tuple[str, str, str, int, str]:
 
 def main() -> None:
     """Run one linkage worker."""
-    from processors import worker
+    from processors.engine import app as engine_app
 
-    model = linkage_model.chosen()
-    app = worker.make_app("linkage", linkage_model.group(model))
+    model = installed_model.chosen()
+    app = engine_app.make_app("linkage", installed_model.group(model))
     name = topics.LINKAGE_RECORDS.name()
     listed = app.topic(name, key_serializer="raw", value_serializer="raw")
     state = Partitions(model)
 
     async def send(outputs: Outputs) -> None:
-        await outputs.send(worker.producer_of(app))
+        await outputs.send(engine_app.producer_of(app))
 
     async def on_assigned(_: Any, assigned: Iterable[Any], **__: Any) -> None:
         partitions = [where.partition for where in assigned if where.topic == name]
 
         async def begin() -> None:
             await state.rebuild(
-                worker.options("linkage"), app.conf.id, partitions, send, time.time()
+                engine_app.options("linkage"), app.conf.id, partitions, send, time.time()
             )
 
-        await worker.or_end_process(begin())
+        await engine_app.or_end_process(begin())
 
     app.on_partitions_assigned.connect(on_assigned)
 
@@ -200,9 +201,9 @@ def main() -> None:
 
     @app.agent(listed, concurrency=1)  # type: ignore[untyped-decorator, unused-ignore]
     async def linkage(stream: Any) -> None:
-        await worker.each_batch("linkage", stream, handle, BATCH_EVENTS, BATCH_SECONDS)
+        await engine_app.each_batch("linkage", stream, handle, BATCH_EVENTS, BATCH_SECONDS)
 
-    worker.run(app)
+    engine_app.run(app)
 
 
 if __name__ == "__main__":

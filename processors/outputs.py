@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
-from crossregion.runtime import crash_point
+from crossregion.failpoints import crash_point
 from schemas import codec
 
 Headers = Sequence[tuple[str, bytes]]

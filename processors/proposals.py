@@ -19,22 +19,18 @@ from typing import Any, cast
 import structlog
 from aiokafka.errors import KafkaError
 
-from crossregion import alarm, linkage_model, metrics
+from crossregion import installed_model, metrics
 from crossregion.domain import decisions
 from crossregion.domain.decisions import Standing
-from crossregion.domain.judgement import Refused
-from crossregion.domain.linkage import offer
-from crossregion.domain.linkage.model import Model
-from crossregion.domain.records import (
-    MatchDecided,
-    MatchProposed,
-    MatchWithdrawn,
-    PairWeighed,
-)
-from crossregion.runtime import run_process
-from processors import rebuild
+from crossregion.domain.events import MatchDecided, MatchProposed, MatchWithdrawn, PairWeighed
+from crossregion.domain.validation import Refused
+from crossregion.errors import run_process
+from crossregion.kafka import invalid_records
+from crossregion.linkage import proposals as proposals_linkage
+from crossregion.linkage.model import Model
+from processors import restore
 from processors.outputs import Outputs
-from processors.rebuild import Connection
+from processors.restore import Connection
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
 
@@ -96,12 +92,12 @@ class Rescues:
         """
         async with self._lock:
             self._partitions, self._awaited, self._left = frozenset(partitions), {}, 0
-            done = await rebuild.committed(connection, group, WEIGHED, self._partitions)
+            done = await restore.committed(connection, group, WEIGHED, self._partitions)
             until = await self._read_again(connection)
             outputs = Outputs()
             if self._said_by_another_model():
                 listed = range(topics.LINKAGE_RECORDS.partitions)
-                self._awaited = await rebuild.ends(connection, LISTED, listed)
+                self._awaited = await restore.ends(connection, LISTED, listed)
             elif all(done[partition] >= end for partition, end in until.items()):
                 await self._difference(outputs)
             return outputs
@@ -116,9 +112,9 @@ class Rescues:
             outputs = Outputs()
             if not self._awaited:
                 return outputs
-            group = linkage_model.group(self._model)
+            group = installed_model.group(self._model)
             try:
-                done = await rebuild.committed(connection, group, LISTED, self._awaited)
+                done = await restore.committed(connection, group, LISTED, self._awaited)
             except KafkaError as error:
                 if not error.retriable:
                     raise
@@ -141,13 +137,13 @@ class Rescues:
         self._said.clear()
         self._standings.clear()
         self._in_force.clear()
-        until = await rebuild.ends(connection, WEIGHED, self._partitions)
-        async for found in rebuild.read_again(connection, WEIGHED, until):
+        until = await restore.ends(connection, WEIGHED, self._partitions)
+        async for found in restore.read_again(connection, WEIGHED, until):
             for record in found:
                 self._weighed(record)
         for name, take in ((DECIDED, self._decided), (SAID, self._heard)):
-            ends = await rebuild.ends(connection, name, self._partitions)
-            async for found in rebuild.read_again(connection, name, ends):
+            ends = await restore.ends(connection, name, self._partitions)
+            async for found in restore.read_again(connection, name, ends):
                 for record in found:
                     take(record)
         self._unsettled = dict.fromkeys((*self._pairs, *self._standings))
@@ -157,7 +153,7 @@ class Rescues:
     def _said_by_another_model(self) -> bool:
         """Whether proposals stand that would be withdrawn for want of this model's pairs."""
         for rescue, said in self._said.items():
-            kept = offer.confirmed(self._in_force.get(rescue, {}))
+            kept = proposals_linkage.confirmed(self._in_force.get(rescue, {}))
             for proposal_id, one in said.items():
                 if one.proposed is None or proposal_id in kept:
                     continue
@@ -189,7 +185,7 @@ class Rescues:
         try:
             _, found = codec.decode(record.value, topics.PAIR_WEIGHTS.schemas)
         except Undecodable as error:
-            alarm.unusable(record.topic, record.partition, record.offset, error)
+            invalid_records.unusable(record.topic, record.partition, record.offset, error)
             return None
         pair = cast(PairWeighed, found)
         rescue = (pair["rescue_unit"], pair["rescue_id"])
@@ -211,7 +207,7 @@ class Rescues:
             expected = topics.partition_of(decision["rescue_id"], topics.DECISIONS)
             decisions.check(decision, record.partition, expected)
         except (Undecodable, Refused) as error:
-            alarm.unusable(record.topic, record.partition, record.offset, error)
+            invalid_records.unusable(record.topic, record.partition, record.offset, error)
             return None
         rescue = (decision["rescue_unit"], decision["rescue_id"])
         known = self._standings[rescue].get(decision["proposal_id"], Standing())
@@ -232,7 +228,7 @@ class Rescues:
         try:
             event, found = codec.decode(record.value, topics.MATCH_PROPOSALS.schemas)
         except Undecodable as error:
-            alarm.unusable(record.topic, record.partition, record.offset, error)
+            invalid_records.unusable(record.topic, record.partition, record.offset, error)
             return None
         proposed = cast(MatchProposed, found) if event == "MatchProposed" else None
         rescue = (found["rescue_unit"], found["rescue_id"])
@@ -253,8 +249,10 @@ class Rescues:
                 await asyncio.sleep(0)
             said = self._said[rescue]
             in_force = self._in_force.get(rescue, {})
-            holding = offer.confirmed(in_force)
-            for proposed in offer.offer(self._pairs[rescue].values(), in_force, self._model):
+            holding = proposals_linkage.confirmed(in_force)
+            for proposed in proposals_linkage.offer(
+                self._pairs[rescue].values(), in_force, self._model
+            ):
                 holding.add(proposed["proposal_id"])
                 known = said.get(proposed["proposal_id"])
                 revision = known.revision if known else 0
@@ -301,11 +299,11 @@ def _add(event: str, record: MatchProposed | MatchWithdrawn, outputs: Outputs) -
 
 def main() -> None:
     """Run one proposals worker."""
-    from processors import worker
+    from processors.engine import app as engine_app
 
-    model = linkage_model.chosen()
-    app = worker.make_app("proposals")
-    connection = worker.options("proposals")
+    model = installed_model.chosen()
+    app = engine_app.make_app("proposals")
+    connection = engine_app.options("proposals")
     incoming = app.topic(WEIGHED, DECIDED, SAID, key_serializer="raw", value_serializer="raw")
     state = Rescues(model)
 
@@ -313,10 +311,10 @@ def main() -> None:
         partitions = [where.partition for where in assigned if where.topic == WEIGHED]
 
         async def begin() -> None:
-            outputs = await state.rebuild(worker.options("proposals"), app.conf.id, partitions)
-            await outputs.send(worker.producer_of(app))
+            outputs = await state.rebuild(engine_app.options("proposals"), app.conf.id, partitions)
+            await outputs.send(engine_app.producer_of(app))
 
-        await worker.or_end_process(begin())
+        await engine_app.or_end_process(begin())
 
     app.on_partitions_assigned.connect(on_assigned)
 
@@ -324,20 +322,20 @@ def main() -> None:
     async def look_at_linkage() -> None:
         async def look() -> None:
             outputs = await state.go_over(connection)
-            await outputs.send(worker.producer_of(app))
+            await outputs.send(engine_app.producer_of(app))
 
-        await worker.or_end_process(look())
+        await engine_app.or_end_process(look())
 
     async def handle(events: Sequence[Any]) -> None:
         outputs = Outputs()
         await state.handle(events, outputs)
-        await outputs.send(worker.producer_of(app))
+        await outputs.send(engine_app.producer_of(app))
 
     @app.agent(incoming, concurrency=1)  # type: ignore[untyped-decorator, unused-ignore]
     async def proposals(stream: Any) -> None:
-        await worker.each_batch("proposals", stream, handle, BATCH_EVENTS, SETTLING_SECONDS)
+        await engine_app.each_batch("proposals", stream, handle, BATCH_EVENTS, SETTLING_SECONDS)
 
-    worker.run(app)
+    engine_app.run(app)
 
 
 if __name__ == "__main__":

@@ -17,15 +17,15 @@ import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
-from crossregion import clients
-from crossregion.clients import Kafka
-from crossregion.domain.judgement import Refused, judge_event
-from crossregion.faults import ServiceUnavailable
-from crossregion.runtime import crash_point
+from crossregion.domain.validation import Refused, judge_event
+from crossregion.errors import ServiceUnavailable
+from crossregion.failpoints import crash_point
+from crossregion.kafka import connection as kafka_connection
+from crossregion.kafka.connection import Kafka
 from crossregion.settings import settings
-from producers.export import Export, Refusal, read_export
-from producers.spool import Event, Spool, SpoolError, Standing
-from producers.tables import ExportUnreadable
+from producers.exports.reader import Export, Refusal, read_export
+from producers.exports.tables import ExportUnreadable
+from producers.spool.store import Event, Spool, SpoolError, Standing
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
 
@@ -107,8 +107,8 @@ def connect(kafka: Kafka, unit: str) -> KafkaProducer:
     """
     delivery_ms = int(DELIVERY_MS * settings().patience)
     return KafkaProducer(
-        **kafka.options(clients.unit(unit)),
-        client_id=clients.unit(unit),
+        **kafka.options(kafka_connection.unit(unit)),
+        client_id=kafka_connection.unit(unit),
         acks="all",
         enable_idempotence=True,
         allow_auto_create_topics=False,
@@ -136,8 +136,8 @@ def catch_up(spool: Spool, kafka: Kafka) -> None:
     less than the spool has read there before.
     """
     consumer = KafkaConsumer(
-        **kafka.options(clients.unit(spool.unit)),
-        client_id=clients.unit(spool.unit),
+        **kafka.options(kafka_connection.unit(spool.unit)),
+        client_id=kafka_connection.unit(spool.unit),
         enable_auto_commit=False,
         allow_auto_create_topics=False,
         auto_offset_reset="none",
@@ -314,4 +314,6 @@ def send_all(spool: Spool, kafka: Kafka | None) -> int:
 
 def say_that_kafka_is_away(kafka: Kafka, unit: str, error: Exception) -> None:
     """Why a unit's events wait, and what to do about it."""
-    log.warning("Kafka is away", unit=unit, reason=kafka.explain(error, clients.unit(unit)))
+    log.warning(
+        "Kafka is away", unit=unit, reason=kafka.explain(error, kafka_connection.unit(unit))
+    )

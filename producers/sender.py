@@ -14,13 +14,14 @@ from pathlib import Path
 import structlog
 from kafka import KafkaProducer
 
-from crossregion import clients, logs, metrics
-from crossregion.clients import Kafka
-from crossregion.domain import records
-from crossregion.runtime import run_process
+from crossregion import logs, metrics
+from crossregion.domain import events
+from crossregion.errors import run_process
+from crossregion.kafka import connection as kafka_connection
+from crossregion.kafka.connection import Kafka
 from crossregion.settings import settings
 from producers import publisher
-from producers.spool import Spool, SpoolBusy, SpoolError
+from producers.spool.store import Spool, SpoolBusy, SpoolError
 from schemas import topics
 
 SCAN_SECONDS = 0.2
@@ -80,7 +81,7 @@ class Sender:
             except publisher.NOT_REACHED as error:
                 publisher.say_that_kafka_is_away(self._kafka, unit, error)
                 self._forget(unit)
-                if not clients.is_away(error):
+                if not kafka_connection.is_away(error):
                     self._leave_alone(unit)
                     continue
                 self._last = unit
@@ -118,7 +119,7 @@ class Sender:
 
     def _tell_days(self, unit: str, spool: Spool) -> None:
         """Once a day, and once after a start."""
-        today = date.fromisoformat(records.day_of_acceptance(datetime.now(UTC)))
+        today = date.fromisoformat(events.day_of_acceptance(datetime.now(UTC)))
         if self._accounted.get(unit) != today:
             if spool.days_to_tell(today):
                 publisher.tell_days(spool, self._connect(unit, spool), today)
@@ -140,7 +141,7 @@ def main() -> None:
     """Run the sender of the spools in CROSSREGION_DATA."""
     chosen = settings()
     logs.configure(chosen.log_level)
-    kafka = clients.reachable(chosen)
+    kafka = kafka_connection.reachable(chosen)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -24,14 +24,15 @@ from pathlib import Path
 import structlog
 
 from crossregion import logs, metrics
-from crossregion.runtime import RuntimeFault
+from crossregion.errors import RuntimeFault
 from crossregion.settings import settings
-from producers import export, publisher
-from producers.export import Export, Refusal
-from producers.formats import formats
+from producers import publisher
+from producers.exports import reader
+from producers.exports.formats import formats
+from producers.exports.reader import Export, Refusal
+from producers.exports.tables import ExportUnreadable, printable
 from producers.publisher import Report
-from producers.spool import Spool, SpoolBusy, SpoolFull
-from producers.tables import ExportUnreadable, printable
+from producers.spool.store import Spool, SpoolBusy, SpoolFull
 from schemas import topics
 
 SCAN_SECONDS = 1.0
@@ -175,7 +176,7 @@ class Watch:
     def _read(self, path: Path) -> Export | str:
         """The export, or why it cannot be used as a whole."""
         try:
-            return export.read_export(path, self._spool.unit)
+            return reader.read_export(path, self._spool.unit)
         except ExportUnreadable as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 (the file's fault; the others go on)

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from crossregion.clients import Kafka
-from crossregion.runtime import EmbeddedKafka, EmbeddedPostgres, topics, users
-from crossregion.runtime.grants import Grant
+from crossregion.embedded.kafka import EmbeddedKafka
+from crossregion.embedded.postgres import EmbeddedPostgres
+from crossregion.kafka import admin as kafka_admin
+from crossregion.kafka import users
+from crossregion.kafka.acls import Grant
+from crossregion.kafka.connection import Kafka
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
@@ -35,8 +38,8 @@ def kafka(service_data: Path) -> Iterator[Kafka]:
     service = EmbeddedKafka(service_data / "kafka")
     try:
         service.start()
-        topics.apply(service.connection)
-        with topics.administering(service.connection) as admin:
+        kafka_admin.apply(service.connection)
+        with kafka_admin.administering(service.connection) as admin:
             users.allow(admin, [Grant("*", "ALL", "TOPIC", "test-", prefixed=True)])
         yield service.connection
     finally:

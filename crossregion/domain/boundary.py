@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import combinations
 
-from crossregion.domain.records import Leg
+from crossregion.domain.events import Leg
 from crossregion.domain.regions import Place, regions
 
 WIDENING = ("none", "county", "prefecture", "province", "border")

@@ -8,7 +8,7 @@ from datetime import date
 
 from crossregion.domain.boundary import Boundary, boundary
 from crossregion.domain.dates import day
-from crossregion.domain.records import BoundaryFlagged, Leg
+from crossregion.domain.events import BoundaryFlagged, Leg
 from crossregion.domain.regions import regions
 from crossregion.domain.routing import Concerned, is_urgent, told
 

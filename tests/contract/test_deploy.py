@@ -8,10 +8,10 @@ import pytest
 from prometheus_client.metrics import MetricWrapperBase
 from typer.main import get_command
 
+from cli.main import app
 from crossregion import metrics
-from crossregion.cli import app
+from crossregion.embedded.stack import WORKERS
 from crossregion.settings import Settings
-from crossregion.stack import WORKERS
 
 ROOT = Path(__file__).parents[2]
 PROMTOOL = ROOT / ".tools/promtool"

@@ -8,17 +8,19 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from crossregion import reference
-from crossregion.cli import app
+from cli import reference_pages
+from cli.main import app
 
 ROOT = Path(__file__).parents[2]
 PROMTOOL = ROOT / ".tools/promtool"
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 
-@pytest.mark.parametrize("page", sorted(reference.PAGES))
+@pytest.mark.parametrize("page", sorted(reference_pages.PAGES))
 def test_a_reference_page_is_as_it_is_drawn(page: str) -> None:
-    assert (ROOT / "docs" / page).read_text("utf-8") == reference.draw(page), "run `make docs`"
+    assert (ROOT / "docs" / page).read_text("utf-8") == reference_pages.draw(page), (
+        "run `make docs`"
+    )
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)

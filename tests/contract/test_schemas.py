@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import schemas
-from crossregion.domain import records
+from crossregion.domain import events
 from schemas import topics
 
 EVENTS = sorted(schemas.versions())
@@ -54,7 +54,7 @@ def test_fastavro_and_the_reference_read_each_other(event: str) -> None:
 @pytest.mark.parametrize("event", EVENTS)
 def test_the_typed_dictionary_has_the_fields_of_the_schema(event: str) -> None:
     fields = {field["name"] for field in schemas.schema(event)["fields"]}
-    assert set(typing.get_type_hints(getattr(records, event))) == fields
+    assert set(typing.get_type_hints(getattr(events, event))) == fields
 
 
 @pytest.mark.parametrize("event", EVENTS)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMMAND = [sys.executable, "-c", "from crossregion.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from cli.main import main; main()"]
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("CROSSREGION_")},
     "COLUMNS": "200",

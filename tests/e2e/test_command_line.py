@@ -13,12 +13,14 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.admin import ConfigResource, KafkaAdminClient
 from typer.testing import CliRunner
 
-from crossregion import clients
-from crossregion.cli import app, main
-from crossregion.clients import Kafka
-from crossregion.runtime import ServiceUnavailable, postgres, topics
-from crossregion.runtime.directory import write_private
-from crossregion.stack import WORKERS
+from cli.main import app, main
+from crossregion.data_directory import write_private
+from crossregion.embedded import postgres
+from crossregion.embedded.stack import WORKERS
+from crossregion.errors import ServiceUnavailable
+from crossregion.kafka import admin as kafka_admin
+from crossregion.kafka import connection as kafka_connection
+from crossregion.kafka.connection import Kafka
 from schemas import topics as contracts
 from tests.e2e.command import assert_one_clear_line, run
 
@@ -120,7 +122,7 @@ def test_topics_apply_gives_a_topic_of_an_earlier_release_what_this_one_describe
 ) -> None:
     name, own = "handovers.220200", {"segment.ms": "7200000"}
     earlier = {**own, "compression.type": "producer"}
-    with topics.administering(kafka) as admin:
+    with kafka_admin.administering(kafka) as admin:
         admin.alter_configs([ConfigResource("topic", name, earlier)])
         done = run("topics", "apply", **kafka.environment())
         assert (done.returncode, done.stdout) == (0, "0 topics created.\n")
@@ -131,14 +133,14 @@ def test_topics_apply_gives_a_topic_of_an_earlier_release_what_this_one_describe
 
 
 def test_a_unit_gets_a_password_loses_it_and_gets_another(kafka: Kafka, tmp_path: Path) -> None:
-    unit, principal = "222400", clients.unit("222400")
+    unit, principal = "222400", kafka_connection.unit("222400")
     settings = kafka.environment()
     shutil.copytree(kafka.secrets, tmp_path / "before")
     before = Kafka(kafka.address, tmp_path / "before")
 
     def let_in(where: Kafka) -> bool:
         try:
-            with topics.administering(where, principal):
+            with kafka_admin.administering(where, principal):
                 return True
         except ServiceUnavailable as refused:
             assert principal in str(refused)
@@ -171,7 +173,7 @@ def test_a_stopped_process_reads_again_and_a_running_one_does_not(kafka: Kafka) 
     settings = {**kafka.environment(), "CROSSREGION_DATABASE": "postgresql://nobody@127.0.0.1:9/x"}
     place = TopicPartition(contracts.PAIR_WEIGHTS.name(), 0)
     with (
-        closing(KafkaAdminClient(**kafka.options(clients.ADMIN))) as admin,
+        closing(KafkaAdminClient(**kafka.options(kafka_connection.ADMIN))) as admin,
         closing(KafkaConsumer(**kafka.options("proposals"), group_id=group)) as member,
     ):
         member.subscribe([place.topic])
@@ -265,13 +267,13 @@ def test_doctor_names_each_part_that_is_wrong(tmp_path: Path) -> None:
 def test_doctor_at_a_unit_asks_for_nothing_that_a_unit_has_not(
     kafka: Kafka, tmp_path: Path
 ) -> None:
-    for name in (clients.AUTHORITY, clients.unit("220600")):
+    for name in (kafka_connection.AUTHORITY, kafka_connection.unit("220600")):
         shutil.copy(kafka.secrets / name, tmp_path / name)
     here = {**Kafka(kafka.address, tmp_path).environment(), "CROSSREGION_DATA": str(tmp_path)}
     answer = run("doctor", **here)
     assert answer.returncode == 0, answer.stdout
     assert "220600 is let in, and its topics are there" in answer.stdout
-    write_private(tmp_path / clients.unit("220600"), "another password")
+    write_private(tmp_path / kafka_connection.unit("220600"), "another password")
     answer = run("doctor", **here)
     assert answer.returncode == 1
     assert re.findall(r"^wrong\s+(\w+)", answer.stdout, re.MULTILINE) == ["kafka"]

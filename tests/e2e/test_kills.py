@@ -11,13 +11,13 @@ from typing import Any
 
 import psycopg
 
-from consumers import registry
-from crossregion import demo
-from crossregion.stack import OWNER, STOP_ORDER, Lags, Stack, flows
+from cli import demo
+from consumers.registry import worker
+from crossregion.embedded.stack import OWNER, STOP_ORDER, Lags, Stack, flows
 from producers.publisher import publish
-from producers.spool import Spool
+from producers.spool.store import Spool
 from schemas import topics
-from tests.live import in_force, notices, read_all, wait_for_quiet, wait_until
+from tests.support.live import in_force, notices, read_all, wait_for_quiet, wait_until
 
 FEED = Path(__file__).parents[2] / "examples/feed"
 
@@ -29,10 +29,10 @@ def quiet(_: object) -> None:
 def said(stack: Stack) -> dict[str, Any]:
     """All that a run ends with, the revisions of proposals and notices left out."""
     with psycopg.connect(stack.database) as connection:
-        proposals = [{**row, "revision": 0} for row in registry.open_proposals(connection)]
+        proposals = [{**row, "revision": 0} for row in worker.open_proposals(connection)]
         return {
-            "content": registry.content(connection),
-            "flags": list(registry.flags(connection)),
+            "content": worker.content(connection),
+            "flags": list(worker.flags(connection)),
             "proposals": sorted(proposals, key=lambda row: str(row["proposal_id"])),
             "notices": in_force(stack.kafka),
         }
@@ -77,9 +77,9 @@ def test_kills_change_nothing_and_neither_does_a_second_run_or_a_rebuild(
 def rebuild(stack: Stack) -> None:
     """Drop the registry while its worker is stopped, and have it read everything again."""
     stack.supervisor.stop(["registry"])
-    registry.rebuild(stack.kafka, stack.dsn(OWNER))
+    worker.rebuild(stack.kafka, stack.dsn(OWNER))
     with psycopg.connect(stack.database) as connection:
-        assert registry.revisions(connection) == {}
+        assert worker.revisions(connection) == {}
     for name in STOP_ORDER:
         stack.supervisor.start(name)
     wait_for_quiet(stack)

@@ -14,8 +14,8 @@ import psutil
 import psycopg
 
 from tests.e2e.command import COMMAND, ENVIRONMENT, assert_one_clear_line, run
-from tests.exports import UNIT
-from tests.intake import case, free_port
+from tests.support.exports import UNIT
+from tests.support.intake import case, free_port
 
 FEED = Path(__file__).parents[2] / "examples/feed"
 WAIT_SECONDS = 60.0

@@ -14,10 +14,10 @@ import resource
 import sys
 from pathlib import Path
 
-from crossregion.runtime import run_process
-from producers.export import Exported
-from producers.spool import Spool
-from producers.spool_faults import BUSY_SECONDS
+from crossregion.errors import run_process
+from producers.exports.reader import Exported
+from producers.spool.errors import BUSY_SECONDS
+from producers.spool.store import Spool
 from tests.faults.generate import NAMED_BY
 
 

@@ -11,13 +11,13 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from consumers import audit
-from consumers.audit import AuditBroken
-from crossregion.stack import OPERATOR
-from tests import database_rights
+from consumers.registry import audit_chain
+from consumers.registry.audit_chain import AuditBroken
+from crossregion.embedded.stack import OPERATOR
 from tests.faults import ways
 from tests.faults.generate import UNITS
 from tests.faults.rig import Rig, Scale
+from tests.support import database_rights
 
 READINGS = 6
 FROM_THE_END = 2
@@ -73,7 +73,7 @@ def _read_records(rig: Rig, scale: Scale) -> None:
 
 def _verified(rig: Rig) -> tuple[int, int]:
     """How many rows there are, and the last whose head is on Kafka."""
-    return audit.verify(rig.kafka, rig.dsn(OPERATOR))
+    return audit_chain.verify(rig.kafka, rig.dsn(OPERATOR))
 
 
 def _said(rig: Rig) -> str:
@@ -98,15 +98,15 @@ def _put_right(rig: Rig) -> Iterator[Connection]:
 def _made_anew(rig: Rig, bad: int, length: int) -> None:
     """From a row on, so that it holds in itself; not committed, for its head would go to Kafka."""
     with rig.superuser() as superuser, superuser.transaction(force_rollback=True):
-        known = list(audit.entries(superuser))
+        known = list(audit_chain.entries(superuser))
         previous = known[bad - 1].previous
         for entry in known[bad - 1 :]:
             forged = replace(entry, actor="another", previous=previous)
             previous = forged.expected_hash()
             superuser.execute(NEW, [forged.actor, forged.previous, previous, forged.number])
-        assert audit.check(audit.entries(superuser), {}) == length
+        assert audit_chain.check(audit_chain.entries(superuser), {}) == length
         try:
-            audit.check(audit.entries(superuser), audit.heads(rig.kafka))
+            audit_chain.check(audit_chain.entries(superuser), audit_chain.heads(rig.kafka))
         except AuditBroken as broken:
             found = re.search(r"the head on Kafka of row (\d+) is another", str(broken))
             assert found is not None, broken

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from copy import deepcopy
 
-from producers.spool import Spool
+from producers.spool.store import Spool
 from schemas import codec, topics
 from tests.faults.generate import ATTACKS, CANARY_TEXT, UNITS, Made, of, past_spool, spoilt
 from tests.faults.rig import Rig, Scale, exported

@@ -11,20 +11,21 @@ from typing import Any, LiteralString
 import psycopg
 from kafka.errors import GroupAuthorizationFailedError
 
-from crossregion import clients
-from crossregion.runtime import grants, topics, users
-from crossregion.runtime.certificates import Authority
-from crossregion.runtime.directory import HOST, write_private
+from crossregion.data_directory import HOST, write_private
+from crossregion.embedded.certificates import Authority
+from crossregion.kafka import acls, users
+from crossregion.kafka import admin as kafka_admin
+from crossregion.kafka import connection as kafka_connection
 from schemas import topics as contracts
-from tests import database_rights, kafka_rights
 from tests.faults.generate import UNITS
 from tests.faults.rig import GROUPS, Rig, Scale
+from tests.support import database_rights, kafka_rights
 
 ROLES = [role for role in database_rights.ROLES if role != database_rights.OWNER]
 THINGS = 12
 """So many tables, views and functions are tried by each role, drawn by lot."""
 CHANGED, REMOVED, *OTHERS = UNITS
-PRINCIPALS = {unit: clients.unit(unit) for unit in (CHANGED, REMOVED)}
+PRINCIPALS = {unit: kafka_connection.unit(unit) for unit in (CHANGED, REMOVED)}
 BRIEF_SECONDS = 3.0
 WRONG = {
     "expired": "certificate has expired",
@@ -40,8 +41,8 @@ def unauthorised(rig: Rig, scale: Scale) -> None:
     draw = random.Random(scale.events)
     for _ in range(scale.times):
         rig.accept(rig.generator.batch(scale.events))
-        units = draw.sample(sorted(grants.units()), 2)
-        for principal in (*units, draw.choice(grants.PROCESSES)):
+        units = draw.sample(sorted(acls.units()), 2)
+        for principal in (*units, draw.choice(acls.PROCESSES)):
             _kafka_refuses(rig, principal)
         rig.accept(rig.generator.batch(scale.events))
         there = _there(rig)
@@ -61,7 +62,7 @@ def _kafka_refuses(rig: Rig, principal: str) -> None:
     right = {row for row in kafka_rights.rows() if row.principal == principal}
     wrong = set(kafka_rights.Tried(rig.kafka, principal, names).rows()) ^ right
     assert not wrong, min(wrong)
-    if principal not in grants.PROCESSES:
+    if principal not in acls.PROCESSES:
         with kafka_rights.admin_of(rig.kafka, principal) as admin:
             try:
                 admin.list_group_offsets(GROUPS["intake"])
@@ -153,7 +154,7 @@ def _passwords(rig: Rig, scale: Scale) -> None:
     """Two units are refused, which is said, and what they accept waits; others' events go on."""
     files = {unit: rig.kafka.secrets / name for unit, name in PRINCIPALS.items()}
     old = {unit: file.read_text() for unit, file in files.items()}
-    with topics.administering(rig.kafka) as admin:
+    with kafka_admin.administering(rig.kafka) as admin:
         users.renew(admin, rig.kafka, PRINCIPALS[CHANGED])
         users.remove(admin, rig.kafka.secrets, PRINCIPALS[REMOVED])
     new, heard = files[CHANGED].read_text(), rig.listen("sender")
@@ -174,7 +175,7 @@ def _passwords(rig: Rig, scale: Scale) -> None:
     rig.rest(scale.outage / 3)
     assert all(rig.unsent(unit) for unit in PRINCIPALS)
     write_private(files[CHANGED], new)
-    with topics.administering(rig.kafka) as admin:
+    with kafka_admin.administering(rig.kafka) as admin:
         users.renew(admin, rig.kafka, PRINCIPALS[REMOVED])
 
 
@@ -182,7 +183,7 @@ def _certificate(rig: Rig, scale: Scale, wrong: str) -> None:
     """Kafka shows one that is not right to whoever connects."""
     with tempfile.TemporaryDirectory(prefix="crossregion-certificate-") as name:
         directory = Path(name)
-        own = (rig.kafka.secrets / clients.AUTHORITY, rig.data / "kafka/ca.key")
+        own = (rig.kafka.secrets / kafka_connection.AUTHORITY, rig.data / "kafka/ca.key")
         foreign = (directory / "ca.pem", directory / "ca.key")
         authority = Authority(*(foreign if wrong == "unknown CA" else own))
         hosts = ["kafka.example"] if wrong == "another host" else [HOST]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crossregion.domain import records
+from crossregion.domain import events
 from crossregion.domain.identity_number import check_digit_right
 from schemas import codec, topics
 from tests.faults.saying import Sayings
@@ -82,7 +82,7 @@ NAMED_BY = {
     "CaseRecorded": "case_id",
     "RescueRecorded": "rescue_id",
     "TipRecorded": "tip_id",
-    **{event: field for event, (_, field) in records.ENTRIES.items()},
+    **{event: field for event, (_, field) in events.ENTRIES.items()},
 }
 """The field of each event that holds its record's id."""
 FREE = {"CaseRecorded": "venue", "RescueRecorded": "guardian"}
@@ -154,7 +154,7 @@ class Generator:
             units = sorted(draw.sample(UNITS, 2))
             number = f"{self._prefix}-L{draw.randint(1, 5)}"
             letter: dict[str, Any] = {
-                "agreement_id": records.agreement_id(units, number),
+                "agreement_id": events.agreement_id(units, number),
                 "revision": draw.randint(1, 3),
                 "number": number,
                 "units": units,
@@ -179,7 +179,7 @@ class Generator:
 
     def sayings(self, size: int) -> list[Made]:
         """Answers and a step of a hand-over on each of so many records; to be put as they are."""
-        recent = [one for one in self._records[-100:] if one[0] not in records.ENTRIES]
+        recent = [one for one in self._records[-100:] if one[0] not in events.ENTRIES]
         return [
             Made(topic, event, content, codec.encode(event, content), None, False, refused)
             for topic, event, content, refused in self._sayings.about(recent, UNITS, size)
@@ -323,7 +323,7 @@ class Generator:
         if not rescues:
             return self._new_rescue()
         rescue = draw.choice(rescues)
-        event = draw.choice(sorted(records.ENTRIES))
+        event = draw.choice(sorted(events.ENTRIES))
         entry: dict[str, Any] = {
             NAMED_BY[event]: self._id("E"),
             "unit": rescue["unit"] if draw.random() < 0.9 else draw.choice(UNITS),
@@ -449,8 +449,8 @@ def of(event: str, record: dict[str, Any], *, through_spool: bool = True) -> Mad
     """A right event of a record."""
     record_id = record[NAMED_BY[event]]
     topic = next(topic for topic in topics.INTAKE if event in topic.schemas).name(record["unit"])
-    digest = records.content_digest(record)  # type: ignore[arg-type]
-    event_id = records.event_id(record["unit"], record_id, record["revision"], digest)
+    digest = events.content_digest(record)  # type: ignore[arg-type]
+    event_id = events.event_id(record["unit"], record_id, record["revision"], digest)
     return Made(topic, event, record, codec.encode(event, record), event_id.encode(), through_spool)
 
 

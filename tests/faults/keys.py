@@ -8,18 +8,19 @@ from datetime import date, timedelta
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from consumers import endpoints
-from crossregion.clients import unit as principal_of
-from crossregion.domain import delivering
+from crossregion.domain import delivery
 from crossregion.domain.regions import OFFICE
-from crossregion.runtime import grants, topics, users
-from crossregion.stack import OPERATOR
-from producers.intake_keys import Keys
+from crossregion.embedded.stack import OPERATOR
+from crossregion.kafka import acls, users
+from crossregion.kafka import admin as kafka_admin
+from crossregion.kafka.connection import unit as principal_of
+from crossregion.services import endpoints
+from producers.http_intake.keys import Keys
 from tests.faults import ways
 from tests.faults.generate import CANARY, UNITS
 from tests.faults.rig import Rig, Scale
-from tests.intake import Running, free_port
-from tests.receivers import Handler, Received, Webhooks, webhooks
+from tests.support.intake import Running, free_port
+from tests.support.receivers import Handler, Received, Webhooks, webhooks
 
 PATH = "/turned"
 UNAUTHORISED = 401
@@ -38,10 +39,10 @@ def turned(rig: Rig, scale: Scale) -> None:
 
 def _passwords(rig: Rig, scale: Scale) -> None:
     """Of processes and units, one after the other; each has to log in anew while it works."""
-    processes = grants.PROCESSES if scale.times > 1 else ("intake", "registry")
+    processes = acls.PROCESSES if scale.times > 1 else ("intake", "registry")
     units = UNITS if scale.times > 1 else UNITS[:1]
     before = {}
-    with topics.administering(rig.kafka) as admin:
+    with kafka_admin.administering(rig.kafka) as admin:
         for name in (*processes, *map(principal_of, units)):
             before[name] = (rig.kafka.secrets / name).read_text()
             rig.accept(rig.generator.plain(2))
@@ -120,7 +121,7 @@ class Receiver:
                 return connection.execute(asked, [self.id]).fetchall()
 
         self.rig.wait(lambda: all(row[2] == "delivered" for row in rows()), "notices wait")
-        ids = {delivering.message_id(notice_id, revision) for notice_id, revision, _ in rows()}
+        ids = {delivery.message_id(notice_id, revision) for notice_id, revision, _ in rows()}
         assert ids == set(self.taken)
         endpoints.remove(self.rig.dsn(OPERATOR), self.id, "rig")
 
@@ -142,7 +143,7 @@ def _intake_keys(rig: Rig, scale: Scale) -> None:
     keys = Keys(directory)
     rates = dict.fromkeys(("CROSSREGION_INTAKE_RATE", "CROSSREGION_INTAKE_PUBLIC_RATE"), "1000")
     env = {"CROSSREGION_INTAKE_PORT": str(port), **rates}
-    with ways.running(rig, ["http-intake"], ["-m", "producers.http_intake"], env) as (intake,):
+    with ways.running(rig, ["http-intake"], ["-m", "producers.http_intake.app"], env) as (intake,):
 
         def made_on(day: int) -> Running:
             return Running(rig.data, port, keys.add(unit, date(2026, 1, day)), intake.process)

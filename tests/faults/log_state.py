@@ -6,15 +6,15 @@ from contextlib import closing
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from consumers import registry
-from crossregion.clients import ADMIN
-from crossregion.runtime import topics as made_topics
-from crossregion.runtime.topics import read_again
-from crossregion.stack import OWNER, STOP_ORDER, Lags
+from consumers.registry import worker
+from crossregion.embedded.stack import OWNER, STOP_ORDER, Lags
+from crossregion.kafka import admin as made_topics
+from crossregion.kafka.admin import read_again
+from crossregion.kafka.connection import ADMIN
 from schemas import codec, topics
 from tests.faults.generate import past_spool
 from tests.faults.rig import GROUPS, Rig, Scale
-from tests.live import read_all, send
+from tests.support.live import read_all, send
 
 LISTED = topics.LINKAGE_RECORDS.name()
 SAID = (topics.PAIR_WEIGHTS.name(), topics.MATCH_PROPOSALS.name())
@@ -39,10 +39,10 @@ def replay(rig: Rig, scale: Scale) -> None:
     for empty in (False, True)[-scale.times :]:
         rig.supervisor.stop(STOP_ORDER)
         if empty:
-            registry.rebuild(rig.kafka, rig.dsn(OWNER))
+            worker.rebuild(rig.kafka, rig.dsn(OWNER))
         else:
             rig.forget("registry-1")
-            read_again(rig.kafka, registry.GROUP)
+            read_again(rig.kafka, worker.GROUP)
         _begin_again(rig)
     known = {(one.topic, one.offset) for one in told}
     again = [
@@ -79,7 +79,7 @@ def topics_made_anew(rig: Rig, scale: Scale) -> None:
     rig.supervisor.stop(STOP_ORDER)
     fields = ("topic", "partition", "key", "value", "headers")
     send(rig.kafka, [{name: getattr(one, name) for name in fields} for one in copy])
-    registry.rebuild(rig.kafka, rig.dsn(OWNER))
+    worker.rebuild(rig.kafka, rig.dsn(OWNER))
     _begin_again(rig)
     rig.accept(rig.generator.batch(scale.events))
 

@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from crossregion.clients import unit as principal_of
-from crossregion.runtime import topics, users
-from crossregion.runtime.crash import RAISE
+from crossregion.failpoints import RAISE
+from crossregion.kafka import admin as kafka_admin
+from crossregion.kafka import users
+from crossregion.kafka.connection import unit as principal_of
 from tests.faults.checks import Verdict, check
 from tests.faults.generate import UNITS
 from tests.faults.rig import Rig
@@ -150,7 +151,7 @@ class Nemesis:
     def _turn_password(self, draw: random.Random) -> str:
         kinds = [kind for kind in KINDS if kind != "sender"]
         name = draw.choice((*kinds, *map(principal_of, UNITS)))
-        with topics.administering(self.rig.kafka) as admin:
+        with kafka_admin.administering(self.rig.kafka) as admin:
             users.renew(admin, self.rig.kafka, name)
         self.rig.to_broker.reset()
         return f"turned the password of {name}"

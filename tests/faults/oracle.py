@@ -18,14 +18,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from crossregion.domain import agreements, files, notices
-from crossregion.domain.judgement import Judgement, Refused, judge_event
-from crossregion.domain.linkage.decide import decide
-from crossregion.domain.linkage.known import Known
-from crossregion.domain.linkage.model import Whole, load
-from crossregion.domain.linkage.persons import Persons
-from crossregion.domain.linkage.weigh import THOUSANDTHS, Scale, total
-from crossregion.domain.records import (
+from crossregion.domain import agreements
+from crossregion.domain.events import (
     AgreementRecorded,
     Evidence,
     FileNoted,
@@ -34,7 +28,15 @@ from crossregion.domain.records import (
     PairWeighed,
     Remark,
 )
+from crossregion.domain.files import obligations
+from crossregion.domain.notices import content as content_domain
 from crossregion.domain.tips import Placed
+from crossregion.domain.validation import Judgement, Refused, judge_event
+from crossregion.linkage.field_set import Known
+from crossregion.linkage.model import Whole, load
+from crossregion.linkage.person_fields import Persons
+from crossregion.linkage.posterior import decide
+from crossregion.linkage.weights import THOUSANDTHS, Scale, total
 from schemas import codec, topics
 from schemas.codec import Undecodable
 from tests.faults import saying, tips
@@ -127,8 +129,8 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
     cases = {record_id for kind, _, record_id in holding if kind == "case"}
     _owe(holding, found)
     for key, held in holding.items():
-        told = list(notices.of_flag(held.flag)) if held.flag is not None else []
-        told += notices.of_remarks(
+        told = list(content_domain.of_flag(held.flag)) if held.flag is not None else []
+        told += content_domain.of_remarks(
             held.remarked,
             conflicting=contents[key, held.revision] > 1,
             case_known=held.remarked["stated_case_id"] in cases,
@@ -136,7 +138,7 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
         )
         found.notices.update((notice["notice_id"], notice) for notice in told)
     for proposal in proposed:
-        found.notices.update((n["notice_id"], n) for n in notices.of_proposal(proposal))
+        found.notices.update((n["notice_id"], n) for n in content_domain.of_proposal(proposal))
     for record, deed in found.deeds.items():
         found.notices.update((notice["notice_id"], notice) for notice in deed.told(record))
     of_tips = [one for (key, _), one in judged.items() if key[0] == "tip"]
@@ -146,14 +148,14 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
         owner = _deed(("case", *linked), found).pile[-1] if linked else None
         found.notices.update((n["notice_id"], n) for n in tips.told_of(newest, standing, owner))
     for notice_id, notice in found.notices.items():
-        if notice["kind"] in notices.OF_TIPS:
-            found.notices[notice_id] = notices.with_terms(notice, None, [], RECEIVED_ON)
+        if notice["kind"] in content_domain.OF_TIPS:
+            found.notices[notice_id] = content_domain.with_terms(notice, None, [], RECEIVED_ON)
             continue
         about = holding.get(("case", notice["case_unit"] or "", notice["case_id"] or ""))
         case = about.remarked if about else None
-        if notice["kind"] in notices.FILE_KINDS:
+        if notice["kind"] in content_domain.FILE_KINDS:
             continue
-        found.notices[notice_id] = notices.with_terms(notice, case, [], RECEIVED_ON)
+        found.notices[notice_id] = content_domain.with_terms(notice, case, [], RECEIVED_ON)
     return found
 
 
@@ -167,9 +169,9 @@ def _owe(holding: dict[Key, Judgement], found: Expected) -> None:
                 written[rescue].append(held.noted)
     for rescue, notes in written.items():
         deed = _deed(("rescue", *rescue), found)
-        for item in files.owed(notes, deed.ever):
+        for item in obligations.owed(notes, deed.ever):
             found.file_items[*rescue, item.item] = (item.lead, item.due_from, item.due_on)
-            for notice in notices.of_item(rescue, item, deed.pile[-1], TODAY):
+            for notice in content_domain.of_item(rescue, item, deed.pile[-1], TODAY):
                 found.notices[notice["notice_id"]] = notice
 
 

@@ -23,22 +23,23 @@ import psycopg
 from kafka.admin import KafkaAdminClient, MemberToRemove
 from kafka.errors import KafkaError
 
-from crossregion import linkage_model
-from crossregion.clients import ADMIN
-from crossregion.domain.linkage.model import load
-from crossregion.runtime import Death, Worker, WorkerGaveUp
-from crossregion.runtime.crash import ANY
-from crossregion.runtime.kafka import SESSION_SECONDS
-from crossregion.runtime.postgres import SUPERUSER
-from crossregion.runtime.processes import end, process_guard, spawn
-from crossregion.stack import DATABASE, WORKERS, Lags, Stack
-from producers.export import Exported
-from producers.spool import Spool, SpoolError
+from crossregion import installed_model
+from crossregion.embedded.kafka import SESSION_SECONDS
+from crossregion.embedded.postgres import SUPERUSER
+from crossregion.embedded.processes import end, process_guard, spawn
+from crossregion.embedded.stack import DATABASE, WORKERS, Lags, Stack
+from crossregion.embedded.supervisor import Death, Worker
+from crossregion.errors import WorkerGaveUp
+from crossregion.failpoints import ANY
+from crossregion.kafka.connection import ADMIN
+from crossregion.linkage.model import load
+from producers.exports.reader import Exported
+from producers.spool.store import Spool, SpoolError
 from tests.faults.generate import NAMED_BY, Generator, Made
 from tests.faults.oracle import TODAY, Accepted, Key
 from tests.faults.proxy import Proxy
-from tests.live import send
-from tests.receivers import Certificates
+from tests.support.live import send
+from tests.support.receivers import Certificates
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 0.1
@@ -47,7 +48,7 @@ QUIET_SECONDS = 180.0
 STEP_SECONDS = 0.05
 GROUPS = {
     "intake": "crossregion-intake",
-    "linkage": linkage_model.group(load()),
+    "linkage": installed_model.group(load()),
     "proposals": "crossregion-proposals",
     "notices": "crossregion-notices-teller",
     "registry": "crossregion-registry",

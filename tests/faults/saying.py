@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from crossregion.domain import acknowledgements, handover, notices
-from crossregion.domain.handover import Record, Standing
-from crossregion.domain.judgement import Refused, judge_event
-from crossregion.domain.records import HandoverRecorded, NoticeAcknowledged, NoticeIssued
+from crossregion.domain import acknowledgements, handovers
+from crossregion.domain.events import HandoverRecorded, NoticeAcknowledged, NoticeIssued
+from crossregion.domain.handovers import Record, Standing
+from crossregion.domain.notices import content as content_domain
+from crossregion.domain.validation import Refused, judge_event
 from schemas import codec, topics
 from schemas.codec import Undecodable
 
@@ -103,7 +104,7 @@ class Deed:
             self.pile[-1], frozenset(), offered_to, bool(self.asked), tuple(self.pile[:-1]),
             offer=offer, request=self.asked,
         )  # fmt: skip
-        return notices.of_handover(about, standing)
+        return content_domain.of_handover(about, standing)
 
 
 class Sayings:
@@ -135,7 +136,7 @@ class Sayings:
         deed = self._deeds.setdefault(about, Deed([about[1]]))
         unit, action = draw.choice(deed.likely())
         if deed.stamps and draw.random() < 0.2:
-            unit, action = draw.choice(units), draw.choice(handover.ACTIONS)
+            unit, action = draw.choice(units), draw.choice(handovers.ACTIONS)
         earlier = [stamp["follows"] for stamp in deed.stamps if stamp["unit"] == unit]
         follows = deed.stamps[-1]["step_id"] if deed.stamps else None
         if earlier and draw.random() < 0.2:
@@ -148,11 +149,11 @@ class Sayings:
             "action": action,
             "unit": unit,
             "to_unit": draw.choice(units) if action == "offered" else None,
-            "reason": draw.choice(handover.REFUSALS) if action == "refused" else None,
+            "reason": draw.choice(handovers.REFUSALS) if action == "refused" else None,
             "role": "officer",
             "recorded_at": None,
         }
-        step["step_id"] = handover.step_id(cast(HandoverRecorded, step))
+        step["step_id"] = handovers.step_id(cast(HandoverRecorded, step))
         name = topics.HANDOVERS.name(unit)
         if draw.random() < 0.1:
             return name, "HandoverRecorded", {**step, "role": "nobody"}, "unknown-code"
@@ -164,7 +165,7 @@ class Sayings:
     def _answers(self, case: Said) -> Iterator[tuple[str, str, Said, str | None]]:
         draw = self._random
         flag = judge_event("CaseRecorded", case, case["unit"], None).flag
-        for notice in notices.of_flag(flag) if flag else ():
+        for notice in content_domain.of_flag(flag) if flag else ():
             answer: Said = {
                 "notice_id": notice["notice_id"],
                 "notice_revision": draw.choice([1, 1, 1, 2, 3]),
@@ -189,7 +190,7 @@ def taken(one: Accepted) -> tuple[str, Said] | str:
     try:
         event, content = codec.decode(one.value)
         if event == "HandoverRecorded":
-            handover.check(cast(HandoverRecorded, content), unit, topics.UNITS)
+            handovers.check(cast(HandoverRecorded, content), unit, topics.UNITS)
         else:
             acknowledgements.check(cast(NoticeAcknowledged, content), unit)
         return event, content

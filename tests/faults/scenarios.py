@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from crossregion.runtime.crash import KILLED, RAISE
+from crossregion.failpoints import KILLED, RAISE
 from tests.faults import chain, contents, doors, keys, log_state, spools, storage, traces, ways
 from tests.faults.generate import UNITS, Made
 from tests.faults.rig import Rig, Scale

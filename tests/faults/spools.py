@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from producers.spool import Spool
+from producers.spool.store import Spool
 from tests.faults.generate import UNITS, Made
 from tests.faults.rig import Rig, Scale, exported
 

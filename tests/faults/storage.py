@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from crossregion.runtime.accounts import database_account, let_pass
+from crossregion.embedded.accounts import database_account, let_pass
 from tests.faults.rig import Rig, Scale
 
 TRIGGER = """

@@ -8,14 +8,14 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from crossregion.operations import discrepancies
+from cli.topics import discrepancies
+from crossregion.embedded.stack import addresses
 from crossregion.settings import Settings
-from crossregion.stack import addresses
-from producers.spool import Spool
+from producers.spool.store import Spool
 from schemas import codec, topics
 from tests.faults.generate import Made
 from tests.faults.rig import Rig, exported
-from tests.live import read_all
+from tests.support.live import read_all
 
 STANDING_SECONDS = 1.5
 COLUMNS = "kind, unit, record_id, revision, digest, event_id, record, remarks"

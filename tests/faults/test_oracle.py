@@ -12,14 +12,14 @@ from typing import cast
 
 import pytest
 
-from crossregion.domain.handover import Steps
-from crossregion.domain.judgement import Refused
-from crossregion.domain.linkage.decide import decide
-from crossregion.domain.linkage.index import Index
-from crossregion.domain.linkage.model import load
-from crossregion.domain.noticeboard import Noticeboard
-from crossregion.domain.notices import FILE_KINDS, OF_TIPS, TIP_LINKED
-from crossregion.domain.records import HandoverRecorded, PairWeighed
+from crossregion.domain.events import HandoverRecorded, PairWeighed
+from crossregion.domain.handovers import Steps
+from crossregion.domain.notices.board import Noticeboard
+from crossregion.domain.notices.content import FILE_KINDS, OF_TIPS, TIP_LINKED
+from crossregion.domain.validation import Refused
+from crossregion.linkage.index import Index
+from crossregion.linkage.model import load
+from crossregion.linkage.posterior import decide
 from processors.intake import Incoming, take
 from processors.outputs import Outputs
 from schemas import codec, topics

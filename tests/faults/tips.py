@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from crossregion.domain import notices, tips
-from crossregion.domain.judgement import Judgement
-from crossregion.domain.records import NoticeIssued, TipTriaged
+from crossregion.domain import tips
+from crossregion.domain.events import NoticeIssued, TipTriaged
+from crossregion.domain.notices import content
 from crossregion.domain.tips import DISMISSALS, DISMISSED, LINKED, NEW, REFERRED, Placed, Standing
+from crossregion.domain.validation import Judgement
 from schemas import codec, topics
 
 TRIAGE = frozenset(topics.TRIAGE.names())
@@ -175,7 +176,7 @@ COLUMNS = "revision, digest, place, urgent, duty, verdict, case_unit, case_id, t
 
 
 def told_of(newest: Judgement, standing: Standing, owner: str | None) -> Iterator[NoticeIssued]:
-    return notices.of_tip(newest.remarked, standing, owner)
+    return content.of_tip(newest.remarked, standing, owner)
 
 
 def triage_of(value: bytes | None, topic: str) -> TipTriaged:

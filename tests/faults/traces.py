@@ -11,12 +11,12 @@ from pathlib import Path
 
 from kafka.record import MemoryRecordsBuilder
 
-from crossregion.runtime.crash import RAISE
-from crossregion.runtime.directory import HOST, write_private
+from crossregion.data_directory import HOST, write_private
+from crossregion.failpoints import RAISE
 from tests.faults import checks, storage
 from tests.faults.generate import CANARY_TEXT, RARE, SURNAMES, spoilt
 from tests.faults.rig import Rig, Scale, Stuck
-from tests.intake import free_port
+from tests.support.intake import free_port
 
 RAISED = {
     **dict.fromkeys(("sender", "intake", "linkage", "proposals", "notices"), "before-send"),

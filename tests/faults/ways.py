@@ -14,13 +14,13 @@ from datetime import date
 from pathlib import Path
 from signal import SIGTERM
 
-from crossregion.runtime.crash import ANY
-from crossregion.runtime.processes import end, process_guard, spawn
-from producers.intake_keys import Keys
+from crossregion.embedded.processes import end, process_guard, spawn
+from crossregion.failpoints import ANY
+from producers.http_intake.keys import Keys
 from tests.faults.generate import Made
 from tests.faults.rig import Rig, Scale, exported
-from tests.intake import Running, free_port
-from tests.outbox import Office
+from tests.support.intake import Running, free_port
+from tests.support.outbox import Office
 
 POINTS = {
     "relay": ("before-commit", "after-commit", "before-mark", "before-done"),
@@ -72,7 +72,7 @@ def relay_killed(rig: Rig, scale: Scale) -> None:
     made = of_one_unit(rig, scale)
     unit = made[0].record["unit"]
     office = Office(rig.postgres, f"unit_{unit}_{uuid.uuid4().hex[:8]}")
-    argv = ["-m", "producers.relay", "--unit", unit]
+    argv = ["-m", "producers.outbox.relay", "--unit", unit]
     names = [f"relay-of-{number}" for number in range(RELAYS)]
     with running(rig, names, argv, {"CROSSREGION_OUTBOX": office.relay}) as two:
         for _ in range(scale.times):
@@ -107,7 +107,7 @@ def http_intake_killed(rig: Rig, scale: Scale) -> None:
     (keys / unit).unlink(missing_ok=True)
     key = Keys(keys).add(unit, date(2026, 1, 1))
     env = {"CROSSREGION_INTAKE_PORT": str(port), "CROSSREGION_INTAKE_RATE": "1000"}
-    with running(rig, ["http-intake"], ["-m", "producers.http_intake"], env) as (intake,):
+    with running(rig, ["http-intake"], ["-m", "producers.http_intake.app"], env) as (intake,):
         for _ in range(scale.times):
             for point in POINTS["http-intake"]:
                 rig.arm("http-intake", point)

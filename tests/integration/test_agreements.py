@@ -14,16 +14,19 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 
-from consumers import acknowledgements, agreements, reconcile_answers, registry
-from consumers.agreements import AgreementUnknown, NotToBeRecorded, Outcome
-from crossregion.domain import records
-from crossregion.runtime.postgres import SUPERUSER
-from crossregion.stack import OPERATOR, OWNER, STOP_ORDER, Stack
+from consumers.reconcile import answers
+from consumers.registry import worker
+from crossregion.domain import events
+from crossregion.embedded.postgres import SUPERUSER
+from crossregion.embedded.stack import OPERATOR, OWNER, STOP_ORDER, Stack
+from crossregion.services import agreements
+from crossregion.services import notices as notices_service
+from crossregion.services.agreements import AgreementUnknown, NotToBeRecorded, Outcome
 from schemas import codec, topics
-from tests.live import in_force, notices, send, wait_for_quiet
+from tests.support.live import in_force, notices, send, wait_for_quiet
 
 EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
-TODAY = datetime.now(records.SHANGHAI).date()
+TODAY = datetime.now(events.SHANGHAI).date()
 YESTERDAY = (TODAY - timedelta(days=2)).isoformat()
 LIAONING = "210000"
 
@@ -68,7 +71,7 @@ def put_case(
 
 def told(stack: Stack, case_id: str) -> dict[str, tuple[str, int | None]]:
     """Of the flags of a case: what each unit may know and its hours."""
-    known = (case_id, records.case_reference("220200", case_id))
+    known = (case_id, events.case_reference("220200", case_id))
     return {
         one["unit"]: (one["disclosure"], one["answer_within_hours"])
         for one in in_force(stack.kafka).values()
@@ -103,7 +106,7 @@ def put(stack: Stack, *letters: dict[str, Any] | bytes) -> None:
 
 def letter(**changes: Any) -> dict[str, Any]:
     found = {**LETTER, "case_types": [], "valid_from": "2026-01-09", **changes}
-    return {**found, "agreement_id": records.agreement_id(found["units"], found["number"])}
+    return {**found, "agreement_id": events.agreement_id(found["units"], found["number"])}
 
 
 def corridor(stack: Stack, one: str, other: str, on: date = TODAY) -> dict[str, Any]:
@@ -122,7 +125,7 @@ def test_an_agreement_opens_later_notices_to_a_partner_and_leaves_those_issued(
     assert outcome.recorded
     assert outcome.agreement["units"] == [LIAONING, "220000"]
     assert LIAONING in {
-        row["unit"] for row in acknowledgements.of_all_units(stack.database) if row["cause"] == "P1"
+        row["unit"] for row in notices_service.of_all_units(stack.database) if row["cause"] == "P1"
     }
     put_case(stack, "P2", "220202", "210102")
     assert told(stack, "P2") == {LIAONING: ("summary", 30), "220000": ("record", 72)}
@@ -205,7 +208,7 @@ def test_of_two_contents_under_one_revision_one_holds_in_registry_and_notices(
 ) -> None:
     rivals = [letter(number="two", answer_within_hours=hours) for hours in (11, 13, 12)]
     put(stack, *rivals)
-    held = max(rivals, key=lambda one: records.agreement_digest(one))  # type: ignore[arg-type]
+    held = max(rivals, key=lambda one: events.agreement_digest(one))  # type: ignore[arg-type]
     states = agreements.find(stack.database, held["agreement_id"])
     assert len(states) == 3
     assert states[-1]["answer_within_hours"] == held["answer_within_hours"]
@@ -241,7 +244,7 @@ def test_what_cannot_be_an_agreement_is_set_aside_and_changes_nothing(stack: Sta
     with psycopg.connect(stack.dsn(OPERATOR)) as connection:
         rows = [
             row
-            for row in registry.dead_letter_rows(connection)
+            for row in worker.dead_letter_rows(connection)
             if row["topic"] == topics.AGREEMENTS.name()
         ]
     assert [row["reason"] for row in sorted(rows, key=lambda row: row["offset"])] == [
@@ -255,12 +258,12 @@ def test_what_cannot_be_an_agreement_is_set_aside_and_changes_nothing(stack: Sta
 def test_a_rebuild_ends_as_it_was_and_nothing_is_said_again(stack: Stack) -> None:
     def everything() -> tuple[Any, ...]:
         with psycopg.connect(stack.database) as connection:
-            content = registry.content(connection)
+            content = worker.content(connection)
         return content, agreements.corridors(stack.database, TODAY), notices(stack.kafka)
 
     before = everything()
     stack.supervisor.stop(["registry", "notices"])
-    registry.rebuild(stack.kafka, stack.dsn(OWNER))
+    worker.rebuild(stack.kafka, stack.dsn(OWNER))
     for name in STOP_ORDER:
         stack.supervisor.start(name)
     wait_for_quiet(stack)
@@ -273,7 +276,7 @@ def test_recording_stands_in_the_audit(stack: Stack) -> None:
             "SELECT role, subject, purpose FROM audit.entry WHERE action = 'record'"
         ).fetchall()
     assert len(rows) == 4
-    known = records.agreement_id([LIAONING, "220000"], "1")
+    known = events.agreement_id([LIAONING, "220000"], "1")
     assert rows[0] == ("crossregion_office", f"agreement {known}", "revision 1")
 
 
@@ -289,10 +292,10 @@ def test_agreements_that_were_not_recorded_so_are_named(
     stack: Stack, harm: LiteralString, says: str
 ) -> None:
     with psycopg.connect(stack.database) as connection:
-        assert list(reconcile_answers.agreed(stack.kafka, connection)) == []
+        assert list(answers.agreed(stack.kafka, connection)) == []
     with psycopg.connect(stack.dsn(SUPERUSER)) as connection:
         connection.execute(harm)
-        found = list(reconcile_answers.agreed(stack.kafka, connection))
+        found = list(answers.agreed(stack.kafka, connection))
         connection.rollback()
     assert any(says in line for line in found)
 

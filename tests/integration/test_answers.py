@@ -18,19 +18,22 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 
-from consumers import acknowledgements, handing_over, reconcile_answers, registry
-from consumers import notices as notices_worker
-from consumers.acknowledgements import NoticeUnknown, NotToBeAnswered
-from consumers.handing_over import NotToBeHandedOver
+from consumers.notices import worker as notices_worker
+from consumers.reconcile import answers
+from consumers.registry import worker as registry_worker
 from crossregion import metrics
 from crossregion.domain.acknowledgements import EARLY_SECONDS
 from crossregion.domain.regions import OFFICE
-from crossregion.runtime.postgres import SUPERUSER
-from crossregion.stack import OPERATOR, OWNER, STOP_ORDER, Stack
+from crossregion.embedded.postgres import SUPERUSER
+from crossregion.embedded.stack import OPERATOR, OWNER, STOP_ORDER, Stack
+from crossregion.services import handovers
+from crossregion.services import notices as notices_service
+from crossregion.services.handovers import NotToBeHandedOver
+from crossregion.services.notices import NoticeUnknown, NotToBeAnswered
 from schemas import codec, topics
 from tests.e2e.command import run
 from tests.integration.test_decisions import CASE, CASE_UNIT, EXAMPLES, case, example, put
-from tests.live import in_force, notices, send, wait_for_quiet, wait_until
+from tests.support.live import in_force, notices, send, wait_for_quiet, wait_until
 
 TOLD, NEXT, TAKER = "220300", "220500", "220800"
 
@@ -51,7 +54,7 @@ def told(stack: Stack, unit: str) -> list[dict[str, Any]]:
     """What stands in a unit's list about the case."""
     return [
         notice
-        for notice in acknowledgements.listed(as_unit(stack, unit))
+        for notice in notices_service.listed(as_unit(stack, unit))
         if notice["issued"] and (notice["kind"], notice["cause"]) == ("flag", CASE["case_id"])
     ]
 
@@ -61,7 +64,7 @@ def acknowledge(
 ) -> tuple[bool, str]:
     """Whether the answer holds, and which is in force."""
     dsn = as_unit(stack, unit)
-    outcome = acknowledgements.acknowledge(stack.kafka, dsn, unit, notice_id, answer, reason)
+    outcome = notices_service.acknowledge(stack.kafka, dsn, unit, notice_id, answer, reason)
     assert outcome is not None
     wait_for_quiet(stack)
     return outcome.holds, outcome.notice["answer"]
@@ -69,7 +72,7 @@ def acknowledge(
 
 def disclosed(stack: Stack, unit: str, notice_id: str) -> list[tuple[str, Any]]:
     """The records that a unit may read by a notice."""
-    found = acknowledgements.read_disclosed(as_unit(stack, unit), notice_id, "a review")
+    found = notices_service.read_disclosed(as_unit(stack, unit), notice_id, "a review")
     return [(row["kind"], row["record"]) for row in found]
 
 
@@ -89,7 +92,7 @@ def test_a_unit_answers_and_a_refusal_goes_to_the_office_which_gives_it_to_anoth
     assert acknowledge(stack, first, TOLD, "refused", "no-capacity") == (True, "refused")
     assert acknowledge(stack, first, TOLD, "received") == (False, "refused")
     assert at_office(stack, "reassign") == [first]
-    acknowledgements.reassign(stack.kafka, stack.database, first, NEXT)
+    notices_service.reassign(stack.kafka, stack.database, first, NEXT)
     wait_for_quiet(stack)
     assert at_office(stack, "reassign") == []
     assert told(stack, TOLD) == []
@@ -97,14 +100,14 @@ def test_a_unit_answers_and_a_refusal_goes_to_the_office_which_gives_it_to_anoth
     with pytest.raises(NotToBeAnswered, match="was withdrawn"):
         acknowledge(stack, first, TOLD, "accepted")
     with pytest.raises(NotToBeAnswered, match="has gone elsewhere"):
-        acknowledgements.reassign(stack.kafka, stack.database, first, NEXT)
+        notices_service.reassign(stack.kafka, stack.database, first, NEXT)
     assert disclosed(stack, NEXT, second["notice_id"]) == []
     assert acknowledge(stack, second["notice_id"], NEXT, "accepted") == (True, "accepted")
     assert disclosed(stack, NEXT, second["notice_id"]) == [("case", case(1, TOLD))]
     assert disclosed(stack, TOLD, second["notice_id"]) == disclosed(stack, TOLD, first) == []
     assert acknowledge(stack, second["notice_id"], NEXT, "accepted") == (False, "accepted")
     with pytest.raises(NotToBeAnswered, match=r"already accepted at revision 1 by the officer of"):
-        acknowledgements.reassign(stack.kafka, stack.database, second["notice_id"], TOLD)
+        notices_service.reassign(stack.kafka, stack.database, second["notice_id"], TOLD)
 
 
 def test_what_a_unit_was_not_told_it_cannot_answer(stack: Stack) -> None:
@@ -121,9 +124,9 @@ def test_what_a_unit_was_not_told_it_cannot_answer(stack: Stack) -> None:
             acknowledge(stack, notice_id, unit, answer, reason)
         assert "\n" not in str(refused.value)
     with pytest.raises(NotToBeAnswered, match="999999 is no unit"):
-        acknowledgements.reassign(stack.kafka, stack.database, notice["notice_id"], "999999")
+        notices_service.reassign(stack.kafka, stack.database, notice["notice_id"], "999999")
     with pytest.raises(NoticeUnknown, match="There is no notice"):
-        acknowledgements.reassign(stack.kafka, stack.database, "no id", TOLD)
+        notices_service.reassign(stack.kafka, stack.database, "no id", TOLD)
 
 
 def test_what_cannot_be_an_answer_is_set_aside_and_changes_nothing(stack: Stack) -> None:
@@ -155,7 +158,7 @@ def test_what_cannot_be_an_answer_is_set_aside_and_changes_nothing(stack: Stack)
     assert told(stack, NEXT) == [before]
     assert stack.supervisor.pids() == pids
     with psycopg.connect(stack.dsn(OPERATOR)) as connection:
-        reasons = sorted(row["reason"] for row in registry.dead_letter_rows(connection))
+        reasons = sorted(row["reason"] for row in registry_worker.dead_letter_rows(connection))
     assert reasons == [
         "another-unit", "another-unit", "not-single-object", "not-single-object", "over-limit",
         "unknown-code", "unknown-code", "unstorable-text",
@@ -167,19 +170,19 @@ def test_a_case_is_handed_over_and_asked_back(stack: Stack) -> None:
 
     def act(unit: str, action: str, **more: Any) -> tuple[bool, str, str | None, bool]:
         dsn = as_unit(stack, unit)
-        outcome = handing_over.act(stack.kafka, dsn, unit, record, action, **more)
+        outcome = handovers.act(stack.kafka, dsn, unit, record, action, **more)
         assert outcome is not None
         names = ("owner", "offered_to", "asked_back")
         owner, offered_to, asked_back = (outcome.row[name] for name in names)
         return outcome.holds, owner, offered_to, asked_back
 
     def reads(unit: str) -> bool:
-        return bool(acknowledgements.read_disclosed(as_unit(stack, unit), "handover", "a review"))
+        return bool(notices_service.read_disclosed(as_unit(stack, unit), "handover", "a review"))
 
     def asked() -> list[tuple[str, list[str]]]:
         """Of the hand-over, what the taker's list says."""
         wait_for_quiet(stack)
-        rows = acknowledgements.listed(as_unit(stack, TAKER))
+        rows = notices_service.listed(as_unit(stack, TAKER))
         return [
             (row["case_id"], [remark["code"] for remark in row["remarks"]])
             for row in rows
@@ -188,11 +191,11 @@ def test_a_case_is_handed_over_and_asked_back(stack: Stack) -> None:
 
     assert act(CASE_UNIT, "offered", to=TAKER) == (True, CASE_UNIT, TAKER, False)
     assert asked() == [(CASE["case_id"], [])]
-    told_of_it = acknowledgements.listed(as_unit(stack, TAKER))[-1]["notice_id"]
+    told_of_it = notices_service.listed(as_unit(stack, TAKER))[-1]["notice_id"]
     with pytest.raises(NotToBeAnswered, match="is about a hand-over, which is answered by what"):
         acknowledge(stack, told_of_it, TAKER, "accepted")
     with pytest.raises(NotToBeAnswered, match="goes to whom its owner offers it"):
-        acknowledgements.reassign(stack.kafka, stack.database, told_of_it, NEXT)
+        notices_service.reassign(stack.kafka, stack.database, told_of_it, NEXT)
     for unit, action, more, says in (
         (CASE_UNIT, "offered", {"to": TOLD}, "one offer at a time"),
         (TOLD, "accepted", {}, "only the unit that it is offered to"),
@@ -204,9 +207,7 @@ def test_a_case_is_handed_over_and_asked_back(stack: Stack) -> None:
         assert "\n" not in str(refused.value)
     unknown = ("case", CASE_UNIT, "no such case")
     with pytest.raises(NotToBeHandedOver, match="has reported no case no such case"):
-        handing_over.act(
-            stack.kafka, as_unit(stack, CASE_UNIT), CASE_UNIT, unknown, "offered", TAKER
-        )
+        handovers.act(stack.kafka, as_unit(stack, CASE_UNIT), CASE_UNIT, unknown, "offered", TAKER)
     assert not reads(TAKER)
     assert act(TAKER, "accepted") == (True, TAKER, None, False)
     assert reads(TAKER)
@@ -231,12 +232,12 @@ def start(stack: Stack, *but: str) -> None:
 def test_a_rebuild_ends_as_it_was_and_nothing_is_said_again(stack: Stack) -> None:
     def everything() -> tuple[str, Any, Any]:
         with psycopg.connect(stack.database) as connection:
-            content = registry.content(connection)
+            content = registry_worker.content(connection)
         return content, told(stack, NEXT), notices(stack.kafka)
 
     before = everything()
     stack.supervisor.stop(["registry"])
-    registry.rebuild(stack.kafka, stack.dsn(OWNER))
+    registry_worker.rebuild(stack.kafka, stack.dsn(OWNER))
     start(stack)
     wait_for_quiet(stack)
     assert everything() == before
@@ -263,7 +264,9 @@ def test_an_answer_to_what_nobody_was_told_is_let_go_once_all_notices_are_stored
     newest = json.loads((EXAMPLES / "NoticeIssued/3/example.json").read_text("utf-8"))
     say(inbox, "NoticeIssued", {**newest, "notice_id": str(uuid.uuid4()), "unit": unit})
     dsn = stack.dsn("crossregion_registry")
-    worker = registry.Registry(stack.kafka, dsn, "1", clock=lambda: time.time() + 3 * EARLY_SECONDS)
+    worker = registry_worker.Registry(
+        stack.kafka, dsn, "1", clock=lambda: time.time() + 3 * EARLY_SECONDS
+    )
     worker.forget()
     assert kept() == 1
     start(stack)
@@ -288,8 +291,8 @@ def test_answers_and_owners_that_do_not_follow_are_named(
 ) -> None:
     def named(connection: psycopg.Connection[tuple[Any, ...]]) -> list[str]:
         return [
-            *reconcile_answers.answered(stack.kafka, connection),
-            *reconcile_answers.handed_over(stack.kafka, connection),
+            *answers.answered(stack.kafka, connection),
+            *answers.handed_over(stack.kafka, connection),
         ]
 
     with psycopg.connect(stack.database) as connection:
@@ -330,10 +333,10 @@ def test_an_overdue_notice_goes_to_the_office_twice_across_restarts_until_it_is_
     put(stack, "CaseRecorded", other)
     wait_for_quiet(stack)
     (notice,) = (
-        one for one in acknowledgements.listed(as_unit(stack, LATE)) if one["kind"] == "flag"
+        one for one in notices_service.listed(as_unit(stack, LATE)) if one["kind"] == "flag"
     )
     assert notice["answer_within_hours"] == HOURS
-    assert acknowledgements.due(notice) == notice["said_at"] + timedelta(hours=HOURS)
+    assert notices_service.due(notice) == notice["said_at"] + timedelta(hours=HOURS)
 
     def times() -> int:
         return at_office(stack, "overdue").count(notice["notice_id"])
@@ -348,7 +351,7 @@ def test_an_overdue_notice_goes_to_the_office_twice_across_restarts_until_it_is_
     with teller_of_tomorrow(stack):
         time.sleep(2.0)
         assert times() == 2
-        acknowledgements.acknowledge(
+        notices_service.acknowledge(
             stack.kafka, as_unit(stack, LATE), LATE, notice["notice_id"], "accepted"
         )
         wait_until(lambda: times() == 0, stack)

@@ -10,15 +10,17 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 
-from consumers import audit, database, dead_letters
-from consumers.audit import AuditBroken, Entry, HeadWriter
-from consumers.batch import INTAKE, Batch
-from consumers.database import Database, DatabaseFailed
-from crossregion.clients import Kafka
-from crossregion.runtime import topics as broker
+from consumers.registry import audit_chain
+from consumers.registry.audit_chain import AuditBroken, Entry, HeadWriter
+from consumers.registry.batch import INTAKE, Batch
+from crossregion.kafka import admin as broker
+from crossregion.kafka.connection import Kafka
+from crossregion.postgres import transactions
+from crossregion.postgres.transactions import Database, DatabaseFailed
+from crossregion.services import dead_letters
 from tests.e2e.command import assert_one_clear_line, run
 from tests.integration.test_registry import history
-from tests.live import read_all
+from tests.support.live import read_all
 
 ROWS = 12
 AsRole = Callable[[str, str], str]
@@ -28,11 +30,11 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 def audited(new_database: Callable[[], str], as_role: AsRole, rows: int) -> str:
     """A database with some rows in its audit; returns its operator's DSN."""
     dsn = new_database()
-    database.migrate(dsn)
+    transactions.migrate(dsn)
     operator = as_role(dsn, "crossregion_operator")
     with psycopg.connect(operator) as connection:
         for number in range(rows):
-            database.append_audit(connection, "read", f"记录 {number}", "why,\n1:x")
+            transactions.append_audit(connection, "read", f"记录 {number}", "why,\n1:x")
     return operator
 
 
@@ -50,7 +52,7 @@ def superuser(operator: str, as_role: AsRole) -> Iterator[Connection]:
 
 
 def rows(connection: Connection) -> list[Entry]:
-    return list(audit.entries(connection))
+    return list(audit_chain.entries(connection))
 
 
 def test_a_row_says_who_did_what_to_which_record_and_what_for(operator: str) -> None:
@@ -61,7 +63,7 @@ def test_a_row_says_who_did_what_to_which_record_and_what_for(operator: str) -> 
     assert first.actor
     assert (first.action, first.subject, first.purpose) == ("read", "记录 0", "why,\n1:x")
     assert len(others) == ROWS - 1
-    assert audit.check([first, *others], {}) == ROWS
+    assert audit_chain.check([first, *others], {}) == ROWS
 
 
 CHANGES: dict[LiteralString, int] = {
@@ -92,7 +94,7 @@ def test_the_first_row_changed_removed_or_added_is_named(
     heads = {ROWS: {rows(superuser)[-1].hash.hex()}}
     superuser.execute(change)
     with pytest.raises(AuditBroken, match=rf"^Row {CHANGES[change]} of the audit"):
-        audit.check(rows(superuser), heads)
+        audit_chain.check(rows(superuser), heads)
 
 
 def test_rows_put_in_another_order_are_found(superuser: Connection) -> None:
@@ -104,7 +106,7 @@ def test_rows_put_in_another_order_are_found(superuser: Connection) -> None:
     for statement in swap:
         superuser.execute(statement)
     with pytest.raises(AuditBroken, match=r"^Row 4 of the audit is not"):
-        audit.check(rows(superuser), {})
+        audit_chain.check(rows(superuser), {})
 
 
 def test_a_chain_made_anew_from_a_row_on_is_found_by_a_head(superuser: Connection) -> None:
@@ -114,13 +116,13 @@ def test_a_chain_made_anew_from_a_row_on_is_found_by_a_head(superuser: Connectio
     for entry in known[6:]:
         made = replace(entry, actor="another", previous=forged[-1].hash)
         forged.append(replace(made, hash=made.expected_hash()))
-    assert audit.check(forged, {}) == ROWS
+    assert audit_chain.check(forged, {}) == ROWS
     heads = {number: {known[number - 1].hash.hex()} for number in (3, 5, 10)}
     with pytest.raises(AuditBroken, match=r"^Row 6 of the audit, or a row from there to 10,"):
-        audit.check(forged, heads)
+        audit_chain.check(forged, heads)
     both = {5: {known[4].hash.hex(), known[5].hash.hex()}}
     with pytest.raises(AuditBroken, match=r"^Row 1 of the audit, or a row from there to 5,"):
-        audit.check(known, both)
+        audit_chain.check(known, both)
 
 
 def test_rows_written_at_once_are_one_chain(
@@ -131,7 +133,7 @@ def test_rows_written_at_once_are_one_chain(
     def write() -> None:
         for _ in range(10):
             with psycopg.connect(operator) as connection:
-                database.append_audit(connection, "read", "record", "")
+                transactions.append_audit(connection, "read", "record", "")
 
     threads = [threading.Thread(target=write) for _ in range(4)]
     for thread in threads:
@@ -139,7 +141,7 @@ def test_rows_written_at_once_are_one_chain(
     for thread in threads:
         thread.join()
     with psycopg.connect(operator) as connection:
-        assert audit.check(rows(connection), {}) == 40
+        assert audit_chain.check(rows(connection), {}) == 40
 
 
 def test_what_is_read_and_rebuilt_is_noted_and_outlives_the_registry(
@@ -161,7 +163,7 @@ def test_what_is_read_and_rebuilt_is_noted_and_outlives_the_registry(
     dead_letters.replay(kafka, operator, letter_id)
     with pytest.raises(dead_letters.DeadLetterUnknown):
         dead_letters.find(operator, "00000000-0000-0000-0000-000000000000")
-    database.drop_registry(owner, "new columns")
+    transactions.drop_registry(owner, "new columns")
     assert dead_letters.listed(operator) == []
     subject = f"dead letter {letter_id}"
     with psycopg.connect(operator) as connection:
@@ -172,7 +174,7 @@ def test_what_is_read_and_rebuilt_is_noted_and_outlives_the_registry(
         ("crossregion_operator", "replay", subject, ""),
         ("crossregion", "rebuild", "registry", "new columns"),
     ]
-    assert audit.check(found, {}) == 4
+    assert audit_chain.check(found, {}) == 4
 
 
 def test_what_cannot_be_noted_is_not_read(new_database: Callable[[], str], as_role: AsRole) -> None:
@@ -198,15 +200,15 @@ def test_heads_go_to_kafka_when_they_move_and_the_command_compares_with_them(
     for _ in range(3):
         writer.write()
     with psycopg.connect(operator) as connection:
-        database.append_audit(connection, "read", "record", "")
+        transactions.append_audit(connection, "read", "record", "")
     writer.step()
     with psycopg.connect(operator) as connection:
-        database.append_audit(connection, "read", "record", "")
+        transactions.append_audit(connection, "read", "record", "")
     writer.step()
     assert len(read_all(kafka, "audit-heads")) == 2
     writer.close()
     held.close()
-    assert sorted(audit.heads(kafka)) == [ROWS, ROWS + 1, ROWS + 2]
+    assert sorted(audit_chain.heads(kafka)) == [ROWS, ROWS + 1, ROWS + 2]
     variables = {**kafka.environment(), "CROSSREGION_DATABASE": operator}
     answer = run("audit", "verify", **variables)
     assert answer.stdout == (

@@ -15,8 +15,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from consumers import database
-from consumers.database import (
+from crossregion import logs
+from crossregion.embedded.postgres import EmbeddedPostgres
+from crossregion.postgres import transactions
+from crossregion.postgres.transactions import (
     Database,
     DatabaseFailed,
     DatabaseOutdated,
@@ -24,8 +26,6 @@ from consumers.database import (
     DatabaseTooNew,
     DatabaseUnavailable,
 )
-from crossregion import logs
-from crossregion.runtime import EmbeddedPostgres
 
 NewDatabase = Callable[[], str]
 
@@ -42,28 +42,28 @@ def test_migrations_run_forwards_on_a_database_in_use(
 ) -> None:
     dsn = new_database()
     with pytest.raises(DatabaseOutdated, match="registry migrate"):
-        database.require_current(dsn)
-    assert database.migrate(dsn) == sorted(database.migrations())
-    assert database.migrate(dsn) == []
-    database.require_current(dsn)
-    with psycopg.connect(database.as_role(dsn, "crossregion_registry")) as connection:
+        transactions.require_current(dsn)
+    assert transactions.migrate(dsn) == sorted(transactions.migrations())
+    assert transactions.migrate(dsn) == []
+    transactions.require_current(dsn)
+    with psycopg.connect(transactions.as_role(dsn, "crossregion_registry")) as connection:
         connection.execute("INSERT INTO registry.sighting VALUES ('t', 0, 1, 'e', 'accepted')")
 
-    known = database.migrations()
+    known = transactions.migrations()
     next_one = max(known) + 1
     later = {**known, next_one: "ALTER TABLE registry.sighting ADD COLUMN more text"}
-    monkeypatch.setattr(database, "migrations", lambda: later)
+    monkeypatch.setattr(transactions, "migrations", lambda: later)
     with pytest.raises(DatabaseOutdated):
-        database.require_current(dsn)
-    assert database.migrate(dsn) == [next_one]
-    office = database.as_role(dsn, "crossregion_office")
+        transactions.require_current(dsn)
+    assert transactions.migrate(dsn) == [next_one]
+    office = transactions.as_role(dsn, "crossregion_office")
     assert count(dsn, "registry.sighting") == 0
     assert count(office, "registry.sighting") == 1
 
     broken = {**later, next_one + 1: "CREATE TABLE registry.half (); SELECT 1 / 0"}
-    monkeypatch.setattr(database, "migrations", lambda: broken)
+    monkeypatch.setattr(transactions, "migrations", lambda: broken)
     with pytest.raises(DatabaseFailed, match="SQLSTATE 22012"):
-        database.migrate(dsn)
+        transactions.migrate(dsn)
     assert count(dsn, "pg_tables WHERE tablename = 'half'") == 0
     assert count(dsn, "public.crossregion_migration") == len(later)
 
@@ -74,10 +74,10 @@ def test_the_migrations_hold_all_that_the_scheduling_library_has() -> None:
     named = [
         file.name
         for one in sorted(files.iterdir(), key=lambda file: file.name)
-        for found in database.PROCRASTINATE.finditer(one.read_text("utf-8"))
-        for file in database.library_steps(*found.groups())
+        for found in transactions.PROCRASTINATE.finditer(one.read_text("utf-8"))
+        for file in transactions.library_steps(*found.groups())
     ]
-    assert named == [file.name for file in database.library_steps("00", "99")]
+    assert named == [file.name for file in transactions.library_steps("00", "99")]
     assert len(named) == 38
 
 
@@ -85,21 +85,21 @@ def test_workers_that_start_together_migrate_once(new_database: NewDatabase) -> 
     dsn = new_database()
     done: list[list[int]] = []
     threads = [
-        threading.Thread(target=lambda: done.append(database.migrate(dsn))) for _ in range(4)
+        threading.Thread(target=lambda: done.append(transactions.migrate(dsn))) for _ in range(4)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(done) == [[], [], [], sorted(database.migrations())]
+    assert sorted(done) == [[], [], [], sorted(transactions.migrations())]
 
 
 def test_a_database_of_a_newer_version_is_left_alone(new_database: NewDatabase) -> None:
     dsn = new_database()
-    database.migrate(dsn)
+    transactions.migrate(dsn)
     with psycopg.connect(dsn) as connection:
         connection.execute("INSERT INTO public.crossregion_migration VALUES (9999)")
-    for refused in (database.migrate, database.require_current):
+    for refused in (transactions.migrate, transactions.require_current):
         with pytest.raises(DatabaseTooNew, match=r"9999.*install the newer version"):
             refused(dsn)
 
@@ -116,7 +116,7 @@ def test_what_cannot_be_reached_is_one_line_that_says_what_to_do(new_database: N
         ("what is this", DatabaseRefused, "no connection string"),
     ]:
         with pytest.raises(fault, match=says) as refusal:
-            database.connect(dsn)
+            transactions.connect(dsn)
         assert "\n" not in str(refusal.value)
         assert "wrong-secret" not in str(refusal.value)
 
@@ -151,7 +151,7 @@ def test_work_waits_while_postgres_is_away_and_is_done_when_it_is_back(service_d
         held.transact(lambda connection: connection.execute("CREATE TABLE effect (value integer)"))
         postgres.stop()
         with pytest.raises(DatabaseUnavailable):
-            database.connect(dsn)
+            transactions.connect(dsn)
         work = threading.Thread(
             target=held.transact,
             args=[lambda connection: connection.execute("INSERT INTO effect VALUES (1)")],
@@ -190,7 +190,7 @@ def test_a_refused_statement_leaves_its_values_in_no_log(
     logs.configure()
     caplog.set_level(logging.DEBUG)
     dsn = new_database()
-    with database.session(dsn) as connection:
+    with transactions.session(dsn) as connection:
         connection.execute(
             "CREATE TABLE person (name text PRIMARY KEY, age integer NOT NULL CHECK (age > 0));"
             "CREATE TABLE remark (name text REFERENCES person);"
@@ -205,7 +205,7 @@ def test_a_refused_statement_leaves_its_values_in_no_log(
         held.close()
         with (
             pytest.raises(DatabaseFailed, match=f"SQLSTATE {says}") as in_command,
-            database.session(dsn) as connection,
+            transactions.session(dsn) as connection,
         ):
             connection.execute(statement, [CANARY])
         for fault in (in_worker.value, in_command.value):
@@ -217,7 +217,7 @@ def test_a_refused_statement_leaves_its_values_in_no_log(
 
 
 def test_the_server_is_told_to_log_no_value(new_database: NewDatabase) -> None:
-    with database.session(new_database()) as connection:
+    with transactions.session(new_database()) as connection:
         for name, value in {
             "log_error_verbosity": "terse",
             "log_parameter_max_length_on_error": "0",
@@ -246,10 +246,10 @@ def test_the_server_is_told_to_log_no_value(new_database: NewDatabase) -> None:
 def test_another_machines_database_is_spoken_to_under_its_certificate(
     dsn: str, mode: str | None
 ) -> None:
-    assert conninfo_to_dict(database.protected(dsn)).get("sslmode") == mode
+    assert conninfo_to_dict(transactions.protected(dsn)).get("sslmode") == mode
 
 
 def test_a_server_without_a_certificate_is_one_clear_line(new_database: NewDatabase) -> None:
     with pytest.raises(DatabaseRefused, match="sslrootcert") as refused:
-        database.connect(make_conninfo(new_database(), sslmode="require"))
+        transactions.connect(make_conninfo(new_database(), sslmode="require"))
     assert "\n" not in str(refused.value)

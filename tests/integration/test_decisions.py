@@ -16,13 +16,15 @@ from typing import Any, LiteralString, cast
 import psycopg
 import pytest
 
-from consumers import proposals, reconcile, registry
-from consumers.proposals import NotToBeDecided, Outcome, ProposalUnknown
-from crossregion.domain import records
-from crossregion.runtime.postgres import SUPERUSER
-from crossregion.stack import DATABASE, OPERATOR, OWNER, STOP_ORDER, Stack
+from consumers.reconcile import records as reconcile_records
+from consumers.registry import worker as registry_worker
+from crossregion.domain import events
+from crossregion.embedded.postgres import SUPERUSER
+from crossregion.embedded.stack import DATABASE, OPERATOR, OWNER, STOP_ORDER, Stack
+from crossregion.services import proposals
+from crossregion.services.proposals import NotToBeDecided, Outcome, ProposalUnknown
 from schemas import codec, topics
-from tests.live import in_force, notices, read_all, send, wait_for_quiet, wait_until
+from tests.support.live import in_force, notices, read_all, send, wait_for_quiet, wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
 
@@ -34,7 +36,7 @@ def example(event: str) -> dict[str, Any]:
 
 CASE, RESCUE = example("CaseRecorded"), example("RescueRecorded")
 CASE_UNIT, RESCUE_UNIT = CASE["unit"], RESCUE["unit"]
-PROPOSAL = records.proposal_id(
+PROPOSAL = events.proposal_id(
     CASE_UNIT, CASE["victims"][0]["victim_id"], RESCUE_UNIT, RESCUE["rescue_id"]
 )
 NOTE = "她姐姐认出了她"
@@ -96,9 +98,9 @@ def links(stack: Stack) -> int:
 def discrepancies(stack: Stack) -> list[str]:
     with psycopg.connect(stack.database) as connection:
         return [
-            *reconcile.proposals(connection),
-            *reconcile.links(connection),
-            *reconcile.told(stack.kafka, connection),
+            *reconcile_records.proposals(connection),
+            *reconcile_records.links(connection),
+            *reconcile_records.told(stack.kafka, connection),
         ]
 
 
@@ -163,7 +165,7 @@ def test_the_second_flag_follows_the_case_and_never_changes_it(stack: Stack) -> 
     wait_for_quiet(stack)
     assert told(stack, "flag") == both
     with psycopg.connect(stack.database) as connection:
-        reported = list(registry.flags(connection))
+        reported = list(registry_worker.flags(connection))
     assert [row["destination"] for row in reported] == [None, "220300", "220181", None]
 
 
@@ -185,7 +187,7 @@ def test_links_and_flags_that_do_not_follow_are_named(
     superuser = stack._postgres.dsn(DATABASE, SUPERUSER)
     with psycopg.connect(superuser) as connection, connection.transaction(force_rollback=True):
         connection.execute(harm)
-        named = list(reconcile.links(connection))
+        named = list(reconcile_records.links(connection))
     assert any(says.format(PROPOSAL) in line for line in named)
 
 
@@ -211,7 +213,7 @@ def made(stack: Stack, verdict: str, reason: str, **changes: Any) -> dict[str, A
     known = {"previous": revision, "revision": revision + 1, "verdict": verdict, "reason": reason}
     decision = {**example("MatchDecided"), **known, **changes}
     if "decision_id" not in changes:
-        decision["decision_id"] = records.decision_id(cast(records.MatchDecided, decision))
+        decision["decision_id"] = events.decision_id(cast(events.MatchDecided, decision))
     return decision
 
 
@@ -272,7 +274,7 @@ def test_what_cannot_be_a_decision_is_set_aside_and_changes_nothing(stack: Stack
     assert in_force(stack.kafka) == unchanged
     assert stack.supervisor.pids() == pids
     with psycopg.connect(stack.dsn(OPERATOR)) as connection:
-        reasons = [row["reason"] for row in registry.dead_letter_rows(connection)]
+        reasons = [row["reason"] for row in registry_worker.dead_letter_rows(connection)]
     assert sorted(reasons) == sorted(
         [
             "wrong-partition",
@@ -332,13 +334,13 @@ def test_a_confirmed_pair_stays_proposed_when_the_records_no_longer_speak_for_it
 def test_a_rebuild_ends_as_it_was_and_nothing_is_said_again(stack: Stack) -> None:
     def everything() -> tuple[str, int, int, Any]:
         with psycopg.connect(stack.database) as connection:
-            content = registry.content(connection)
+            content = registry_worker.content(connection)
         said = len(read_all(stack.kafka, topics.MATCH_PROPOSALS.name()))
         return content, said, audited(stack), notices(stack.kafka)
 
     before = everything()
     stack.supervisor.stop(["registry"])
-    registry.rebuild(stack.kafka, stack.dsn(OWNER))
+    registry_worker.rebuild(stack.kafka, stack.dsn(OWNER))
     for name in STOP_ORDER:
         stack.supervisor.start(name)
     wait_for_quiet(stack)

@@ -24,14 +24,15 @@ from kafka.admin import KafkaAdminClient, MemberToRemove
 from psycopg.rows import dict_row
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from consumers import database, endpoints
-from consumers.delivery import GROUP
-from crossregion.clients import ADMIN, Kafka
-from crossregion.runtime.crash import KILLED
-from crossregion.runtime.directory import write_private
+from consumers.delivery.worker import GROUP
+from crossregion.data_directory import write_private
+from crossregion.failpoints import KILLED
+from crossregion.kafka.connection import ADMIN, Kafka
+from crossregion.postgres import transactions
+from crossregion.services import endpoints
 from schemas import codec, envelope, topics
-from tests import live, receivers
-from tests.receivers import Mailboxes, Received, Webhooks, answers, first
+from tests.support import live, receivers
+from tests.support.receivers import Mailboxes, Received, Webhooks, answers, first
 
 WAIT_SECONDS = 45.0
 PATIENCE = 0.1
@@ -55,7 +56,7 @@ class Rig:
     def start(self, **more: str) -> None:
         with (self.home / "delivery.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "consumers.delivery"],
+                [sys.executable, "-m", "consumers.delivery.worker"],
                 env={**os.environ, **self.settings, **more},
                 stdout=log,
                 stderr=log,
@@ -161,7 +162,7 @@ def rig(
     certificates = receivers.Certificates(home)
     context = certificates.context("receiver", ["localhost", "127.0.0.1"])
     owner = new_database()
-    database.migrate(owner)
+    transactions.migrate(owner)
     with (
         receivers.webhooks(context) as web,
         receivers.mailboxes(context) as (mail, port),
@@ -328,7 +329,7 @@ def test_two_workers_send_each_notice_once(rig: Rig) -> None:
     hooks = [rig.webhook("220000", f"/both{number}") for number in range(3)]
     with (rig.home / "delivery.log").open("ab") as log:
         second = subprocess.Popen(
-            [sys.executable, "-m", "consumers.delivery"],
+            [sys.executable, "-m", "consumers.delivery.worker"],
             env={**os.environ, **rig.settings, "CROSSREGION_WORKER": "2"},
             stdout=log,
             stderr=log,
@@ -395,7 +396,7 @@ def test_a_replay_and_a_rebuild_send_nothing_again_and_lose_no_attempt(rig: Rig)
     rig.stop()
     before = {path: len(got) for path, got in rig.web.got.items()}
     attempts = rig.rows("SELECT count(*) AS count FROM delivery.attempt")
-    database.drop_registry(rig.owner)
+    transactions.drop_registry(rig.owner)
     admin = KafkaAdminClient(**rig.kafka.options(ADMIN))
     admin.remove_group_members(GROUP, [MemberToRemove(group_instance_id="delivery-1")])
     admin.delete_groups([GROUP])
@@ -483,7 +484,7 @@ def test_an_attempt_that_is_put_down_again_after_a_lost_commit_is_the_same(rig: 
     for row in before:
         late = {**row, "endpoint_id": hook, "state": "waiting", "failures": 9, "gone": True}
         with psycopg.connect(rig.worker) as connection:
-            connection.execute(database.query("put_attempt"), late)
+            connection.execute(transactions.query("put_attempt"), late)
     assert rig.rows(everything, hook) == before
     endpoints.remove(rig.operator, hook, "")
 

@@ -1,7 +1,7 @@
 """Who gets what from the database: each role, by its own log-in, at each thing there is.
 
 The expected rights are one table over everything in the database's schemas
-(`tests/database_rights.py`): what is added without a row there fails.
+(`tests/support/database_rights.py`): what is added without a row there fails.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from consumers import audit, database, endpoints
-from consumers.batch import Batch
-from consumers.database import Database, RolesMissing
-from crossregion.domain import records
-from crossregion.runtime import postgres
+from consumers.registry import audit_chain
+from consumers.registry.batch import Batch
+from crossregion.domain import events
+from crossregion.embedded import postgres
+from crossregion.postgres import transactions
+from crossregion.postgres.transactions import Database, RolesMissing
+from crossregion.services import endpoints
 from schemas import codec, topics
-from tests.database_rights import (
+from tests.integration.test_registry import NOTICE, TIP, answered, handed, history, triaged
+from tests.support.database_rights import (
     DELIVERY,
     FUNCTIONS,
     LIBRARY,
@@ -46,7 +49,6 @@ from tests.database_rights import (
     rights,
     summed,
 )
-from tests.integration.test_registry import NOTICE, TIP, answered, handed, history, triaged
 
 CASE = json.loads(
     (Path(__file__).parents[2] / "schemas/examples/CaseRecorded/1/example.json").read_text("utf-8")
@@ -60,7 +62,7 @@ AsRole = Callable[[str, str], str]
 def dsn(new_database: Callable[[], str], as_role: Callable[[str, str], str]) -> str:
     """A registry with records, flags, a proposal and dead letters of several units."""
     dsn = new_database()
-    database.migrate(dsn)
+    transactions.migrate(dsn)
     batch = Batch()
     for record in history():
         batch.take(*record)
@@ -87,7 +89,7 @@ def told(unit: str, *recipients: str) -> bytes:
     flag = json.loads(
         (Path(__file__).parents[2] / "schemas/examples/BoundaryFlagged/1/example.json").read_text()
     )
-    digest = records.content_digest(record)  # type: ignore[arg-type]
+    digest = events.content_digest(record)  # type: ignore[arg-type]
     known = {"unit": unit, "case_id": "220300-C9", "revision": record["revision"]}
     return codec.encode(
         "BoundaryFlagged", {**flag, **known, "digest": digest, "told": list(recipients)}
@@ -217,7 +219,7 @@ def test_a_unit_reads_whole_records_that_it_reported_and_no_other(enter: Enter) 
 def noted(dsn: str) -> None:
     """What the registry worker does all the time."""
     held = Database(dsn)
-    held.transact(audit.chain)
+    held.transact(audit_chain.chain)
     held.close()
 
 
@@ -369,7 +371,7 @@ def test_no_open_transaction_of_a_unit_holds_up_the_audit(
     with reader.transaction(), psycopg.connect(as_role(dsn, "unit_220500")) as other:
         reader.execute("SELECT pg_advisory_lock(hashtext('audit.entry'))")
         assert ask(reader, *C1) is not None
-        database.append_audit(operator, "read", "a record", "")
+        transactions.append_audit(operator, "read", "a record", "")
         ticket = ask(other, *C1)
         other.commit()
         noted(as_role(dsn, WORKER))
@@ -401,7 +403,7 @@ def test_who_has_the_turn_for_long_holds_up_no_worker(
     reader, worker = enter("unit_220500"), as_role(dsn, WORKER)
     ticket = ask(reader, *C1)
     with enter(OPERATOR).transaction():
-        database.append_audit(enter(OPERATOR), "read", "a record", "")
+        transactions.append_audit(enter(OPERATOR), "read", "a record", "")
         noted(worker)
         assert given(reader, ticket) is None
     noted(worker)
@@ -695,15 +697,15 @@ def test_a_unit_can_fill_no_disk_and_hold_up_no_migration(
     for name in ("postgres", "template1"):
         with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
             psycopg.connect(as_role(f"/{name}", UNIT))
-    unit.execute("SELECT pg_advisory_lock(%s)", [database.MIGRATION_LOCK])
-    assert database.migrate(f"{dsn}?options=-c%20statement_timeout%3D10s") == []
+    unit.execute("SELECT pg_advisory_lock(%s)", [transactions.MIGRATION_LOCK])
+    assert transactions.migrate(f"{dsn}?options=-c%20statement_timeout%3D10s") == []
     unit.execute("SELECT pg_advisory_unlock_all()")
 
 
 def test_an_owner_alone_can_run_the_whole_by_acting_as_each_role(dsn: str) -> None:
     """So `up` uses a database that the settings name, with one connection string."""
     for role, readable in ((WORKER, "record"), (OFFICE, "person"), (OPERATOR, "dead_letter")):
-        with database.session(database.as_role(dsn, role)) as connection:
+        with transactions.session(transactions.as_role(dsn, role)) as connection:
             asked = sql.SQL("SELECT count(1) > 0 FROM {}").format(
                 sql.Identifier("registry", readable)
             )
@@ -718,17 +720,17 @@ def test_without_the_roles_a_migration_says_who_makes_them(
         connection.execute("ALTER ROLE crossregion_own RENAME TO crossregion_away")
         try:
             with pytest.raises(RolesMissing, match="crossregion registry roles"):
-                database.migrate(dsn)
+                transactions.migrate(dsn)
         finally:
             connection.execute("ALTER ROLE crossregion_away RENAME TO crossregion_own")
         connection.execute(postgres.roles())
-    assert database.migrate(dsn)
+    assert transactions.migrate(dsn)
 
 
 def test_one_connection_can_act_for_one_unit_after_another(
     dsn: str, as_role: Callable[[str, str], str]
 ) -> None:
     for unit in ("220100", "220300"):
-        as_unit = database.as_role(as_role(dsn, f"unit_{unit}"), f"unit_{unit}")
+        as_unit = transactions.as_role(as_role(dsn, f"unit_{unit}"), f"unit_{unit}")
         with psycopg.connect(as_unit) as connection:
             assert {reporter for reporter, _ in own(connection)} == {unit}

@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from typer.testing import CliRunner, Result
 
-from consumers import database
-from crossregion import channels
-from crossregion.cli import app
-from crossregion.runtime import RuntimeFault
+from cli import endpoints
+from cli.main import app
+from crossregion.errors import RuntimeFault
+from crossregion.postgres import transactions
 
 URL = "https://unit.example/notices"
 Run = Callable[..., Result]
@@ -22,7 +22,7 @@ Run = Callable[..., Result]
 @pytest.fixture(scope="module")
 def dsn(new_database: Callable[[], str]) -> str:
     dsn = new_database()
-    database.migrate(dsn)
+    transactions.migrate(dsn)
     return dsn
 
 
@@ -37,7 +37,7 @@ def run(
     monkeypatch.setenv("CROSSREGION_KAFKA_SECRETS", str(tmp_path))
     monkeypatch.setenv("CROSSREGION_DATABASE", as_role(dsn, "crossregion_operator"))
     monkeypatch.setenv("CROSSREGION_NETWORKS", '{"police": "10.1.0.0/16"}')
-    monkeypatch.setattr(channels.console, "width", 200)
+    monkeypatch.setattr(endpoints.console, "width", 200)
 
     def command(*arguments: str) -> Result:
         return CliRunner().invoke(app, ["endpoints", *arguments])
@@ -74,7 +74,7 @@ def test_an_endpoint_from_its_beginning_to_its_end(run: Run, dsn: str) -> None:
     assert "1 endpoints." in run("list").output
     again, _ = added(run("add", "220200", "webhook", URL))
     assert again != hook
-    with psycopg.connect(database.as_role(dsn, "crossregion_operator")) as connection:
+    with psycopg.connect(transactions.as_role(dsn, "crossregion_operator")) as connection:
         secrets = connection.execute("SELECT endpoint_id::text FROM delivery.secret").fetchall()
         noted = connection.execute("SELECT action FROM audit.entry ORDER BY number").fetchall()
     assert secrets == [(again,)]

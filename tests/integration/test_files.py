@@ -18,31 +18,26 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumers import (
-    casework,
-    database,
-    dead_letters,
-    filing,
-    handing_over,
-    registry,
-    supervision,
-    triaging,
-)
+from consumers.registry import worker
+from consumers.registry.projections import files as files_projection
 from crossregion import clock, metrics
-from crossregion.domain import files
-from crossregion.domain.handover import Record
-from crossregion.domain.judgement import Judgement, judge_event
-from crossregion.runtime import EmbeddedPostgres
-from crossregion.stack import OPERATOR, OWNER, STOP_ORDER, SUPERVISION, Stack
+from crossregion.domain.files import obligations
+from crossregion.domain.handovers import Record
+from crossregion.domain.validation import Judgement, judge_event
+from crossregion.embedded.postgres import EmbeddedPostgres
+from crossregion.embedded.stack import OPERATOR, OWNER, STOP_ORDER, SUPERVISION, Stack
+from crossregion.postgres import transactions
+from crossregion.services import dead_letters, handovers, reports, tips
+from crossregion.services import files as files_service
 from producers import tips as taking
-from producers.export import Exported
-from producers.spool import Spool
+from producers.exports.reader import Exported
+from producers.spool.store import Spool
 from schemas import codec, topics
-from tests import exports
 from tests.e2e.command import assert_one_clear_line, run
-from tests.figures import ZONE, Event, Known
-from tests.live import in_force, notices, read_all, send, wait_for_quiet, wait_until
-from tests.outbox import Office, start_relay
+from tests.support import exports
+from tests.support.figures import ZONE, Event, Known
+from tests.support.live import in_force, notices, read_all, send, wait_for_quiet, wait_until
+from tests.support.outbox import Office, start_relay
 from tests.unit.test_files import example, rescue
 
 UNIT, TAKER, STRANGER = "220100", "220600", "220300"
@@ -181,7 +176,7 @@ def test_a_tip_becomes_a_case_that_an_officer_saves_in_the_units_own_database(
     with Spool(stack.spools / f"{UNIT}.sqlite", UNIT) as spool:
         tip = (UNIT, taking.take(spool, taking.tip(UNIT, TIP, "220202")).tip_id)
     wait_for_quiet(stack)
-    linked = triaging.triage(
+    linked = tips.triage(
         stack.kafka, stack.dsn(f"unit_{police}"), police, tip, "linked", case=(police, CASE)
     )
     assert linked is not None
@@ -204,7 +199,7 @@ def test_a_tip_becomes_a_case_that_an_officer_saves_in_the_units_own_database(
 
 
 def tip_row(stack: Stack, tip: tuple[str, str]) -> dict[str, Any]:
-    return triaging.find(stack.dsn(f"unit_{exports.UNIT}"), exports.UNIT, tip)
+    return tips.find(stack.dsn(f"unit_{exports.UNIT}"), exports.UNIT, tip)
 
 
 def test_the_notice_ends_and_the_welfare_home_is_late(stack: Stack, today: Path) -> None:
@@ -213,15 +208,15 @@ def test_the_notice_ends_and_the_welfare_home_is_late(stack: Stack, today: Path)
     wait_for(stack, *late, *due(UNIT, "WELFARE_HOME", "FIRST_CERTIFICATE"))
     turn(today, "2025-03-10")
     wait_for(stack, *late, *overdue(UNIT, "WELFARE_HOME", "FIRST_CERTIFICATE"))
-    with database.session(stack.database) as connection:
-        filing.look_from_today(connection)
+    with transactions.session(stack.database) as connection:
+        files_projection.look_from_today(connection)
         rows = connection.execute("SELECT * FROM registry.file_overdue ORDER BY lead").fetchall()
         assert rows == [
             (UNIT, "CAD", 1, date(2025, 3, 9)),
             (UNIT, "JUS", 1, date(2025, 3, 2)),
             (UNIT, "PSD", 1, date(2025, 3, 7)),
         ]
-        filing.measure(connection)
+        files_projection.measure(connection)
     measured = {
         tuple(sample.labels.values()): sample.value
         for metric in metrics.FILE_ITEMS.collect()
@@ -244,7 +239,7 @@ def test_a_handover_takes_the_file_along(stack: Stack, tmp_path: Path) -> None:
     assert seen(stack, TAKER) == set()
     for unit, action, to in ((UNIT, "offered", TAKER), (TAKER, "accepted", None)):
         dsn = stack.dsn(f"unit_{unit}")
-        step = handing_over.act(stack.kafka, dsn, unit, RECORD, action, to)
+        step = handovers.act(stack.kafka, dsn, unit, RECORD, action, to)
         assert step is not None
         assert step.holds
     late = ("LEGAL_AID:220100/A2", "WELFARE_HOME", "FIRST_CERTIFICATE")
@@ -266,7 +261,7 @@ def test_a_handover_takes_the_file_along(stack: Stack, tmp_path: Path) -> None:
 
 
 def seen(stack: Stack, unit: str) -> set[str]:
-    rows = casework.due(stack.dsn(f"unit_{unit}"), own=True)
+    rows = files_service.due(stack.dsn(f"unit_{unit}"), own=True)
     return {row["item"] for row in rows if (row["rescue_unit"], row["rescue_id"]) == FILE}
 
 
@@ -303,8 +298,8 @@ def test_the_units_concerned_see_the_file_and_no_other(stack: Stack) -> None:
     read = {(one["kind"], one["unit"], one["record_id"]) for one in whole}
     assert {("rescue", *FILE), ("assistance", UNIT, "A1"), ("assistance", TAKER, "A9")} <= read
     assert any(SECRET in json.dumps(one, ensure_ascii=False) for one in whole)
-    with database.session(stack.dsn(OPERATOR)) as connection:
-        audited = [row["subject"] for row in database.rows(connection, "audit_entries")]
+    with transactions.session(stack.dsn(OPERATOR)) as connection:
+        audited = [row["subject"] for row in transactions.rows(connection, "audit_entries")]
     assert f"assistance {UNIT} A1" in audited
     hidden = run("file", "show", *FILE, "--unit", STRANGER, **here)
     assert_one_clear_line(hidden, "There is no file of rescue 220100-R7 of 220100 that you may see")
@@ -361,8 +356,10 @@ def test_the_registry_says_what_the_raw_entries_do(stack: Stack) -> None:
         for one in notes.values()
         if one.noted and (one.noted["rescue_unit"], one.noted["rescue_id"]) == FILE
     ]
-    owed = {one.item: (one.due_from, one.due_on) for one in files.owed(of_child, {UNIT, TAKER})}
-    rows = casework.read(stack.database, FILE, own=False)[1]
+    owed = {
+        one.item: (one.due_from, one.due_on) for one in obligations.owed(of_child, {UNIT, TAKER})
+    }
+    rows = files_service.read(stack.database, FILE, own=False)[1]
     assert {row["item"]: (row["due_from"], row["due_on"]) for row in rows} == owed
     assert {row["owner"] for row in rows} == {TAKER}
     assert clock.today() == date(2026, 1, 31)
@@ -392,16 +389,16 @@ def figures(stack: Stack) -> dict[str, dict[str, list[tuple[Any, ...]]]]:
     """The events that each figure counts, the same by the registry and by hand."""
     raw = list(raw_events(stack))
     found: dict[str, dict[str, list[tuple[Any, ...]]]] = {}
-    with database.session(stack.dsn(SUPERVISION)) as connection:
-        newest = supervision.newest(connection)
+    with transactions.session(stack.dsn(SUPERVISION)) as connection:
+        newest = reports.newest(connection)
         milliseconds = round(newest.timestamp() * 1000)
-        question = supervision.Question(date(2025, 1, 1), newest.astimezone(ZONE).date(), newest)
+        question = reports.Question(date(2025, 1, 1), newest.astimezone(ZONE).date(), newest)
         known = Known(raw, question.since, question.until, milliseconds)
-        for section, names in supervision.EVENTS.items():
+        for section, names in reports.EVENTS.items():
             counted = getattr(known, section)()
             assert counted.keys() == {*names}
             for name in names:
-                table = supervision.events(connection, f"{section}.{name}", question)
+                table = reports.events(connection, f"{section}.{name}", question)
                 by_hand = sorted(one[: len(table.columns)] for one in counted[name])
                 assert sorted(map(tuple, table.rows)) == by_hand, f"{section}.{name}"
                 found.setdefault(section, {})[name] = by_hand
@@ -440,16 +437,16 @@ def test_no_personal_value_leaves_the_entries(stack: Stack) -> None:
 
 def test_a_rebuild_ends_as_it_was_and_tells_nobody_again(stack: Stack) -> None:
     said = notices(stack.kafka)
-    with database.session(stack.database) as connection:
-        before = registry.content(connection)
+    with transactions.session(stack.database) as connection:
+        before = worker.content(connection)
     counted = figures(stack)
     stack.supervisor.stop(STOP_ORDER)
-    registry.rebuild(stack.kafka, stack.dsn(OWNER))
+    worker.rebuild(stack.kafka, stack.dsn(OWNER))
     for name in STOP_ORDER:
         stack.supervisor.start(name)
     stack.wait_healthy()
     wait_for_quiet(stack)
-    with database.session(stack.database) as connection:
-        assert registry.content(connection) == before
+    with transactions.session(stack.database) as connection:
+        assert worker.content(connection) == before
     assert notices(stack.kafka) == said
     assert figures(stack) == counted

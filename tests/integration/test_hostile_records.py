@@ -17,14 +17,14 @@ from kafka.record import memory_records
 from kafka.record.default_records import DefaultRecordBatchBuilder, DefaultRecordMetadata
 from kafka.record.util import encode_varint
 
-from consumers import registry
-from crossregion import clients
-from crossregion.clients import Kafka
-from crossregion.stack import Stack
+from consumers.registry import worker
+from crossregion.embedded.stack import Stack
+from crossregion.kafka import connection as kafka_connection
+from crossregion.kafka.connection import Kafka
 from producers.publisher import catch_up
-from producers.spool import Spool
+from producers.spool.store import Spool
 from schemas import codec, topics
-from tests.live import read_all, wait_for_quiet
+from tests.support.live import read_all, wait_for_quiet
 
 EXAMPLE = Path(__file__).parents[2] / "schemas/examples/CaseRecorded/1/example.json"
 CASE: dict[str, Any] = json.loads(EXAMPLE.read_text("utf-8"))
@@ -95,7 +95,7 @@ def hostile_unit(kafka: Kafka, monkeypatch: pytest.MonkeyPatch, **options: Any) 
     with monkeypatch.context() as patch:
         patch.setattr(memory_records, "DefaultRecordBatchBuilder", _Builder)
         producer = KafkaProducer(
-            **kafka.options(clients.unit(UNIT)),
+            **kafka.options(kafka_connection.unit(UNIT)),
             acks="all",
             enable_idempotence=False,
             max_request_size=2_000_000,
@@ -178,8 +178,8 @@ def test_what_the_broker_takes_stops_nobody(
     flags = read_all(stack.kafka, topics.BOUNDARY_FLAGS.name())
     assert len({record.key for record in flags}) == accepted
     with psycopg.connect(stack.database) as connection:
-        assert registry.revisions(connection) == {(UNIT, "case"): accepted}
-        assert len(list(registry.dead_letter_rows(connection))) == len(refused)
+        assert worker.revisions(connection) == {(UNIT, "case"): accepted}
+        assert len(list(worker.dead_letter_rows(connection))) == len(refused)
 
     with Spool(tmp_path / f"{UNIT}.sqlite", UNIT) as spool:
         catch_up(spool, stack.kafka)

@@ -20,17 +20,18 @@ from typing import Any
 
 import pytest
 
-from crossregion.runtime import RuntimeFault
-from crossregion.runtime.certificates import Authority
-from crossregion.runtime.crash import KILLED
-from crossregion.runtime.directory import write_private
+from crossregion.data_directory import write_private
+from crossregion.embedded.certificates import Authority
+from crossregion.errors import RuntimeFault
+from crossregion.failpoints import KILLED
 from crossregion.settings import Settings
-from producers import batch, http_intake, http_protocol, spool
-from producers.intake_keys import Keys
-from producers.spool import Spool
+from producers.http_intake import app, protocol, request
+from producers.http_intake.keys import Keys
+from producers.spool import store
+from producers.spool.store import Spool
 from schemas import codec
-from tests.exports import UNIT
-from tests.intake import CANARY, EXAMPLES, PROGRAM, Answer, Running, case, intake, read
+from tests.support.exports import UNIT
+from tests.support.intake import CANARY, EXAMPLES, PROGRAM, Answer, Running, case, intake, read
 
 OTHER = "220100"
 MANY = ["长" * 2_000] * 100
@@ -86,7 +87,7 @@ def test_a_record_is_taken_with_a_receipt_that_names_its_event(running: Running)
 
 def test_every_event_that_a_unit_may_write_is_taken(running: Running) -> None:
     """Each by its example, so that an event which the spool learns of is here as well."""
-    for event in sorted(spool.KINDS):
+    for event in sorted(store.KINDS):
         newest = max(codec.versions()[event])
         example = json.loads((EXAMPLES / event / str(newest) / "example.json").read_text("utf-8"))
         answer = running.post({**example, "unit": UNIT}, event)
@@ -234,14 +235,14 @@ def test_each_problem_has_a_page_that_says_what_to_do(running: Running) -> None:
 
 
 def test_a_huge_body_is_refused_whether_it_is_announced_or_not(running: Running) -> None:
-    most = http_intake.MOST_BYTES
+    most = app.MOST_BYTES
     assert running.post(b"x" * (most + 1)).problem == "too-large"
     announced = raw_answer(running, head(running, 10 * most, Expect="100-continue"))
     assert (announced.status, announced.problem) == (413, "too-large")
     chunked = head(running, 0, Transfer_Encoding="chunked").replace(b"Content-Length: 0\r\n", b"")
     chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
     assert raw_answer(running, chunked, *[chunk] * 5).problem == "too-large"
-    many = [case(f"M{number}") for number in range(batch.MOST_RECORDS + 1)]
+    many = [case(f"M{number}") for number in range(request.MOST_RECORDS + 1)]
     assert running.post(many).problem == "too-large"
 
 
@@ -259,8 +260,8 @@ def test_a_slow_body_and_a_slow_head_are_cut_off(running: Running) -> None:
 def test_whose_bodies_come_slowly_keeps_no_other_unit_out(tmp_path: Path) -> None:
     with intake(tmp_path, INTAKE_RATE=1_000) as one:
         theirs = Keys(tmp_path / "intake-keys").add(OTHER, date.today())
-        most = http_intake.MOST_BYTES
-        held = [one.raw(head(one, most), b"[") for _ in range(http_intake.HELD_BYTES // most)]
+        most = app.MOST_BYTES
+        held = [one.raw(head(one, most), b"[") for _ in range(app.HELD_BYTES // most)]
         deadline = time.monotonic() + 10
         while one.post(case("Q1")).status != 503:
             assert time.monotonic() < deadline
@@ -271,7 +272,7 @@ def test_whose_bodies_come_slowly_keeps_no_other_unit_out(tmp_path: Path) -> Non
 
 def test_a_head_without_end_and_what_is_no_http_are_refused(running: Running) -> None:
     filling = b"X-Filling: " + b"x" * 1_000 + b"\r\n"
-    just_over = http_protocol.HEAD_BYTES // len(filling) + 1
+    just_over = protocol.HEAD_BYTES // len(filling) + 1
     with running.raw(b"POST / HTTP/1.1\r\n", *[filling] * just_over) as connection:
         assert answer_on(connection).status == 431
     assert raw_answer(running, b"\x16\x03\x01\x02\x00nonsense\r\n\r\n").status == 400
@@ -458,7 +459,7 @@ def test_it_does_not_start_where_it_should_not(
     for name, value in settings.items():
         monkeypatch.setenv(f"CROSSREGION_{name}", value)
     with pytest.raises(RuntimeFault, match=words):
-        http_intake.listening(Settings())
+        app.listening(Settings())
 
 
 def test_it_does_not_start_with_what_is_no_certificate_or_where_it_cannot(
@@ -468,11 +469,11 @@ def test_it_does_not_start_with_what_is_no_certificate_or_where_it_cannot(
     monkeypatch.setenv("CROSSREGION_INTAKE_CERTIFICATE", str(pem))
     write_private(pem, "no certificate")
     with pytest.raises(RuntimeFault, match="cannot be used"):
-        http_intake.listening(Settings())
+        app.listening(Settings())
     write_private(pem, Authority(tmp_path / "ca.pem", tmp_path / "ca.key").issue("intake", ["::1"]))
     monkeypatch.setenv("CROSSREGION_INTAKE_HOST", "203.0.113.1")
     with pytest.raises(RuntimeFault, match="cannot be listened on"):
-        http_intake.listening(Settings())
+        app.listening(Settings())
 
 
 def test_its_metrics_count_by_sender_and_answer(running: Running) -> None:
@@ -518,5 +519,5 @@ def test_the_public_may_send_what_is_for_it_and_nothing_else(tmp_path: Path) -> 
             assert answer.said["errors"][0]["reason"] == "not-yours"
         assert send(case("P"), "CaseRecorded").problem == "not-for-the-public"
         assert send([tip, tip]).problem == "too-large"
-        assert send({**tip, "filling": "x" * http_intake.MOST_PUBLIC_BYTES}).status == 413
+        assert send({**tip, "filling": "x" * app.MOST_PUBLIC_BYTES}).status == 413
         assert len(one.spooled()) == 2

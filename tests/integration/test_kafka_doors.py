@@ -24,25 +24,27 @@ from kafka.errors import (
     SaslAuthenticationFailedError,
 )
 
-from crossregion.clients import ADMIN, Kafka
-from crossregion.faults import ServiceUnavailable
-from crossregion.runtime import EmbeddedKafka, grants, topics, users
-from crossregion.runtime.certificates import Authority
-from crossregion.runtime.directory import write_private
+from crossregion.data_directory import write_private
+from crossregion.embedded.certificates import Authority
+from crossregion.embedded.kafka import EmbeddedKafka
+from crossregion.errors import ServiceUnavailable
+from crossregion.kafka import acls, users
+from crossregion.kafka import admin as kafka_admin
+from crossregion.kafka.connection import ADMIN, Kafka
 from producers import publisher
-from producers.spool import Spool
+from producers.spool.store import Spool
 from schemas import topics as contracts
-from tests import exports
-from tests.kafka_rights import SEEN_GROUPS, Tried, admin_of, rows, server_with
+from tests.support import exports
+from tests.support.kafka_rights import SEEN_GROUPS, Tried, admin_of, rows, server_with
 
 
 def test_every_topic_for_every_principal_by_every_operation(kafka: Kafka) -> None:
     names = sorted(name for topic in contracts.TOPICS for name in topic.names())
     expected = rows()
     found = {
-        row for principal in grants.principals() for row in Tried(kafka, principal, names).rows()
+        row for principal in acls.principals() for row in Tried(kafka, principal, names).rows()
     }
-    assert len(expected) == len(names) * len(grants.principals()) * 6
+    assert len(expected) == len(names) * len(acls.principals()) * 6
     assert sorted(found - expected) == []
     assert sorted(expected - found) == []
 
@@ -65,15 +67,15 @@ def answers(ask: Callable[[], object]) -> bool:
 
 def test_groups_are_their_owners_and_the_operators(kafka: Kafka) -> None:
     groups = {
-        **{principal: f"{principal}-any" for principal in grants.units()},
-        **{process: f"crossregion-{process}-any" for process in grants.PROCESSES},
+        **{principal: f"{principal}-any" for principal in acls.units()},
+        **{process: f"crossregion-{process}-any" for process in acls.PROCESSES},
     }
     with admin_of(kafka, ADMIN) as admin:
         wait_until(lambda: answers(lambda: admin.list_group_offsets("any")))
     for principal in groups:
         with admin_of(kafka, principal) as admin:
             for owner, group in groups.items():
-                of_operator = principal == "operator" and owner in grants.PROCESSES
+                of_operator = principal == "operator" and owner in acls.PROCESSES
                 if principal == owner or of_operator or (principal, owner) in SEEN_GROUPS:
                     admin.list_group_offsets(group)
                 else:
@@ -89,7 +91,7 @@ def test_the_cluster_is_the_admins(kafka: Kafka, principal: str) -> None:
         lambda admin: users.granted(admin),
         lambda admin: admin.describe_user_scram_credentials([ADMIN]),
         lambda admin: users._put(admin, {principal: "chosen"}),
-        lambda admin: users.allow(admin, [grants.Grant(principal, "ALL", "TOPIC", "cases.220300")]),
+        lambda admin: users.allow(admin, [acls.Grant(principal, "ALL", "TOPIC", "cases.220300")]),
     ]
     with admin_of(kafka, principal) as admin:
         for attempt in attempts:
@@ -97,31 +99,31 @@ def test_the_cluster_is_the_admins(kafka: Kafka, principal: str) -> None:
                 attempt(admin)
     with (
         pytest.raises(ServiceUnavailable, match=f"{principal} is not allowed"),
-        topics.administering(kafka, principal) as admin,
+        kafka_admin.administering(kafka, principal) as admin,
     ):
         admin.create_topics([NewTopic("cases.220200.more", 1, 1)])
 
 
 def test_grants_beyond_the_contracts_are_taken_away_and_others_left(kafka: Kafka) -> None:
-    extra = grants.Grant("unit-220200", "READ", "TOPIC", "dead-letters")
-    foreign = grants.Grant("somebody-else", "READ", "TOPIC", "their-topic")
-    with topics.administering(kafka) as admin:
+    extra = acls.Grant("unit-220200", "READ", "TOPIC", "dead-letters")
+    foreign = acls.Grant("somebody-else", "READ", "TOPIC", "their-topic")
+    with kafka_admin.administering(kafka) as admin:
         users.allow(admin, [extra, foreign])
         wait_until(lambda: extra in users.granted(admin))
-    topics.apply(kafka)
-    with topics.administering(kafka) as admin:
+    kafka_admin.apply(kafka)
+    with kafka_admin.administering(kafka) as admin:
         granted = users.granted(admin)
         users.withdraw(admin, [foreign])
     assert extra not in granted
-    assert {foreign, *grants.wanted()} <= granted
+    assert {foreign, *acls.wanted()} <= granted
 
 
 def test_every_role_of_the_contracts_has_a_password(kafka: Kafka) -> None:
     roles = {role for topic in contracts.TOPICS for role in (*topic.written_by, *topic.read_by)}
-    assert roles - {grants.UNIT} <= set(grants.PROCESSES)
-    with topics.administering(kafka) as admin:
+    assert roles - {acls.UNIT} <= set(acls.PROCESSES)
+    with kafka_admin.administering(kafka) as admin:
         known = admin.describe_user_scram_credentials()
-    assert set(known) == {*grants.principals(), "broker"}
+    assert set(known) == {*acls.principals(), "broker"}
 
 
 def copied(kafka: Kafka, directory: Path, *principals: str) -> Kafka:

@@ -14,17 +14,18 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from crossregion import cli, linkage_model
-from crossregion.domain.linkage import offer
-from crossregion.domain.linkage.index import Index
-from crossregion.domain.linkage.model import Model, load, written
-from crossregion.runtime import Supervisor, Worker
-from crossregion.runtime.crash import KILLED
-from crossregion.stack import Flow, Lags, Stack
+from cli import main
+from crossregion import installed_model
+from crossregion.embedded.stack import Flow, Lags, Stack
+from crossregion.embedded.supervisor import Supervisor, Worker
+from crossregion.failpoints import KILLED
+from crossregion.linkage import proposals
+from crossregion.linkage.index import Index
+from crossregion.linkage.model import Model, load, written
 from producers.publisher import publish
-from producers.spool import Spool
+from producers.spool.store import Spool
 from schemas import codec, topics
-from tests.live import notices, read_all, wait_for_quiet, wait_until
+from tests.support.live import notices, read_all, wait_for_quiet, wait_until
 
 FEED = Path(__file__).parents[2] / "examples/feed"
 OLD = load()
@@ -85,7 +86,7 @@ class Switched(Stack):
 
     def wait_linked(self, model: Model, done: bool = True) -> list[int]:
         """Wait until linkage by this model has nothing to do, or something."""
-        flow = Flow(linkage_model.group(model), (LISTED,))
+        flow = Flow(installed_model.group(model), (LISTED,))
         with closing(Lags(self.kafka)) as lags:
             return self.wait(lambda: (lags.lag(flow) == 0) == done)
 
@@ -141,7 +142,7 @@ def fresh(stack: Stack, model: Model) -> dict[str, Any]:
     return {
         one["proposal_id"]: {**one, "revision": 0}
         for its in pairs.values()
-        for one in offer.offer(its.values(), {}, model)
+        for one in proposals.offer(its.values(), {}, model)
     }
 
 
@@ -160,7 +161,7 @@ def test_a_new_model_is_computed_beside_the_old_one_and_then_switched(
     assert standing(stack) == before
 
     monkeypatch.setenv("CROSSREGION_DATA", str(stack.data))
-    status = CliRunner().invoke(cli.app, ["linkage", "status"])
+    status = CliRunner().invoke(main.app, ["linkage", "status"])
     assert status.output.splitlines() == [
         f"{OLD.version}: 0 records to go, named by the settings",
         f"{NEW.version}: 0 records to go",

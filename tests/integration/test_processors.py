@@ -25,28 +25,32 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, MemberToRemove
 from kafka.structs import OffsetAndMetadata
 
-from consumers import audit, dead_letters, follow, registry
-from crossregion import linkage_model
-from crossregion.clients import ADMIN
-from crossregion.domain import records
-from crossregion.domain.linkage.index import Index
-from crossregion.domain.linkage.model import load
-from crossregion.runtime import StandsStill, Supervisor, Worker
-from crossregion.stack import OPERATOR, WORKERS, Lags, Stack, flows
+from consumers.registry import audit_chain
+from consumers.registry import worker as registry_worker
+from crossregion import installed_model
+from crossregion.domain import events
+from crossregion.embedded.stack import OPERATOR, WORKERS, Lags, Stack, flows
+from crossregion.embedded.supervisor import Supervisor, Worker
+from crossregion.errors import StandsStill
+from crossregion.kafka import subscription
+from crossregion.kafka.connection import ADMIN
+from crossregion.linkage.index import Index
+from crossregion.linkage.model import load
+from crossregion.services import dead_letters
 from processors.intake import DISCARDED
 from processors.linkage import Partitions
 from processors.outputs import Outputs
 from producers.publisher import publish
-from producers.spool import Spool
+from producers.spool.store import Spool
 from schemas import codec, topics
-from tests.live import in_force, notices, read_all, send, wait_for_quiet, wait_until
+from tests.support.live import in_force, notices, read_all, send, wait_for_quiet, wait_until
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "schemas/examples/CaseRecorded/1/example.json"
 CASE: dict[str, Any] = json.loads(EXAMPLE.read_text("utf-8"))
 UNIT = CASE["unit"]
 TOPIC = topics.CASES.name(UNIT)
-GROUPS = {"linkage": linkage_model.group(load()), "notices": "crossregion-notices-teller"}
+GROUPS = {"linkage": installed_model.group(load()), "notices": "crossregion-notices-teller"}
 LISTED, WEIGHTS = topics.LINKAGE_RECORDS.name(), topics.PAIR_WEIGHTS.name()
 
 
@@ -161,8 +165,8 @@ def test_what_cannot_be_used_is_a_dead_letter_and_holds_nothing_up(stack: Stack)
     assert (sent[-1].topic, sent[-1].partition, sent[-1].offset) not in found
     assert list(flags(stack)) == ["B2"]
     with psycopg.connect(stack.database) as connection:
-        assert registry.revisions(connection) == {(UNIT, "case"): 1}
-        listed = list(registry.dead_letter_rows(connection))
+        assert registry_worker.revisions(connection) == {(UNIT, "case"): 1}
+        listed = list(registry_worker.dead_letter_rows(connection))
     assert len(listed) == len(bad)
 
 
@@ -175,7 +179,7 @@ def example(event: str) -> dict[str, Any]:
 
 def test_the_same_winner_whatever_comes_late_or_twice(stack: Stack) -> None:
     contents = [case("W1", revision=2, venue=venue) for venue in ("one", "two")]
-    digests = [records.content_digest(content) for content in contents]  # type: ignore[arg-type]
+    digests = [events.content_digest(content) for content in contents]  # type: ignore[arg-type]
     first, then = (codec.encode("CaseRecorded", content) for content in contents)
     send(stack.kafka, [record(first), record(encoded("W1", revision=1)), record(first)])
     wait_for_quiet(stack)
@@ -186,7 +190,7 @@ def test_the_same_winner_whatever_comes_late_or_twice(stack: Stack) -> None:
         held = connection.execute(
             "SELECT revision, digest FROM registry.record WHERE record_id = 'W1'"
         ).fetchall()
-        assert registry.duplicates(connection)[UNIT, "case"] >= 3
+        assert registry_worker.duplicates(connection)[UNIT, "case"] >= 3
     assert held == [(2, max(digests))]
     told = [notice for key, notice in in_force(stack.kafka).items() if key not in quiet]
     assert [(notice["unit"], notice["kind"], notice["cause"]) for notice in told] == [
@@ -214,7 +218,8 @@ def test_a_dead_letter_is_put_back_or_discarded(stack: Stack) -> None:
     assert "P2" not in flags(stack)
     with psycopg.connect(stack.database) as connection:
         outcomes = {
-            row["dead_letter_id"]: row["outcome"] for row in registry.dead_letter_rows(connection)
+            row["dead_letter_id"]: row["outcome"]
+            for row in registry_worker.dead_letter_rows(connection)
         }
     assert outcomes[repaired["dead_letter_id"]] == "replayed"
     assert outcomes[refused["dead_letter_id"]] == "discarded"
@@ -233,8 +238,8 @@ def test_registry_and_delivery_alone_enter_the_database_and_the_audit_is_passed_
     assert knows == {"registry", "delivery"}
     (known, *_) = dead_letters.listed(stack.dsn(OPERATOR))
     dead_letters.find(stack.dsn(OPERATOR), known["dead_letter_id"])
-    wait_until(lambda: bool(audit.heads(stack.kafka)), stack)
-    assert audit.verify(stack.kafka, stack.dsn(OPERATOR)) == (1, 1)
+    wait_until(lambda: bool(audit_chain.heads(stack.kafka)), stack)
+    assert audit_chain.verify(stack.kafka, stack.dsn(OPERATOR)) == (1, 1)
 
 
 def last_weights(stack: Stack) -> dict[tuple[str, ...], Any]:
@@ -313,7 +318,7 @@ def test_two_linkage_workers_one_killed_say_what_one_would(
     assert not [key for key in last_weights(stack) if key[:2] == erased[:2]]
     assert last_weights(stack) == single_pass(stack)
     with psycopg.connect(stack.database) as connection:
-        proposed = {row["case_id"] for row in registry.open_proposals(connection)}
+        proposed = {row["case_id"] for row in registry_worker.open_proposals(connection)}
     assert proposed
     assert erased[1] not in proposed
 
@@ -333,7 +338,8 @@ def test_a_late_word_of_a_proposals_worker_that_is_dead_is_answered(stack: Stack
     wait_for_quiet(stack)
     with psycopg.connect(stack.database) as connection:
         standing = {
-            row["proposal_id"]: row["revision"] for row in registry.open_proposals(connection)
+            row["proposal_id"]: row["revision"]
+            for row in registry_worker.open_proposals(connection)
         }
     assert standing[said["proposal_id"]] == said["revision"] + 2
 
@@ -374,14 +380,14 @@ def test_a_consumer_that_gets_nothing_of_what_there_is_ends_its_worker(
     places = [TopicPartition(LISTED, one) for one in consumer.partitions_for_topic(LISTED)]
     consumer.assign(places)
     consumer.seek_to_end()
-    watch, now = follow.Watch(consumer), time.monotonic()
+    watch, now = subscription.Watch(consumer), time.monotonic()
 
     def look(came: bool = False) -> None:
         nonlocal now
         now += StandsStill.after(1.0)
         watch.look(came)
 
-    monkeypatch.setattr("consumers.follow.time.monotonic", lambda: now)
+    monkeypatch.setattr("crossregion.kafka.subscription.time.monotonic", lambda: now)
     for _ in range(3):
         look()
     consumer.seek_to_beginning()
@@ -396,12 +402,12 @@ def test_a_consumer_that_gets_nothing_of_what_there_is_ends_its_worker(
 def test_a_faust_worker_that_gets_nothing_of_what_there_is_ends(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from processors import worker
+    from processors.engine import app as engine_app
 
     def end(error: BaseException) -> None:
         raise error
 
-    monkeypatch.setattr(worker, "end_process", end)
+    monkeypatch.setattr(engine_app, "end_process", end)
     send(stack.kafka, [record(encoded("K0"))])
     wait_for_quiet(stack)
     mine = {(LISTED, one) for one in range(topics.LINKAGE_RECORDS.partitions)}
@@ -413,7 +419,7 @@ def test_a_faust_worker_that_gets_nothing_of_what_there_is_ends(
         )
 
         async def thrice() -> None:
-            watch = worker.Watch(app, connection, StandsStill.after(1.0))
+            watch = engine_app.Watch(app, connection, StandsStill.after(1.0))
             for _ in range(3):
                 await watch.look()
 
@@ -427,7 +433,7 @@ def test_a_faust_worker_that_gets_nothing_of_what_there_is_ends(
 CANCELLED_ONCE_IT_SEEKS = """
 import asyncio
 from faust.transport.drivers.aiokafka import Consumer
-from crossregion.faults import StandsStill
+from crossregion.errors import StandsStill
 from processors import worker
 
 async def cancelled(consumer):
@@ -522,7 +528,7 @@ def snappy_of_runs(data: bytes) -> bytes:
 def test_a_letter_that_no_unit_sent_is_not_put_back(stack: Stack) -> None:
     (where,) = send(stack.kafka, [record(b"junk", topics.REPLAYS.name())])
     wait_for_quiet(stack)
-    letter_id = records.dead_letter_id(where.topic, where.partition, where.offset)
+    letter_id = events.dead_letter_id(where.topic, where.partition, where.offset)
     with pytest.raises(dead_letters.NotReplayable, match="discard"):
         dead_letters.replay(stack.kafka, stack.dsn(OPERATOR), letter_id)
     count = len(letters(stack))
@@ -546,7 +552,7 @@ def test_garbage_between_our_own_processes_stops_none_of_them(stack: Stack) -> N
     wait_for_quiet(stack)
     assert stack.supervisor.pids() == before
     with psycopg.connect(stack.database) as connection:
-        listed = [row["topic"] for row in registry.dead_letter_rows(connection)]
+        listed = [row["topic"] for row in registry_worker.dead_letter_rows(connection)]
         known = connection.execute("SELECT 1 FROM registry.flag WHERE case_id = 'G1'").fetchall()
     assert (listed.count("boundary-flags"), listed.count("match-proposals")) == (3, 3)
     assert known == [(1,)]

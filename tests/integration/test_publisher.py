@@ -17,16 +17,17 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError
 
-from crossregion import clients, kafka_python
-from crossregion.clients import ADMIN, Kafka
-from crossregion.domain import records
+from crossregion.domain import events
+from crossregion.kafka import connection as kafka_connection
+from crossregion.kafka import patches
+from crossregion.kafka.connection import ADMIN, Kafka
 from producers import publisher
-from producers.export import read_export
-from producers.spool import Counts, Spool, SpoolError
+from producers.exports.reader import read_export
+from producers.spool.store import Counts, Spool, SpoolError
 from schemas import codec, topics
-from tests import exports
-from tests.exports import UNIT, case, rescue
-from tests.live import send
+from tests.support import exports
+from tests.support.exports import UNIT, case, rescue
+from tests.support.live import send
 
 FEED = Path(__file__).parents[2] / "examples/feed"
 
@@ -103,9 +104,9 @@ def on_broker(kafka: Kafka, *names: str) -> list[tuple[str, str, int, dict[str, 
             for record in polled:
                 event, content = codec.decode(record.value)
                 headers = {name: value.decode() for name, value in record.headers}
-                digest = records.content_digest(cast(Any, content))
+                digest = events.content_digest(cast(Any, content))
                 key = record.key.decode()
-                assert headers["ce_id"] == records.event_id(
+                assert headers["ce_id"] == events.event_id(
                     content["unit"], key, content["revision"], digest
                 )
                 found.append((key, event, content["revision"], headers))
@@ -201,8 +202,8 @@ def test_a_broker_that_is_away_delays_and_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(publisher, "CONNECT_MS", 500)
-    monkeypatch.setattr(kafka_python, "HANDSHAKE_SECONDS", 0.5)
-    monkeypatch.setattr(clients, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(patches, "HANDSHAKE_SECONDS", 0.5)
+    monkeypatch.setattr(kafka_connection, "CONNECT_SECONDS", 0.5)
     address = Kafka(request.getfixturevalue(away), kafka.secrets)
     file = exports.write(tmp_path / "a.csv", case(修订号=""), case(案件编号="A"))
     assert publisher.publish([file], opened, address).kinds["case"].published == 2

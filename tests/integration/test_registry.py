@@ -13,10 +13,13 @@ from typing import Any, cast
 
 import pytest
 
-from consumers import answers, database, reconcile_files, registry
-from consumers.batch import Batch
-from consumers.database import Database, DatabaseFailed
-from crossregion.domain import agreements, handover, records, tips
+from consumers.reconcile import files
+from consumers.registry import worker as registry_worker
+from consumers.registry.batch import Batch
+from consumers.registry.projections import notices
+from crossregion.domain import agreements, events, handovers, tips
+from crossregion.postgres import transactions
+from crossregion.postgres.transactions import Database, DatabaseFailed
 from processors.intake import DISCARDED, Incoming, take
 from processors.outputs import Outputs
 from schemas import codec, topics
@@ -57,9 +60,9 @@ def case(revision: int = 1, **changes: Any) -> bytes:
 
 
 def claimed(revision: int = 1) -> dict[str, bytes]:
-    record = cast(records.CaseRecorded, {**CASE, "revision": revision})
-    digest = records.content_digest(record)
-    return {"ce_id": records.event_id(UNIT, CASE["case_id"], revision, digest).encode()}
+    record = cast(events.CaseRecorded, {**CASE, "revision": revision})
+    digest = events.content_digest(record)
+    return {"ce_id": events.event_id(UNIT, CASE["case_id"], revision, digest).encode()}
 
 
 class Log:
@@ -110,12 +113,12 @@ def decided() -> list[dict[str, Any]]:
 def decision(**changes: Any) -> dict[str, Any]:
     found = {**example("MatchDecided"), **changes}
     found["revision"] = found["previous"] + 1
-    return {**found, "decision_id": records.decision_id(cast(records.MatchDecided, found))}
+    return {**found, "decision_id": events.decision_id(cast(events.MatchDecided, found))}
 
 
 def agreement(**changes: Any) -> dict[str, Any]:
     found = {**example("AgreementRecorded"), **changes}
-    return {**found, "agreement_id": records.agreement_id(found["units"], found["number"])}
+    return {**found, "agreement_id": events.agreement_id(found["units"], found["number"])}
 
 
 def recorded() -> list[dict[str, Any]]:
@@ -173,14 +176,14 @@ def handed(
     """One step of a hand-over."""
     known = {"kind": kind, "record_unit": unit, "record_id": record_id, "follows": after}
     does = {"action": action, "unit": by, "to_unit": to, "reason": None}
-    step = cast(records.HandoverRecorded, {**example("HandoverRecorded"), **known, **does})
-    return {**step, "step_id": handover.step_id(step)}
+    step = cast(events.HandoverRecorded, {**example("HandoverRecorded"), **known, **does})
+    return {**step, "step_id": handovers.step_id(step)}
 
 
 def filed() -> list[tuple[str, str, dict[str, Any]]]:
     """One of each kind in two revisions; and aid by who took the person over, and by a stranger."""
     made = []
-    for event in records.ENTRIES:
+    for event in events.ENTRIES:
         made += [(event, example(event)), (event, {**example(event), "revision": 9})]
     legal = {**example("AssistanceRecorded"), "kind": "LEGAL_AID", "state": "NEEDED", "lead": None}
     for unit in ("220600", "220300"):
@@ -250,7 +253,7 @@ def history() -> list[Record]:
     log.add(topics.MATCH_PROPOSALS.name(), codec.encode("MatchProposed", proposed))
     stronger = {**proposed, "revision": proposed["revision"] + 1, "probability": 0.99}
     log.add(topics.MATCH_PROPOSALS.name(), codec.encode("MatchProposed", stronger))
-    other = {**proposed, "proposal_id": records.proposal_id("220100", "V", "220300", "R")}
+    other = {**proposed, "proposal_id": events.proposal_id("220100", "V", "220300", "R")}
     log.add(topics.MATCH_PROPOSALS.name(), codec.encode("MatchProposed", other))
     withdrawn = {**example("MatchWithdrawn"), "proposal_id": other["proposal_id"], "revision": 9}
     log.add(topics.MATCH_PROPOSALS.name(), codec.encode("MatchWithdrawn", withdrawn))
@@ -314,26 +317,26 @@ FROM registry.link JOIN registry.confirmed_flag AS confirmed USING (proposal_id)
 """
 
 
-def decisions_of(connection: database.Connection) -> list[tuple[Any, ...]]:
+def decisions_of(connection: transactions.Connection) -> list[tuple[Any, ...]]:
     of = {"proposal_id": example("MatchDecided")["proposal_id"]}
     names = ("verdict", "revision", "refused", "in_force", "last")
-    found = database.rows(connection, "decisions", of)
+    found = transactions.rows(connection, "decisions", of)
     return [tuple(row[name] for name in names) for row in found]
 
 
 def said(office: str) -> dict[str, Any]:
-    with database.connect(office) as connection:
+    with transactions.connect(office) as connection:
         return {
-            "content": registry.content(connection),
-            "revisions": registry.revisions(connection),
-            "duplicates": registry.duplicates(connection),
-            "dead letters": registry.dead_letters(connection),
-            "dead letter rows": list(registry.dead_letter_rows(connection)),
-            "flags": list(registry.flags(connection)),
-            "proposals": list(registry.open_proposals(connection)),
+            "content": registry_worker.content(connection),
+            "revisions": registry_worker.revisions(connection),
+            "duplicates": registry_worker.duplicates(connection),
+            "dead letters": registry_worker.dead_letters(connection),
+            "dead letter rows": list(registry_worker.dead_letter_rows(connection)),
+            "flags": list(registry_worker.flags(connection)),
+            "proposals": list(registry_worker.open_proposals(connection)),
             "decisions": decisions_of(connection),
-            "agreements": list(database.rows(connection, "agreements")),
-            "corridors": list(database.rows(connection, "corridors", {"on": "2026-06-30"})),
+            "agreements": list(transactions.rows(connection, "agreements")),
+            "corridors": list(transactions.rows(connection, "corridors", {"on": "2026-06-30"})),
             "confirmed": connection.execute(CONFIRMED).fetchall(),
             "answers": connection.execute(ANSWERS).fetchall(),
             "handed over": connection.execute(HANDED_OVER).fetchall(),
@@ -345,7 +348,7 @@ def said(office: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def dsn(new_database: Callable[[], str]) -> str:
     dsn = new_database()
-    database.migrate(dsn)
+    transactions.migrate(dsn)
     return dsn
 
 
@@ -357,7 +360,7 @@ def worker(dsn: str, as_role: Callable[[str, str], str]) -> str:
 @pytest.fixture
 def held(dsn: str, worker: str) -> Iterator[Database]:
     """The worker's connection to a registry that holds nothing."""
-    database.drop_registry(dsn)
+    transactions.drop_registry(dsn)
     held = Database(worker)
     yield held
     held.close()
@@ -383,7 +386,7 @@ def test_any_order_any_batches_and_any_repetition_give_the_same_registry(
     assert expected["revisions"] == {
         (UNIT, "case"): 5,
         (RESCUE["unit"], "rescue"): 1,
-        **{(RESCUE["unit"], kind): 2 for kind, _ in records.ENTRIES.values()},
+        **{(RESCUE["unit"], kind): 2 for kind, _ in events.ENTRIES.values()},
         ("220600", "assistance"): 1,
         ("220300", "assistance"): 1,
         (TIP["unit"], "tip"): 2,
@@ -433,7 +436,7 @@ def test_any_order_any_batches_and_any_repetition_give_the_same_registry(
         shuffled = handled + shuffle.sample(handled, 8)
         if seed:
             shuffle.shuffle(shuffled)
-        database.drop_registry(dsn)
+        transactions.drop_registry(dsn)
         held = Database(worker)
         store(held, shuffled, [shuffle.randint(1, 5) for _ in shuffled])
         assert said(office) == expected, seed
@@ -457,7 +460,7 @@ def test_answers_to_what_nobody_was_told_are_let_go_and_early_ones_are_none(
     random_ids = [str(uuid.uuid4()) for _ in range(20)]
     contents = set()
     for order in (said, said[::-1]):
-        database.drop_registry(dsn)
+        transactions.drop_registry(dsn)
         held = Database(worker)
         batch = Batch()
         for topic, hour, value in order:
@@ -466,18 +469,18 @@ def test_answers_to_what_nobody_was_told_are_let_go_and_early_ones_are_none(
             other = codec.encode("NoticeAcknowledged", answered("accepted", 1, notice_id=notice_id))
             batch.take(own, 0, 10 + number, other, {}, 9 * HOUR)
         held.transact(batch.write)
-        with database.connect(office) as connection:
-            contents.add(registry.content(connection))
+        with transactions.connect(office) as connection:
+            contents.add(registry_worker.content(connection))
             connection.commit()
             for now, left in ((11, 22), (11.1, 2)):
                 forgets_at = now * HOUR / 1000
-                held.transact(functools.partial(answers.forget, now=forgets_at))
+                held.transact(functools.partial(notices.forget, now=forgets_at))
                 count = "SELECT count(*) FROM registry.acknowledgement"
                 assert connection.execute(count).fetchone() == (left,)
                 assert connection.execute(ANSWERS).fetchall() == [
                     (NOTICE["notice_id"], "received", 1, None, None)
                 ]
-                contents.add(registry.content(connection))
+                contents.add(registry_worker.content(connection))
                 connection.commit()
         held.close()
     assert len(contents) == 1
@@ -503,7 +506,7 @@ def test_a_notice_is_due_by_its_first_statement_or_sooner_until_it_is_withdrawn(
         for hour, event, record, _ in said[start : start + size]:
             batch.take(inbox, 0, hour, codec.encode(event, record), {}, hour * HOUR)
         held.transact(batch.write)
-        with database.connect(office) as connection:
+        with transactions.connect(office) as connection:
             query = "SELECT extract(epoch FROM answer_until) / 3600 FROM registry.notice"
             (row,) = connection.execute(query).fetchall()
         assert row == (said[min(start + size, len(said)) - 1][-1],)
@@ -513,16 +516,16 @@ def test_steps_of_strangers_are_bounded_and_show_nobody_anything(
     held: Database, office: str
 ) -> None:
     record = ("rescue", RESCUE["unit"], RESCUE["rescue_id"])
-    log, count = Log(), handover.MOST_STEPS + 5
+    log, count = Log(), handovers.MOST_STEPS + 5
     for number in range(count):
         step = handed(*record, "accepted", "220800", None, f"nothing {number}")
         log.add(topics.HANDOVERS.name("220800"), codec.encode("HandoverRecorded", step))
     store(held, log.records, [count // 2, count - count // 2])
     store(held, log.records, [count])
     steps = "SELECT count(*) FROM registry.handover_step WHERE unit = '220800'"
-    with database.connect(office) as connection:
+    with transactions.connect(office) as connection:
         assert said(office)["handed over"] == []
-        assert connection.execute(steps).fetchone() == (handover.MOST_STEPS,)
+        assert connection.execute(steps).fetchone() == (handovers.MOST_STEPS,)
         connection.commit()
         rightful = Log()
         for step in handed_over():
@@ -553,7 +556,7 @@ def test_of_a_unit_that_triages_without_end_a_hundred_are_kept(held: Database, o
     rightful = triaged(tips.DISMISSED, "220200", reason="unfounded")
     log.add(topics.TRIAGE.name("220200"), codec.encode("TipTriaged", rightful))
     store(held, log.records[-1:], [1])
-    with database.connect(office) as connection:
+    with transactions.connect(office) as connection:
         stored = "SELECT unit, count(*) FROM registry.triage GROUP BY unit ORDER BY unit"
         assert connection.execute(stored).fetchall() == [
             ("220200", 1),
@@ -567,7 +570,7 @@ def test_of_a_unit_that_triages_without_end_a_hundred_are_kept(held: Database, o
         routes = "SELECT count(*) FROM registry.tip_route"
         assert connection.execute(routes).fetchone() == (count,)
     key = [{"unit": tip["unit"], "tip_id": tip["tip_id"]}]
-    assert len(held.transact(lambda c: list(database.put(c, "tip_routes_of", key)))) == 3
+    assert len(held.transact(lambda c: list(transactions.put(c, "tip_routes_of", key)))) == 3
 
 
 def test_what_strangers_write_into_a_file_is_stored_and_not_looked_at(
@@ -576,9 +579,9 @@ def test_what_strangers_write_into_a_file_is_stored_and_not_looked_at(
     handled = history()
     store(held, handled, [len(handled)])
     file = {"rescue_unit": RESCUE["unit"], "rescue_id": RESCUE["rescue_id"]}
-    looked_at = held.transact(lambda c: list(database.put(c, "notes_of_files", [file])))
+    looked_at = held.transact(lambda c: list(transactions.put(c, "notes_of_files", [file])))
     assert {note["unit"] for _, _, note, _, _ in looked_at} == {RESCUE["unit"], "220600"}
-    with database.connect(office) as connection:
+    with transactions.connect(office) as connection:
         stored = connection.execute("SELECT DISTINCT unit FROM registry.file_note").fetchall()
     assert ("220300",) in stored
 
@@ -590,11 +593,11 @@ def test_an_item_that_its_file_does_not_call_for_is_found(
     store(held, handled, [len(handled)])
 
     def found() -> list[str]:
-        with database.connect(office) as connection:
-            return list(reconcile_files.owed(connection))
+        with transactions.connect(office) as connection:
+            return list(files.owed(connection))
 
     assert found() == []
-    with database.session(worker) as connection:
+    with transactions.session(worker) as connection:
         connection.execute("DELETE FROM registry.file_item WHERE item = 'MEDICAL'")
         connection.execute(
             "INSERT INTO registry.file_item (rescue_unit, rescue_id, item, owner, lead, assisting,"
@@ -615,7 +618,7 @@ def test_texts_that_mean_something_to_a_parser_are_stored_as_they_are(
     for number, text in enumerate(HOSTILE):
         log.put(CASES, case(case_id=f"{number} {text}", venue=text))
     store(held, log.records, [3] * len(HOSTILE))
-    with database.session(office) as connection:
+    with transactions.session(office) as connection:
         rows = connection.execute(
             "SELECT record_id, record ->> 'venue' FROM registry.record_revision"
         ).fetchall()
@@ -639,7 +642,7 @@ def test_two_workers_at_once_leave_no_flag_of_an_older_case(
     (second,) = halves.keys() - {first}
     thread = threading.Thread(target=other.transact, args=[halves[second].write])
 
-    def both(connection: database.Connection) -> None:
+    def both(connection: transactions.Connection) -> None:
         halves[first].write(connection)
         thread.start()
         thread.join(0.5)
@@ -647,7 +650,7 @@ def test_two_workers_at_once_leave_no_flag_of_an_older_case(
     held.transact(both)
     thread.join(30.0)
     assert not thread.is_alive()
-    with database.connect(office) as connection:
+    with transactions.connect(office) as connection:
         revisions = connection.execute("SELECT revision FROM registry.confirmed_flag").fetchall()
     assert revisions == [(2,)]
     other.close()
@@ -666,8 +669,8 @@ def test_a_letter_larger_than_an_event_is_listed_and_can_be_put_back(
     assert twice is not None
     assert (twice["dead_letter_id"], twice["topic"]) == (letter["dead_letter_id"], CASES)
     store(held, log.records, [len(log.records)])
-    with database.connect(operator) as connection:
-        event = registry.dead_letter_event(connection, letter["dead_letter_id"])
+    with transactions.connect(operator) as connection:
+        event = registry_worker.dead_letter_event(connection, letter["dead_letter_id"])
     assert event is not None
     assert codec.decode(event)[1] == letter
 

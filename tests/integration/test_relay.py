@@ -13,22 +13,24 @@ from typing import Any
 import psycopg
 import pytest
 
-from crossregion import databases, metrics
-from crossregion.clients import Kafka
-from crossregion.faults import RuntimeFault
-from crossregion.runtime import EmbeddedPostgres
-from crossregion.runtime.crash import KILLED
-from producers import publisher, relay
-from producers.relay import Relay
+from crossregion import metrics
+from crossregion.embedded.postgres import EmbeddedPostgres
+from crossregion.errors import RuntimeFault
+from crossregion.failpoints import KILLED
+from crossregion.kafka.connection import Kafka
+from crossregion.postgres import connection as postgres_connection
+from producers import publisher
+from producers.outbox import relay
+from producers.outbox.relay import Relay
 from producers.sender import Sender
-from producers.spool import Spool
+from producers.spool.store import Spool
 from schemas import codec, topics
 from tests.e2e.command import run
-from tests.exports import UNIT
 from tests.faults.proxy import Proxy
-from tests.intake import case
-from tests.live import read_all
-from tests.outbox import NAME, SAVE_VICTIM, Office, start_relay
+from tests.support.exports import UNIT
+from tests.support.intake import case
+from tests.support.live import read_all
+from tests.support.outbox import NAME, SAVE_VICTIM, Office, start_relay
 
 WAIT_SECONDS = 30.0
 SAYS = "{} rows read; {} stay in the outbox with their reason"
@@ -269,7 +271,7 @@ def test_its_role_sees_the_outbox_and_no_table_of_the_unit(office: Office) -> No
 def test_what_is_wrong_with_its_database_is_said(office: Office, spool: Spool) -> None:
     with pytest.raises(RuntimeFault, match="Set CROSSREGION_OUTBOX"):
         Relay(None, spool).once()
-    with pytest.raises(databases.DatabaseRefused, match="correct CROSSREGION_OUTBOX"):
+    with pytest.raises(postgres_connection.DatabaseRefused, match="correct CROSSREGION_OUTBOX"):
         Relay(office.relay.replace("relay of a test", "another"), spool).once()
     with psycopg.connect(office.administrator) as connection:
         connection.execute("DROP SCHEMA crossregion CASCADE")

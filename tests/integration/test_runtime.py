@@ -23,26 +23,18 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 
-from crossregion.clients import ADMIN, Kafka
-from crossregion.runtime import (
-    DataDirectoryInUse,
-    Death,
-    EmbeddedKafka,
-    EmbeddedPostgres,
-    EmbeddedService,
-    Guard,
-    ServiceUnavailable,
-    Supervisor,
-    Worker,
-    WorkerGaveUp,
-    start_together,
-)
-from crossregion.runtime.processes import LOG_LIMIT_BYTES, open_log, spawn
+from crossregion.embedded.kafka import EmbeddedKafka
+from crossregion.embedded.postgres import EmbeddedPostgres
+from crossregion.embedded.processes import LOG_LIMIT_BYTES, Guard, open_log, spawn
+from crossregion.embedded.service import EmbeddedService, start_together
+from crossregion.embedded.supervisor import Death, Supervisor, Worker
+from crossregion.errors import DataDirectoryInUse, ServiceUnavailable, WorkerGaveUp
+from crossregion.kafka.connection import ADMIN, Kafka
 
 PARENT = """
 import json, sys, time
 from pathlib import Path
-from crossregion.runtime import EmbeddedKafka, EmbeddedPostgres, start_together
+from crossregion.embedded import EmbeddedKafka, EmbeddedPostgres, start_together
 data = Path(sys.argv[1])
 services = [EmbeddedKafka(data / "kafka"), EmbeddedPostgres(data / "postgres")]
 start_together(*services)

@@ -18,18 +18,20 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from crossregion import clients, kafka_python, metrics
-from crossregion.clients import ADMIN, Kafka
-from crossregion.runtime import EmbeddedKafka
-from crossregion.runtime import topics as runtime_topics
+from crossregion import metrics
+from crossregion.embedded.kafka import EmbeddedKafka
+from crossregion.kafka import admin as runtime_topics
+from crossregion.kafka import connection as kafka_connection
+from crossregion.kafka import patches
+from crossregion.kafka.connection import ADMIN, Kafka
 from producers import publisher
 from producers import sender as sender_module
 from producers.sender import Sender
-from producers.spool import Spool
+from producers.spool.store import Spool
 from schemas import topics
-from tests import exports
 from tests.e2e.command import COMMAND
-from tests.exports import case
+from tests.support import exports
+from tests.support.exports import case
 
 KILLED_BEFORE_MARKING = """
 import os, signal
@@ -219,8 +221,8 @@ def test_a_broker_that_hangs_holds_nobody_for_ever(
 ) -> None:
     monkeypatch.setattr(publisher, "DELIVERY_MS", 2_000)
     monkeypatch.setattr(publisher, "CONNECT_MS", 1_000)
-    monkeypatch.setattr(kafka_python, "HANDSHAKE_SECONDS", 1.0)
-    monkeypatch.setattr(clients, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(patches, "HANDSHAKE_SECONDS", 1.0)
+    monkeypatch.setattr(kafka_connection, "CONNECT_SECONDS", 1.0)
     directory.mkdir()
     broker.wait_ready()
     kafka = broker.connection

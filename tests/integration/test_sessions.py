@@ -10,17 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from crossregion import metrics, stack
-from crossregion.runtime import EmbeddedKafka, topics, users
-from crossregion.stack import Stack
+from crossregion import metrics
+from crossregion.embedded import stack
+from crossregion.embedded.kafka import EmbeddedKafka
+from crossregion.embedded.stack import Stack
+from crossregion.kafka import admin as kafka_admin
+from crossregion.kafka import users
 from producers import publisher
 from producers import sender as sender_module
 from producers.sender import Sender
-from producers.spool import Spool
+from producers.spool.store import Spool
 from schemas import codec
 from schemas import topics as contracts
-from tests import exports
-from tests.live import read_all, wait_for_quiet
+from tests.support import exports
+from tests.support.live import read_all, wait_for_quiet
 
 SESSION_SECONDS = 3.0
 
@@ -81,7 +84,7 @@ def test_the_whole_stack_goes_on_over_many_sessions_and_through_a_change_of_ever
     expected = sorted(f"{unit}-C{number}" for unit in units for number in range(11))
     assert sorted(set(flagged(brief))) == expected
 
-    with topics.administering(brief.kafka) as admin:
+    with kafka_admin.administering(brief.kafka) as admin:
         for name in (*before, *(f"unit-{unit}" for unit in units)):
             if name != "sender":
                 users.renew(admin, brief.kafka, name)
@@ -101,7 +104,7 @@ def broker() -> Iterator[EmbeddedKafka]:
         tempfile.TemporaryDirectory(prefix="crossregion-sessions-") as directory,
         Brief(Path(directory) / "kafka") as started,
     ):
-        topics.apply(started.connection)
+        kafka_admin.apply(started.connection)
         yield started
 
 
@@ -135,7 +138,7 @@ def test_a_removed_units_session_ends_and_its_events_wait_for_its_return(
     try:
         both_accept()
         patiently(lambda: not waiting(spools, "220200"))
-        with topics.administering(kafka) as admin:
+        with kafka_admin.administering(kafka) as admin:
             users.remove(admin, kafka.secrets, "unit-220200")
         own.write_text(password)
         own.chmod(0o600)
@@ -148,10 +151,10 @@ def test_a_removed_units_session_ends_and_its_events_wait_for_its_return(
         kept = waiting(spools, "220200")
         said = capsys.readouterr()
         assert "refuses unit-220200" in said.out + said.err
-        topics.apply(kafka)
+        kafka_admin.apply(kafka)
         time.sleep(1.0)
         assert waiting(spools, "220200") == kept
-        with topics.administering(kafka) as admin:
+        with kafka_admin.administering(kafka) as admin:
             users.renew(admin, kafka, "unit-220200")
         patiently(lambda: not waiting(spools, "220200"))
     finally:

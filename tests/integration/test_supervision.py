@@ -16,21 +16,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumers import database, supervision
-from consumers.batch import Batch
-from consumers.database import Connection, Database
-from consumers.supervision import EVENTS, SECTIONS, NothingKnown, Question
-from crossregion import baseline
-from crossregion.baseline import WHOLE, Baseline
-from crossregion.cli import main
-from crossregion.clients import Kafka
+from cli.main import main
+from consumers.registry.batch import Batch
 from crossregion.domain import acknowledgements
-from crossregion.domain.figures import PATTERNS, Cell, Kind, Table
+from crossregion.domain.reports.figures import PATTERNS, Cell, Kind, Table
+from crossregion.kafka.connection import Kafka
+from crossregion.postgres import transactions
+from crossregion.postgres.transactions import Connection, Database
+from crossregion.services import baseline, reports
+from crossregion.services.baseline import WHOLE, Baseline
+from crossregion.services.reports import EVENTS, SECTIONS, NothingKnown, Question
 from processors.intake import Incoming, take
 from processors.outputs import Outputs
 from schemas import topics
-from tests.figures import EARLY, ZONE, Known, quantile
-from tests.supervised import BEGIN, DAYS, History, Read, log
+from tests.support.figures import EARLY, ZONE, Known, quantile
+from tests.support.supervised import BEGIN, DAYS, History, Read, log
 
 EVENTS_MADE = History(8).events
 LOG = log(EVENTS_MADE)
@@ -71,7 +71,7 @@ def shuffled(seed: int) -> list[Read]:
 @pytest.fixture(scope="module")
 def owner(new_database: Callable[[], str]) -> str:
     dsn = new_database()
-    database.migrate(dsn)
+    transactions.migrate(dsn)
     return dsn
 
 
@@ -287,15 +287,15 @@ def test_each_figure_lists_the_events_that_it_counts(
         found = getattr(known, section)()
         assert found.keys() == set(figures)
         for figure in figures:
-            table = supervision.events(registry, f"{section}.{figure}", question)
+            table = reports.events(registry, f"{section}.{figure}", question)
             keys = len(table.columns)
             expected = [one[:keys] for one in found[figure]]
             assert sorted(map(str, map(tuple, table.rows))) == sorted(map(str, expected))
 
 
 def everything(connection: Connection, question: Question) -> list[Table]:
-    figures = (supervision.events(connection, name, question) for name in supervision.FIGURES)
-    return [*supervision.report(connection, list(SECTIONS), question), *figures]
+    figures = (reports.events(connection, name, question) for name in reports.FIGURES)
+    return [*reports.report(connection, list(SECTIONS), question), *figures]
 
 
 @pytest.mark.parametrize("share_read", [0.3, 0.8])
@@ -307,7 +307,7 @@ def test_as_known_then_is_what_was_said_then_and_a_rebuilt_registry_says_the_sam
 ) -> None:
     then = MOMENTS[int(len(MOMENTS) * share_read)]
     dsn = new_database()
-    database.migrate(dsn)
+    transactions.migrate(dsn)
     worker = as_role(dsn, "crossregion_registry")
     load(worker, [record for record in LOG if record[5] <= then], 3)
     known_at = datetime.fromtimestamp(then / 1000, UTC)
@@ -315,12 +315,12 @@ def test_as_known_then_is_what_was_said_then_and_a_rebuilt_registry_says_the_sam
     question = Question(FIRST, day, known_at, baseline=BASELINE)
     by_then = replace(question, since=day - timedelta(days=90), by="month", unit="220200")
     with psycopg.connect(as_role(dsn, "crossregion_supervision"), autocommit=True) as at_the_time:
-        assert supervision.newest(at_the_time) == known_at
+        assert reports.newest(at_the_time) == known_at
         said = [everything(at_the_time, one) for one in (question, by_then)]
-    now = replace(question, known_at=supervision.newest(registry))
+    now = replace(question, known_at=reports.newest(registry))
     assert [everything(registry, one) for one in (question, by_then)] == said
     assert everything(registry, now) != said[0]
-    database.drop_registry(dsn)
+    transactions.drop_registry(dsn)
     load(worker, shuffled(4), 4)
     with psycopg.connect(as_role(dsn, "crossregion_supervision"), autocommit=True) as rebuilt:
         assert [everything(rebuilt, one) for one in (question, by_then)] == said
@@ -384,9 +384,9 @@ def test_who_supervises_reads_figures_and_no_person(registry: Connection) -> Non
 def test_that_a_report_was_asked_for_stands_in_the_audit(
     owner: str, registry: Connection, as_role: Callable[[str, str], str]
 ) -> None:
-    question = Question(FIRST, FIRST, supervision.newest(registry))
-    supervision.report(registry, ["solved", "venues"], question, "yearly")
-    supervision.events(registry, "solved.solved", question, "a question of the office")
+    question = Question(FIRST, FIRST, reports.newest(registry))
+    reports.report(registry, ["solved", "venues"], question, "yearly")
+    reports.events(registry, "solved.solved", question, "a question of the office")
     with psycopg.connect(as_role(owner, "crossregion_operator")) as connection:
         rows = connection.execute(
             "SELECT login, action, subject, purpose FROM audit.entry ORDER BY number DESC LIMIT 2"
@@ -408,30 +408,30 @@ def test_what_was_read_before_it_was_counted_is_not_left_out_in_silence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     dsn = new_database()
-    whole = database.migrations()
+    whole = transactions.migrations()
     monkeypatch.setattr(
-        database, "migrations", lambda: {n: text for n, text in whole.items() if n < 10}
+        transactions, "migrations", lambda: {n: text for n, text in whole.items() if n < 10}
     )
-    database.migrate(dsn)
-    with psycopg.connect(database.as_role(dsn, "crossregion_registry")) as connection:
+    transactions.migrate(dsn)
+    with psycopg.connect(transactions.as_role(dsn, "crossregion_registry")) as connection:
         connection.execute("INSERT INTO registry.record VALUES ('case', '220200', 'C', 1, 'd')")
     monkeypatch.undo()
-    database.migrate(dsn)
+    transactions.migrate(dsn)
     load(as_role(dsn, "crossregion_registry"), LOG[:20], 5)
     with (
         psycopg.connect(as_role(dsn, "crossregion_supervision")) as connection,
         pytest.raises(NothingKnown, match="registry rebuild"),
     ):
-        supervision.newest(connection)
-    database.drop_registry(dsn)
+        reports.newest(connection)
+    transactions.drop_registry(dsn)
     with (
         psycopg.connect(as_role(dsn, "crossregion_supervision")) as connection,
         pytest.raises(NothingKnown, match="read nothing yet"),
     ):
-        supervision.newest(connection)
+        reports.newest(connection)
     load(as_role(dsn, "crossregion_registry"), LOG[:20], 5)
     with psycopg.connect(as_role(dsn, "crossregion_supervision")) as connection:
-        assert supervision.newest(connection) == datetime.fromtimestamp(LOG[19][5] / 1000, UTC)
+        assert reports.newest(connection) == datetime.fromtimestamp(LOG[19][5] / 1000, UTC)
 
 
 @pytest.fixture
@@ -477,7 +477,7 @@ def test_the_command_shows_and_writes_the_same_figures(
         datetime(2025, 6, 30, 23, 59, 59, 999_000, tzinfo=ZONE),
         baseline=baseline.read(before),
     )
-    tables = supervision.report(registry, list(SECTIONS), question)
+    tables = reports.report(registry, list(SECTIONS), question)
     book = openpyxl.load_workbook(tmp_path / "report.xlsx")
     assert book.sheetnames == ["about", *SECTIONS]
     for table in tables:
@@ -516,9 +516,9 @@ def test_the_command_lists_events_and_rounds_for_others(
     period = ("--from", "2024-01-01", "--as-of", "2025-06-30")
     status, listed = command("--events", "corridors.in_time", *period, "--unit", "220200")
     question = Question(
-        date(2024, 1, 1), date(2025, 6, 30), supervision.newest(registry), unit="220200"
+        date(2024, 1, 1), date(2025, 6, 30), reports.newest(registry), unit="220200"
     )
-    table = supervision.events(registry, "corridors.in_time", question)
+    table = reports.events(registry, "corridors.in_time", question)
     lines = listed.splitlines()
     assert (status, lines[0]) == (0, "one,other,event_id")
     assert [line.split(",") for line in lines[1:]] == [list(row) for row in table.rows]

@@ -13,23 +13,27 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 
-from consumers import acknowledgements, handing_over, reconcile, registry, triaging
-from consumers import notices as notices_worker
-from consumers.acknowledgements import NotToBeAnswered
-from consumers.triaging import NotToBeTriaged, TipUnknown
+from consumers.notices import worker as notices_worker
+from consumers.reconcile import records
+from consumers.registry import worker
 from crossregion import metrics
 from crossregion.domain.regions import OFFICE
 from crossregion.domain.tips import Tip
-from crossregion.runtime.postgres import SUPERUSER
-from crossregion.stack import DATABASE, OPERATOR, OWNER, STOP_ORDER, Stack
+from crossregion.embedded.postgres import SUPERUSER
+from crossregion.embedded.stack import DATABASE, OPERATOR, OWNER, STOP_ORDER, Stack
+from crossregion.services import handovers
+from crossregion.services import notices as notices_service
+from crossregion.services import tips as tips_service
+from crossregion.services.notices import NotToBeAnswered
+from crossregion.services.tips import NotToBeTriaged, TipUnknown
 from producers import tips as taking
-from producers.spool import Spool
+from producers.spool.store import Spool
 from producers.tips import NotToBeTaken
 from schemas import codec, topics
 from tests.e2e.command import run
 from tests.integration.test_decisions import CASE, put
 from tests.integration.test_registry import TIP, triaged
-from tests.live import in_force, notices, send, wait_for_quiet, wait_until
+from tests.support.live import in_force, notices, send, wait_for_quiet, wait_until
 
 RECEIVER, HERE, THERE, OF_CASE, TAKER = "220100", "220600", "220300", "220800", "220700"
 PLACE = "220602"
@@ -54,12 +58,12 @@ def dsn(stack: Stack, unit: str) -> str:
 
 
 def row(stack: Stack, tip: Tip, unit: str = OFFICE) -> dict[str, Any]:
-    return triaging.find(dsn(stack, unit), unit, tip)
+    return tips_service.find(dsn(stack, unit), unit, tip)
 
 
 def triage(stack: Stack, tip: Tip, verdict: str, unit: str, **more: Any) -> tuple[bool, str, str]:
     """Whether the triage holds, the verdict in force, and whose the tip is."""
-    outcome = triaging.triage(stack.kafka, dsn(stack, unit), unit, tip, verdict, **more)
+    outcome = tips_service.triage(stack.kafka, dsn(stack, unit), unit, tip, verdict, **more)
     assert outcome is not None
     wait_for_quiet(stack)
     return outcome.holds, outcome.row["verdict"], outcome.row["duty"]
@@ -75,7 +79,7 @@ def told(stack: Stack, *kinds: str) -> set[tuple[str, str, str]]:
 
 
 def reads(stack: Stack, tip: Tip, unit: str) -> bool:
-    found = triaging.read(dsn(stack, unit), unit, tip, "a review")
+    found = tips_service.read(dsn(stack, unit), unit, tip, "a review")
     if found is not None:
         assert found["record"]["identity"]["text"] == TEXT
     return found is not None
@@ -84,9 +88,9 @@ def reads(stack: Stack, tip: Tip, unit: str) -> bool:
 def discrepancies(stack: Stack) -> list[str]:
     with psycopg.connect(stack.database) as connection:
         return [
-            *reconcile.triaged(stack.kafka, connection),
-            *reconcile.marks(connection),
-            *reconcile.proposals(connection),
+            *records.triaged(stack.kafka, connection),
+            *records.marks(connection),
+            *records.proposals(connection),
         ]
 
 
@@ -94,9 +98,9 @@ def test_a_tip_becomes_a_case(stack: Stack) -> None:
     """Referred by the unit of its place, linked to a case that another unit reports afterwards."""
     tip = take(stack, reporter_name=NAME, persons=[{"age_band": "6-13", "sex": "F"}])
     assert told(stack, "tip", "remarks") == {(HERE, "tip", tip[1])}
-    (notice,) = acknowledgements.listed(dsn(stack, HERE))
+    (notice,) = notices_service.listed(dsn(stack, HERE))
     assert (notice["urgent"], notice["answer_within_hours"]) == (True, 12)
-    assert row(stack, tip)["due_at"] == acknowledgements.due(notice)
+    assert row(stack, tip)["due_at"] == notices_service.due(notice)
     assert [reads(stack, tip, unit) for unit in (RECEIVER, HERE, THERE, OFFICE)] == [
         *(True, True, False, True),
     ]
@@ -107,9 +111,9 @@ def test_a_tip_becomes_a_case(stack: Stack) -> None:
     assert triage(stack, tip, "linked", THERE, case=case) == (True, "linked", THERE)
     assert told(stack, "tip", "tip-linked") == {(OF_CASE, "tip-linked", tip[1])}
     assert not row(stack, tip)["case_known"]
-    (linked,) = acknowledgements.listed(dsn(stack, OF_CASE))
+    (linked,) = notices_service.listed(dsn(stack, OF_CASE))
     assert not reads(stack, tip, OF_CASE)
-    acknowledgements.acknowledge(
+    notices_service.acknowledge(
         stack.kafka, dsn(stack, OF_CASE), OF_CASE, linked["notice_id"], "accepted"
     )
     wait_for_quiet(stack)
@@ -132,11 +136,13 @@ def test_a_tip_becomes_a_case(stack: Stack) -> None:
 
 def test_who_takes_over_the_case_is_told_of_the_tip_and_reads_it(stack: Stack) -> None:
     """The notice goes with the case, and what may be read with the notice."""
-    (tip,) = ((one["unit"], one["tip_id"]) for one in triaging.listed(dsn(stack, OF_CASE), OF_CASE))
+    (tip,) = (
+        (one["unit"], one["tip_id"]) for one in tips_service.listed(dsn(stack, OF_CASE), OF_CASE)
+    )
     about = ("case", OF_CASE, "T-1")
 
     def step(unit: str, action: str, to: str | None = None) -> None:
-        outcome = handing_over.act(stack.kafka, dsn(stack, unit), unit, about, action, to)
+        outcome = handovers.act(stack.kafka, dsn(stack, unit), unit, about, action, to)
         assert outcome is not None and outcome.holds
         wait_for_quiet(stack)
 
@@ -147,9 +153,9 @@ def test_who_takes_over_the_case_is_told_of_the_tip_and_reads_it(stack: Stack) -
     assert [reads(stack, tip, unit) for unit in (OF_CASE, TAKER)] == [False, False]
     assert row(stack, tip, TAKER)["case_known"]
     (notice,) = (
-        one for one in acknowledgements.listed(dsn(stack, TAKER)) if one["kind"] != "handover"
+        one for one in notices_service.listed(dsn(stack, TAKER)) if one["kind"] != "handover"
     )
-    acknowledgements.acknowledge(
+    notices_service.acknowledge(
         stack.kafka, dsn(stack, TAKER), TAKER, notice["notice_id"], "accepted"
     )
     wait_for_quiet(stack)
@@ -198,21 +204,21 @@ def test_a_tips_notice_is_not_answered_and_not_given_to_another(stack: Stack) ->
     tip = take(stack, "not to be answered")
     (notice,) = (
         one
-        for one in acknowledgements.listed(dsn(stack, HERE))
+        for one in notices_service.listed(dsn(stack, HERE))
         if one["issued"] and one["cause"] == tip[1]
     )
     for answer in ("accepted", "not-ours"):
         with pytest.raises(NotToBeAnswered, match="crossregion tip triage"):
-            acknowledgements.acknowledge(
+            notices_service.acknowledge(
                 stack.kafka, dsn(stack, HERE), HERE, notice["notice_id"], answer
             )
     with pytest.raises(NotToBeAnswered, match="crossregion tip triage"):
-        acknowledgements.reassign(stack.kafka, stack.database, notice["notice_id"], THERE)
+        notices_service.reassign(stack.kafka, stack.database, notice["notice_id"], THERE)
     triage(stack, tip, "dismissed", HERE, reason="unfounded")
 
 
 def test_what_cannot_be_a_tip_or_a_triage_is_set_aside_and_changes_nothing(stack: Stack) -> None:
-    before = [triaging.listed(stack.database, OFFICE), notices(stack.kafka)]
+    before = [tips_service.listed(stack.database, OFFICE), notices(stack.kafka)]
     pids = stack.supervisor.pids()
     own, stranger = topics.TIPS.name(RECEIVER), topics.TIPS.name(THERE)
     nothing = {"text": " ", "reporter_name": None, "reporter_contact": None}
@@ -236,10 +242,10 @@ def test_what_cannot_be_a_tip_or_a_triage_is_set_aside_and_changes_nothing(stack
         values.append((topic, codec.encode("TipTriaged", made)))
     send(stack.kafka, [{"topic": topic, "key": b"k", "value": value} for topic, value in values])
     wait_for_quiet(stack)
-    assert [triaging.listed(stack.database, OFFICE), notices(stack.kafka)] == before
+    assert [tips_service.listed(stack.database, OFFICE), notices(stack.kafka)] == before
     assert stack.supervisor.pids() == pids
     with psycopg.connect(stack.dsn(OPERATOR)) as connection:
-        reasons = sorted(one["reason"] for one in registry.dead_letter_rows(connection))
+        reasons = sorted(one["reason"] for one in worker.dead_letter_rows(connection))
     assert reasons == [
         "another-unit", "another-unit", "no-record-id", "not-single-object", "not-single-object",
         "nothing-said", "over-limit", "over-limit", "torn", "unknown-code", "unstorable-text",
@@ -284,7 +290,7 @@ def test_a_tip_that_is_lost_or_nobodys_is_named(
     superuser = stack._postgres.dsn(DATABASE, SUPERUSER)
     with psycopg.connect(superuser) as connection, connection.transaction(force_rollback=True):
         connection.execute(harm)
-        named = list(reconcile.triaged(stack.kafka, connection))
+        named = list(records.triaged(stack.kafka, connection))
     assert any(says in line for line in named)
 
 
@@ -297,12 +303,12 @@ def start(stack: Stack, *but: str) -> None:
 def test_a_rebuild_ends_as_it_was_and_nothing_is_said_again(stack: Stack) -> None:
     def everything() -> tuple[str, Any, Any]:
         with psycopg.connect(stack.database) as connection:
-            content = registry.content(connection)
-        return content, triaging.listed(stack.database, OFFICE), notices(stack.kafka)
+            content = worker.content(connection)
+        return content, tips_service.listed(stack.database, OFFICE), notices(stack.kafka)
 
     before = everything()
     stack.supervisor.stop(["registry"])
-    registry.rebuild(stack.kafka, stack.dsn(OWNER))
+    worker.rebuild(stack.kafka, stack.dsn(OWNER))
     start(stack)
     wait_for_quiet(stack)
     assert everything() == before
@@ -343,7 +349,7 @@ def test_an_overdue_tip_goes_to_the_office_once_across_restarts_until_it_is_tria
     with teller_of_tomorrow(stack):
         time.sleep(MARGIN + 1.0)
         assert at_office()
-        outcome = triaging.triage(
+        outcome = tips_service.triage(
             stack.kafka, dsn(stack, HERE), HERE, tip, "dismissed", reason="unfounded"
         )
         assert outcome is not None and outcome.holds

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from producers import export
 from producers import watch as watching
-from producers.spool import Spool
+from producers.exports import reader
+from producers.spool.store import Spool
 from producers.watch import ASIDE, SETTLE_SECONDS, Watch, being_written
-from tests import exports
 from tests.e2e.command import COMMAND, ENVIRONMENT, assert_one_clear_line, run
-from tests.exports import UNIT, case, rescue
+from tests.support import exports
+from tests.support.exports import UNIT, case, rescue
 
 WAIT_SECONDS = 30.0
 
@@ -230,15 +230,15 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
     directory: Path, spool: Spool, watch: Watch, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = move_in(directory, "cases.csv", case(受害人姓名="一"))
-    read: Callable[..., object] = export.read_export
+    read: Callable[..., object] = reader.read_export
 
     def read_and_change(*given: object) -> object:
         found = read(*given)
-        monkeypatch.setattr(export, "read_export", read)
+        monkeypatch.setattr(reader, "read_export", read)
         exports.write(path, case(受害人姓名="另一个人"))
         return found
 
-    monkeypatch.setattr(export, "read_export", read_and_change)
+    monkeypatch.setattr(reader, "read_export", read_and_change)
     assert watch.step() == 1
     assert ids(spool) == []
     clock.now += SETTLE_SECONDS

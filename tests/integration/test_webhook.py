@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from consumers import mail, webhook
-from consumers.webhook import BadAddress, Network, Receiver, Resolve
-from crossregion.domain.delivering import Outcome
-from tests import receivers
-from tests.receivers import Certificates, Webhooks
+from consumers.delivery.channels import mail, webhook
+from consumers.delivery.channels.webhook import BadAddress, Network, Receiver, Resolve
+from crossregion.domain.delivery import Outcome
+from tests.support import receivers
+from tests.support.receivers import Certificates, Webhooks
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LOOPBACK = ip_network("127.0.0.0/8")

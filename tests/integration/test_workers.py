@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from crossregion.clients import Kafka
-from crossregion.domain.linkage.model import load, written
-from crossregion.stack import WORKERS
+from crossregion.embedded.stack import WORKERS
+from crossregion.kafka.connection import Kafka
+from crossregion.linkage.model import load, written
 
 
 def start(module: str, **variables: str) -> subprocess.Popen[str]:
@@ -54,7 +54,7 @@ def test_a_registry_worker_refuses_a_database_that_is_not_migrated(
     kafka: Kafka, new_database: Callable[[], str]
 ) -> None:
     process = start(
-        "consumers.registry", **kafka.environment(), CROSSREGION_DATABASE=new_database()
+        "consumers.registry.worker", **kafka.environment(), CROSSREGION_DATABASE=new_database()
     )
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -67,7 +67,7 @@ def test_a_leader_that_knows_no_partition_of_a_topic_ends_instead_of_giving_it_t
     """Faust only warns, and the topic stands still until somebody joins (a nemesis found it)."""
     program = (
         "from aiokafka.cluster import ClusterMetadata\n"
-        "from processors.worker import Assignor\n"
+        "from processors.engine.app import Assignor\n"
         "Assignor._get_copartitioned_groups({'linkage-records'}, ClusterMetadata(), {})\n"
     )
     done = subprocess.run(

@@ -17,16 +17,17 @@ import psycopg
 import pytest
 from standardwebhooks import Webhook
 
-from consumers import acknowledgements, endpoints, handing_over, proposals, registry
-from consumers import notices as notices_worker
+from consumers.notices import worker as notices_worker
+from consumers.registry import worker
 from crossregion import metrics
 from crossregion.domain.regions import OFFICE
-from crossregion.runtime.postgres import SUPERUSER
-from crossregion.stack import OPERATOR, OWNER, STOP_ORDER, Stack
-from tests import exports, live, receivers
+from crossregion.embedded.postgres import SUPERUSER
+from crossregion.embedded.stack import OPERATOR, OWNER, STOP_ORDER, Stack
+from crossregion.services import endpoints, handovers, notices, proposals
 from tests.e2e.command import run
-from tests.live import wait_for_quiet, wait_until
-from tests.receivers import Mailboxes, Webhooks
+from tests.support import exports, live, receivers
+from tests.support.live import wait_for_quiet, wait_until
+from tests.support.receivers import Mailboxes, Webhooks
 
 LOST_AT, FOUND_AT, TAKER = "220200", "220300", "220500"
 NAME = exports.CASE["受害人姓名"]
@@ -98,16 +99,14 @@ def post(service_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def notice_of(stack: Stack, unit: str, kind: str) -> dict[str, Any]:
     """The one notice of this kind that stands in a unit's list."""
-    found = acknowledgements.listed(stack.dsn(f"unit_{unit}"))
+    found = notices.listed(stack.dsn(f"unit_{unit}"))
     (notice,) = (row for row in found if row["issued"] and row["kind"] == kind)
     return notice
 
 
 def answer(stack: Stack, unit: str, notice: dict[str, Any], word: str, why: str | None) -> None:
     dsn = stack.dsn(f"unit_{unit}")
-    outcome = acknowledgements.acknowledge(
-        stack.kafka, dsn, unit, notice["notice_id"], word, why, wait=30.0
-    )
+    outcome = notices.acknowledge(stack.kafka, dsn, unit, notice["notice_id"], word, why, wait=30.0)
     assert outcome is not None
     assert outcome.holds
 
@@ -115,7 +114,7 @@ def answer(stack: Stack, unit: str, notice: dict[str, Any], word: str, why: str 
 def step(stack: Stack, unit: str, action: str, to: str | None = None) -> str:
     """Take a step of the hand-over; returns the owner."""
     dsn = stack.dsn(f"unit_{unit}")
-    outcome = handing_over.act(stack.kafka, dsn, unit, RECORD, action, to, wait=30.0)
+    outcome = handovers.act(stack.kafka, dsn, unit, RECORD, action, to, wait=30.0)
     assert outcome is not None
     assert outcome.holds
     owner: str = outcome.row["owner"]
@@ -145,7 +144,7 @@ def everything(stack: Stack) -> dict[str, Any]:
     )  # fmt: skip
     found: dict[str, Any] = {"notices": live.notices(stack.kafka)}
     with psycopg.connect(stack.database) as connection:
-        found["content"] = registry.content(connection)
+        found["content"] = worker.content(connection)
         found["deadlines"] = connection.execute(
             "SELECT notice_id, answer_until FROM registry.notice WHERE issued ORDER BY notice_id"
         ).fetchall()
@@ -181,27 +180,25 @@ def test_from_two_exports_to_a_hand_over(post: Post, tmp_path: Path) -> None:
     answer(stack, FOUND_AT, notice_of(stack, FOUND_AT, "flag"), "refused", "no-capacity")
     refused = notice_of(stack, FOUND_AT, "flag")
     post.wait(OFFICE, "proposal", "reassign")
-    acknowledgements.reassign(stack.kafka, stack.database, refused["notice_id"], TAKER)
+    notices.reassign(stack.kafka, stack.database, refused["notice_id"], TAKER)
     post.wait(TAKER, "flag")
     post.wait(FOUND_AT, "remarks", "confirmed", "flag", "-flag")
     post.wait(OFFICE, "proposal", "reassign", "-reassign")
 
     answer(stack, TAKER, notice_of(stack, TAKER, "flag"), "accepted", None)
     dsn = stack.dsn(f"unit_{TAKER}")
-    found = acknowledgements.read_disclosed(dsn, notice_of(stack, TAKER, "flag")["notice_id"])
+    found = notices.read_disclosed(dsn, notice_of(stack, TAKER, "flag")["notice_id"])
     read = {row["kind"]: row["record"] for row in found}
     assert read["case"]["victims"][0]["identity"]["name"] == NAME
     assert read["rescue"]["person"]["identity"]["name"] == NAME
-    assert (
-        acknowledgements.read_disclosed(stack.dsn(f"unit_{FOUND_AT}"), refused["notice_id"]) == []
-    )
+    assert notices.read_disclosed(stack.dsn(f"unit_{FOUND_AT}"), refused["notice_id"]) == []
     answer(stack, FOUND_AT, notice_of(stack, FOUND_AT, "confirmed"), "accepted", None)
 
     assert step(stack, LOST_AT, "offered", TAKER) == LOST_AT
     post.wait(TAKER, "flag", "handover")
     assert step(stack, TAKER, "accepted") == TAKER
     post.wait(TAKER, "flag", "handover", "-handover")
-    assert acknowledgements.read_disclosed(dsn, "handover")[0]["record"] == read["case"]
+    assert notices.read_disclosed(dsn, "handover")[0]["record"] == read["case"]
 
     wait_for_quiet(stack)
     late = notice_of(stack, LOST_AT, "confirmed")
@@ -222,7 +219,7 @@ def test_from_two_exports_to_a_hand_over(post: Post, tmp_path: Path) -> None:
     wait_for_quiet(stack)
     stack.supervisor.stop(STOP_ORDER)
     before = everything(stack)
-    registry.rebuild(stack.kafka, stack.dsn(OWNER))
+    worker.rebuild(stack.kafka, stack.dsn(OWNER))
     start(stack)
     wait_for_quiet(stack)
     after = everything(stack)

@@ -11,16 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from crossregion.domain import acknowledgements
-from crossregion.domain.acknowledgements import (
-    ACCEPTED,
-    NOT_OURS,
-    REASONS,
-    RECEIVED,
-    REFUSED,
-    Told,
-)
-from crossregion.domain.judgement import Refused
-from crossregion.domain.records import NoticeAcknowledged, NoticeReassigned
+from crossregion.domain.acknowledgements import ACCEPTED, NOT_OURS, REASONS, RECEIVED, REFUSED, Told
+from crossregion.domain.events import NoticeAcknowledged, NoticeReassigned
+from crossregion.domain.validation import Refused
 from schemas import topics
 from tests.contract.test_schemas import example
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossregion.domain import agreements, records
-from crossregion.domain.judgement import Refused
-from crossregion.domain.records import AgreementRecorded
+from crossregion.domain import agreements, events
+from crossregion.domain.events import AgreementRecorded
 from crossregion.domain.routing import LEVELS
+from crossregion.domain.validation import Refused
 from schemas import codec
 
 FILE = Path(__file__).parents[2] / "schemas/examples/AgreementRecorded/1/example.json"
@@ -25,7 +25,7 @@ CONTACT = {"unit": "220200", "role": "head", "office": "PSD"}
 def agreement(**changes: Any) -> AgreementRecorded:
     found = {**EXAMPLE, **changes}
     if "agreement_id" not in changes:
-        found["agreement_id"] = records.agreement_id(found["units"], found["number"])
+        found["agreement_id"] = events.agreement_id(found["units"], found["number"])
     return cast(AgreementRecorded, found)
 
 
@@ -99,7 +99,7 @@ def test_what_is_no_agreement(changes: dict[str, Any], reason: str, detail: str)
 
 
 def test_its_id_has_no_direction() -> None:
-    assert records.agreement_id(["220200", "222400"], "1") == records.agreement_id(
+    assert events.agreement_id(["220200", "222400"], "1") == events.agreement_id(
         ["222400", "220200"], "1"
     )
 

@@ -12,10 +12,10 @@ from kafka.record.default_records import DefaultRecordBatch as Original
 from kafka.record.memory_records import MemoryRecords as KafkaRecords
 from kafka.record.memory_records import MemoryRecordsBuilder
 
-from crossregion import kafka_python
-from crossregion.batches import Batch
-from processors import batches
-from processors.batches import UsualOrOdd
+from crossregion.kafka import patches
+from crossregion.kafka.record_batch import Batch
+from processors.engine import record_batch
+from processors.engine.record_batch import UsualOrOdd
 
 BYTES = st.none() | st.binary(max_size=300)
 RECORDS = st.lists(
@@ -30,8 +30,8 @@ RECORDS = st.lists(
 )
 
 
-kafka_python.mend()
-batches.mend()
+patches.mend()
+record_batch.mend()
 
 
 class Undecodable(str):

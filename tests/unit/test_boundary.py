@@ -11,7 +11,7 @@ import pytest
 
 from crossregion.domain.boundary import WIDENING, boundary
 from crossregion.domain.dates import day
-from crossregion.domain.records import Leg
+from crossregion.domain.events import Leg
 
 ROOT = Path(__file__).parents[2]
 LOST = date(2012, 5, 1)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from crossregion.runtime.crash import ANY, KILLED, RAISE
+from crossregion.failpoints import ANY, KILLED, RAISE
 
 PASSING = """
-from crossregion.runtime import crash_point
+from crossregion.embedded import crash_point
 crash_point("here")
 crash_point("here")
 """

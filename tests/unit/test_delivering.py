@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from crossregion.domain import delivering
-from crossregion.domain.delivering import LIFETIME, Outcome
+from crossregion.domain import delivery
+from crossregion.domain.delivery import LIFETIME, Outcome
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 ISSUED = {
@@ -27,7 +27,7 @@ ISSUED = {
 def tries(drawn: float, asked: float | None = None, scale: float = 1.0) -> list[float]:
     """Hours after the first attempt at which a delivery is tried, if nobody ever takes it."""
     at, times = NOW, [NOW]
-    while (due := delivering.next_try(NOW, at, len(times), drawn, asked, scale)) is not None:
+    while (due := delivery.next_try(NOW, at, len(times), drawn, asked, scale)) is not None:
         at = due
         times.append(at)
     return [(one - NOW) / timedelta(hours=1) for one in times]
@@ -44,20 +44,20 @@ def test_pauses_grow_and_end_after_three_days() -> None:
 
 
 def test_the_draw_spreads_a_pause_by_a_fifth() -> None:
-    spread = [delivering.pause(1, drawn) for drawn in (0.0, 0.5, 1.0)]
+    spread = [delivery.pause(1, drawn) for drawn in (0.0, 0.5, 1.0)]
     assert spread == pytest.approx([4.0, 5.0, 6.0])
-    assert delivering.pause(3, 0.5, scale=0.1) == pytest.approx(4.5)
-    assert delivering.pause(10_000, 0.5) == 6 * 3600.0
+    assert delivery.pause(3, 0.5, scale=0.1) == pytest.approx(4.5)
+    assert delivery.pause(10_000, 0.5) == 6 * 3600.0
 
 
 def test_what_was_asked_for_is_the_least_pause_and_never_beyond_the_end() -> None:
-    assert delivering.pause(1, 0.5, asked=100.0) == 100.0
-    assert delivering.pause(1, 0.5, asked=100.0, scale=0.01) == 100.0
-    assert delivering.pause(9, 0.5, asked=1.0) == 6 * 3600.0
+    assert delivery.pause(1, 0.5, asked=100.0) == 100.0
+    assert delivery.pause(1, 0.5, asked=100.0, scale=0.01) == 100.0
+    assert delivery.pause(9, 0.5, asked=1.0) == 6 * 3600.0
     assert tries(0.5, asked=24 * 3600.0) == [0.0, 24.0, 48.0, 72.0]
     late = NOW + LIFETIME - timedelta(seconds=1)
-    assert delivering.next_try(NOW, late, 9, 0.5) == NOW + LIFETIME
-    assert delivering.next_try(NOW, NOW + LIFETIME, 9, 0.5) is None
+    assert delivery.next_try(NOW, late, 9, 0.5) == NOW + LIFETIME
+    assert delivery.next_try(NOW, NOW + LIFETIME, 9, 0.5) is None
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_what_was_asked_for_is_the_least_pause_and_never_beyond_the_end() -> Non
     ],
 )
 def test_what_a_status_means(status: int, verdict: str, code: str) -> None:
-    outcome = delivering.of_status(status, None, NOW)
+    outcome = delivery.of_status(status, None, NOW)
     assert (outcome.verdict, outcome.code, outcome.status) == (verdict, code, status)
 
 
@@ -110,33 +110,33 @@ def test_retry_after_is_seconds_or_a_date_and_bounded(
     said: str | None, seconds: float | None
 ) -> None:
     for status in (429, 503):
-        assert delivering.of_status(status, said, NOW).asked_seconds == seconds
+        assert delivery.of_status(status, said, NOW).asked_seconds == seconds
 
 
 def test_a_mail_servers_refusal_is_final_from_500_on() -> None:
-    assert delivering.of_reply(450) == Outcome("again", "not-now", 450)
-    assert delivering.of_reply(550) == Outcome("refused", "refused", 550)
+    assert delivery.of_reply(450) == Outcome("again", "not-now", 450)
+    assert delivery.of_reply(550) == Outcome("refused", "refused", 550)
 
 
 def test_what_is_said_is_the_same_at_every_attempt_and_holds_the_notice() -> None:
-    body = delivering.payload("NoticeIssued", ISSUED, NOW)
-    assert body == delivering.payload("NoticeIssued", dict(reversed(ISSUED.items())), NOW)
+    body = delivery.payload("NoticeIssued", ISSUED, NOW)
+    assert body == delivery.payload("NoticeIssued", dict(reversed(ISSUED.items())), NOW)
     assert json.loads(body) == {
         "type": "notice.issued",
         "timestamp": "2026-11-25T12:00:00+00:00",
         "data": ISSUED,
     }
-    assert json.loads(delivering.payload("NoticeWithdrawn", ISSUED, NOW))["type"] == (
+    assert json.loads(delivery.payload("NoticeWithdrawn", ISSUED, NOW))["type"] == (
         "notice.withdrawn"
     )
 
 
 def test_a_letter_says_what_it_is_about_and_what_to_do() -> None:
     remarked = {**ISSUED, "remarks": [{"field": "lost_on", "code": "future"}]}
-    assert delivering.subject("NoticeIssued", ISSUED) == (
+    assert delivery.subject("NoticeIssued", ISSUED) == (
         "Crossregion: notice, flag (prefecture), for 220100"
     )
-    text = delivering.letter("NoticeIssued", remarked)
+    text = delivery.letter("NoticeIssued", remarked)
     assert "Notice: 0b9f, revision 1" in text
     assert "220200-C1" not in text
     assert "Units concerned: 220100, 220200" in text
@@ -144,11 +144,11 @@ def test_a_letter_says_what_it_is_about_and_what_to_do() -> None:
     assert "and answer it" in text
     assert "Answer within" not in text
     urgent = {**ISSUED, "urgent": True, "answer_within_hours": 24, "contact": "220000"}
-    assert delivering.subject("NoticeIssued", urgent).startswith("Crossregion: urgent notice, flag")
-    text = delivering.letter("NoticeIssued", urgent)
+    assert delivery.subject("NoticeIssued", urgent).startswith("Crossregion: urgent notice, flag")
+    text = delivery.letter("NoticeIssued", urgent)
     assert "Answer within: 24 hours\nWhom to ask: 220000\n" in text
     withdrawn = {name: ISSUED[name] for name in ("notice_id", "unit", "revision", "kind", "cause")}
-    assert delivering.subject("NoticeWithdrawn", withdrawn) == (
+    assert delivery.subject("NoticeWithdrawn", withdrawn) == (
         "Crossregion: notice withdrawn, flag, for 220100"
     )
-    assert "no longer holds" in delivering.letter("NoticeWithdrawn", withdrawn)
+    assert "no longer holds" in delivery.letter("NoticeWithdrawn", withdrawn)

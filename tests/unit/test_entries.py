@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossregion.domain.judgement import MAX_ID, MAX_LIST, Refused, judge_event
-from crossregion.domain.records import ENTRIES
+from crossregion.domain.events import ENTRIES
+from crossregion.domain.validation import MAX_ID, MAX_LIST, Refused, judge_event
 from processors.intake import Incoming, take
 from processors.outputs import Outputs
-from producers.entries import read_entries
-from producers.spool import Spool
-from producers.tables import ExportUnreadable
+from producers.entry_files import read_entries
+from producers.exports.tables import ExportUnreadable
+from producers.spool.store import Spool
 from schemas import codec, topics
 from tests.unit.test_files import example
 

@@ -9,9 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from crossregion.domain import handover
+from crossregion.domain import handovers
 from crossregion.domain.acknowledgements import EARLY_SECONDS
-from crossregion.domain.noticeboard import Noticeboard
+from crossregion.domain.notices.board import Noticeboard
 from tests.contract.test_schemas import example
 from tests.unit.test_notices import Event, flag
 
@@ -238,7 +238,7 @@ def stepped(action: str, unit: str, after: Event | None = None, to: str | None =
     reason = "no-capacity" if action == "refused" else None
     done = {"action": action, "unit": unit, "follows": follows, "to_unit": to, "reason": reason}
     made = {**example("HandoverRecorded"), **done}
-    return "HandoverRecorded", {**made, "step_id": handover.step_id(made)}  # type: ignore[arg-type]
+    return "HandoverRecorded", {**made, "step_id": handovers.step_id(made)}  # type: ignore[arg-type]
 
 
 OFFER = stepped("offered", "220200", to="220300")

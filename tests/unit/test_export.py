@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossregion.domain import judgement, records
-from crossregion.domain.records import Identity
-from producers.export import MESSAGES, Export, read_export
-from producers.formats import formats
-from producers.tables import ExportUnreadable
+from crossregion.domain import events, validation
+from crossregion.domain.events import Identity
+from producers.exports.formats import formats
+from producers.exports.reader import MESSAGES, Export, read_export
+from producers.exports.tables import ExportUnreadable
 from schemas import codec
-from tests import exports
-from tests.exports import UNIT, case, rescue
+from tests.support import exports
+from tests.support.exports import UNIT, case, rescue
 
 FEED = Path(__file__).parents[2] / "examples/feed"
 
@@ -59,7 +59,7 @@ def usable(export: Export) -> None:
     for exported in export.records:
         numbered = {**exported.record, "revision": exported.record["revision"] or 1}
         codec.validate(exported.event, numbered)
-        judgement.judge_event(exported.event, numbered, UNIT, None)
+        validation.judge_event(exported.event, numbered, UNIT, None)
 
 
 def balanced(export: Export, rows: set[int]) -> None:
@@ -322,7 +322,7 @@ def test_the_same_content_twice_is_counted_once(publish: Callable[..., Export]) 
 def test_revisions_of_a_record_in_one_file(publish: Callable[..., Export]) -> None:
     export = publish(case(修订号="2", 案件状态="破案"), case(修订号="1"), case(修订号="10"))
     assert [exported.record["revision"] for exported in export.records] == [2, 1, 10]
-    assert len({records.content_digest(exported.record) for exported in export.records}) == 2
+    assert len({events.content_digest(exported.record) for exported in export.records}) == 2
 
 
 def test_a_case_is_refused_whole_when_a_row_of_it_is(tmp_path: Path) -> None:
@@ -397,9 +397,9 @@ def test_headings_alone_are_no_rows(tmp_path: Path) -> None:
 
 
 def test_too_many_victims_are_refused(publish: Callable[..., Export]) -> None:
-    rows = [case(受害人序号=str(number)) for number in range(judgement.MAX_VICTIMS + 1)]
+    rows = [case(受害人序号=str(number)) for number in range(validation.MAX_VICTIMS + 1)]
     assert {reason for _, _, reason in refused(publish(*rows))} == {"over-limit"}
-    assert len(one(publish(*rows[:-1]))["victims"]) == judgement.MAX_VICTIMS
+    assert len(one(publish(*rows[:-1]))["victims"]) == validation.MAX_VICTIMS
 
 
 def numbers(export: Export) -> dict[str | None, str]:
@@ -431,7 +431,7 @@ def test_victims_of_one_name_or_none_are_told_apart(publish: Callable[..., Expor
 
 def test_the_number_outlives_a_new_optional_field(publish: Callable[..., Export]) -> None:
     found = identity(publish(case(受害人姓名="")))
-    assert records.canonical(found) == records.canonical({**found, "added_later": None})
+    assert events.canonical(found) == events.canonical({**found, "added_later": None})
 
 
 def test_the_content_does_not_depend_on_how_the_file_is_written(tmp_path: Path) -> None:
@@ -459,7 +459,7 @@ def test_the_content_does_not_depend_on_how_the_file_is_written(tmp_path: Path) 
     tabbed.write_text(exports.text(turned, delimiter="\t"), encoding="gb18030")
     found = [one(read_export(path, UNIT)) for path in [*files, tabbed]]
     assert all(record == found[0] for record in found)
-    assert len({records.content_digest(record) for record in found}) == 1
+    assert len({events.content_digest(record) for record in found}) == 1
 
 
 CELLS = (

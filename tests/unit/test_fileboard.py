@@ -9,10 +9,11 @@ from typing import Any, cast
 
 import pytest
 
-from crossregion.domain import files, handover, routing
-from crossregion.domain.judgement import judge_event
-from crossregion.domain.noticeboard import Noticeboard
-from crossregion.domain.records import ENTRIES, HandoverRecorded
+from crossregion.domain import handovers, routing
+from crossregion.domain.events import ENTRIES, HandoverRecorded
+from crossregion.domain.files import obligations
+from crossregion.domain.notices.board import Noticeboard
+from crossregion.domain.validation import judge_event
 from tests.unit.test_files import entry, example, rescue
 
 UNIT, OTHER, STRANGER = "220100", "220600", "220300"
@@ -60,7 +61,7 @@ class Days:
                 "recorded_at": None,
             },
         )
-        step["step_id"] = handover.step_id(step)
+        step["step_id"] = handovers.step_id(step)
         self.put("HandoverRecorded", step, at)
         return step["step_id"]
 
@@ -276,13 +277,13 @@ def assert_no_news(restarted: Days, on: date) -> None:
 def made_anew(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many notes there were each time that it was computed what a file owes."""
     counted: list[int] = []
-    owed = files.owed
+    owed = obligations.owed
 
-    def counting(notes: Any, readers: Any) -> list[files.Item]:
+    def counting(notes: Any, readers: Any) -> list[obligations.Item]:
         counted.append(len(notes))
         return owed(notes, readers)
 
-    monkeypatch.setattr(files, "owed", counting)
+    monkeypatch.setattr(obligations, "owed", counting)
     return counted
 
 

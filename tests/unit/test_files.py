@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossregion.domain import files
 from crossregion.domain.dates import months_after
-from crossregion.domain.file_rules import duty, rules
-from crossregion.domain.judgement import judge_event
-from crossregion.domain.records import ENTRIES, FileNoted
+from crossregion.domain.events import ENTRIES, FileNoted
+from crossregion.domain.files import obligations
+from crossregion.domain.files.rules import duty, rules
 from crossregion.domain.regions import code_list, departments
+from crossregion.domain.validation import judge_event
 
 EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
 DAY = timedelta(days=1)
@@ -58,7 +58,7 @@ def noted(event: str, record: Record) -> FileNoted:
 
 def owed(found: Record, entries: list[tuple[str, Record]]) -> Owed:
     notes = [noted("RescueRecorded", found), *(noted(*one) for one in entries)]
-    items = files.owed(notes, {found["unit"]})
+    items = obligations.owed(notes, {found["unit"]})
     assert len({one.item for one in items}) == len(items)
     return {one.item: (one.due_from, one.due_on, one.lead) for one in items}
 
@@ -371,14 +371,14 @@ def test_of_a_unit_that_writes_without_end_the_first_thousand_entries_of_a_file_
     aid = [
         noted("AssistanceRecorded", entry("AssistanceRecorded", 10_000 + number, kind="SHELTER",
               state="NEEDED", needed_on="2026-02-01"))
-        for number in range(files.MOST_ENTRIES + 5)
+        for number in range(obligations.MOST_ENTRIES + 5)
     ]  # fmt: skip
     medical = entry("AssistanceRecorded", 0, unit="220600", kind="MEDICAL", state="DONE")
     notes = [noted("RescueRecorded", found), *aid, noted("AssistanceRecorded", medical)]
-    owed = files.owed(notes, {found["unit"], "220600"})
-    assert sum(one.item.startswith("SHELTER:") for one in owed) == files.MOST_ENTRIES
+    owed = obligations.owed(notes, {found["unit"], "220600"})
+    assert sum(one.item.startswith("SHELTER:") for one in owed) == obligations.MOST_ENTRIES
     assert not any(one.item == "MEDICAL" for one in owed)
-    assert files.owed(notes[::-1], {found["unit"], "220600"}) == owed
+    assert obligations.owed(notes[::-1], {found["unit"], "220600"}) == owed
 
 
 def test_whose_guardian_is_searched_for_is_a_child_whatever_the_age() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from crossregion.domain import flags
+from crossregion.domain.events import Leg
 from crossregion.domain.flags import Route
-from crossregion.domain.records import Leg
 from crossregion.domain.routing import ABROAD_ONLY
 
 DIGEST = "d"

@@ -10,8 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from crossregion.domain import handover
-from crossregion.domain.handover import (
+from crossregion.domain import handovers
+from crossregion.domain.events import HandoverRecorded
+from crossregion.domain.handovers import (
     ACCEPTED,
     ACTIONS,
     OFFERED,
@@ -21,13 +22,12 @@ from crossregion.domain.handover import (
     Placed,
     Standing,
 )
-from crossregion.domain.judgement import Refused
-from crossregion.domain.records import HandoverRecorded
+from crossregion.domain.validation import Refused
 from schemas import topics
 from tests.contract.test_schemas import example
 
 EXAMPLE = cast(HandoverRecorded, example("HandoverRecorded"))
-RECORD = handover.record_of(EXAMPLE)
+RECORD = handovers.record_of(EXAMPLE)
 A, B, C = UNITS = ("220200", "220300", "220400")
 
 
@@ -38,15 +38,15 @@ def step(
     reason = "no-capacity" if action == REFUSED else None
     made = {"action": action, "unit": unit, "follows": after, "to_unit": to, "reason": reason}
     found = cast(HandoverRecorded, {**EXAMPLE, **made})
-    return {**found, "step_id": handover.step_id(found)}
+    return {**found, "step_id": handovers.step_id(found)}
 
 
 def standing(*steps: HandoverRecorded) -> Standing:
     """The steps as they were written, one a millisecond; read in another order."""
     placed = [Placed(one, number, 0) for number, one in enumerate(steps)]
-    found = handover.trace(RECORD, placed)
-    assert handover.trace(RECORD, reversed(placed)) == found
-    assert handover.trace(RECORD, placed * 2) == found
+    found = handovers.trace(RECORD, placed)
+    assert handovers.trace(RECORD, reversed(placed)) == found
+    assert handovers.trace(RECORD, placed * 2) == found
     return found
 
 
@@ -103,7 +103,7 @@ def test_of_two_that_follow_the_same_step_the_first_by_the_brokers_time_holds() 
     assert standing(to_b, to_c).offered_to == B
     assert standing(to_c, to_b).offered_to == C
     same = [Placed(ACCEPT, 5, 0), Placed(step(WITHDRAWN, A, OFFER), 5, 0), Placed(OFFER, 1, 0)]
-    assert handover.trace(RECORD, same) == handover.trace(RECORD, reversed(same))
+    assert handovers.trace(RECORD, same) == handovers.trace(RECORD, reversed(same))
 
 
 def test_thousands_of_steps_take_no_longer_each_than_a_few() -> None:
@@ -130,13 +130,13 @@ def test_thousands_of_steps_take_no_longer_each_than_a_few() -> None:
         Placed(cast(HandoverRecorded, Counted(one)), number, 0)
         for number, one in enumerate([*strange, *steps])
     ]
-    found = handover.trace(RECORD, placed)
+    found = handovers.trace(RECORD, placed)
     assert (found.owner, len(found.taken), len(found.givers)) == (A, 3_000, 1_500)
     assert looked_at < 4 * len(steps)
 
 
 def test_a_step_counts_though_its_topics_clock_is_behind_the_one_it_follows() -> None:
-    assert handover.trace(RECORD, [Placed(OFFER, 9, 0), Placed(ACCEPT, 2, 0)]).owner == B
+    assert handovers.trace(RECORD, [Placed(OFFER, 9, 0), Placed(ACCEPT, 2, 0)]).owner == B
 
 
 def test_another_records_steps_are_another_matter() -> None:
@@ -217,7 +217,7 @@ class Deed(RuleBasedStateMachine):
     def the_deed_is_what_holds_in_whatever_order(self) -> None:
         for seed in range(2):
             shuffled = random.Random(seed).sample(self.written, len(self.written))
-            found = handover.trace(RECORD, shuffled)
+            found = handovers.trace(RECORD, shuffled)
             assert (found.owner, found.offered_to) == (self.pile[-1], self.offered)
             assert (found.asked_back, set(found.readers)) == (self.asked, self.readers)
             assert list(found.taken) == [one["step_id"] for one in self.stamps]
@@ -226,7 +226,7 @@ class Deed(RuleBasedStateMachine):
     def whoever_has_read_a_part_sees_one_owner_who_has_had_it(self) -> None:
         for seed in range(2):
             part = [one for one in self.written if random.Random(f"{seed}{one}").random() < 0.7]
-            found = handover.trace(RECORD, part)
+            found = handovers.trace(RECORD, part)
             assert found.owner in found.readers <= set(UNITS)
 
 
@@ -235,7 +235,7 @@ TestDeed = Deed.TestCase
 
 
 def test_the_example_is_one_that_can_hold() -> None:
-    handover.check(EXAMPLE, A, topics.UNITS)
+    handovers.check(EXAMPLE, A, topics.UNITS)
 
 
 @pytest.mark.parametrize(
@@ -259,13 +259,13 @@ def test_the_example_is_one_that_can_hold() -> None:
 )
 def test_what_could_never_hold_is_refused(changes: dict[str, Any], reason: str) -> None:
     made = cast(HandoverRecorded, {**EXAMPLE, **changes})
-    made["step_id"] = handover.step_id(made)
+    made["step_id"] = handovers.step_id(made)
     with pytest.raises(Refused) as refused:
-        handover.check(made, A, topics.UNITS)
+        handovers.check(made, A, topics.UNITS)
     assert refused.value.reason == reason
     assert "王红英" not in str(refused.value)
 
 
 def test_an_id_that_is_not_the_contents_is_refused() -> None:
     with pytest.raises(Refused, match="wrong-id"):
-        handover.check(cast(HandoverRecorded, {**EXAMPLE, "to_unit": C}), A, topics.UNITS)
+        handovers.check(cast(HandoverRecorded, {**EXAMPLE, "to_unit": C}), A, topics.UNITS)

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossregion.domain.judgement import judge_event
-from producers import incoming, spool
-from producers.export import read_export
-from producers.incoming import Fault, Unfit, check, parse
+from crossregion.domain.validation import judge_event
+from producers import json_records
+from producers.exports.reader import read_export
+from producers.json_records import Fault, Unfit, check, parse
+from producers.spool import store
 from schemas import codec
-from tests import exports
-from tests.exports import UNIT
+from tests.support import exports
+from tests.support.exports import UNIT
 
 EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
 ANYTHING = st.recursive(
@@ -38,12 +39,12 @@ def reasons(event: str, value: object, unit: str = UNIT) -> list[tuple[str, str]
     return [(fault.pointer, fault.reason) for fault in unfit.value.faults]
 
 
-@pytest.mark.parametrize("event", sorted(spool.KINDS))
+@pytest.mark.parametrize("event", sorted(store.KINDS))
 def test_a_whole_record_is_taken_as_it_is(event: str) -> None:
     record = example(event)
     taken = check(event, record, record["unit"])
     assert dict(taken.exported.record) == record
-    assert taken.exported.record_id == dict(record)[incoming.id_field(event)]
+    assert taken.exported.record_id == dict(record)[json_records.id_field(event)]
     judged = judge_event(event, record, record["unit"], None)
     assert taken.remarks == judged.remarks
 
@@ -106,8 +107,8 @@ def test_a_list_without_end_is_not_looked_through(victim: object) -> None:
     """A body of 4 MiB held a million of them: 13 seconds and a gigabyte of faults."""
     bomb = {"case_id": "a", "victims": [victim] * 1_000_000}
     assert reasons("CaseRecorded", bomb) == [("/victims", "over-limit")]
-    wrong = {**example("CaseRecorded"), "unit": UNIT, "victims": [{}] * incoming.MOST_ITEMS}
-    assert len(reasons("CaseRecorded", wrong)) == incoming.MOST_FAULTS
+    wrong = {**example("CaseRecorded"), "unit": UNIT, "victims": [{}] * json_records.MOST_ITEMS}
+    assert len(reasons("CaseRecorded", wrong)) == json_records.MOST_FAULTS
 
 
 def test_what_the_judgement_refuses_is_told_with_its_place() -> None:
@@ -135,11 +136,11 @@ def test_of_an_anonymous_tip_nobody_is_named_before_it_is_stored() -> None:
 
 
 def test_every_reason_says_what_to_do() -> None:
-    for reason in incoming.MESSAGES:
+    for reason in json_records.MESSAGES:
         assert Fault("/case_id", reason).message.startswith("/case_id ")
 
 
-@given(st.sampled_from(sorted(spool.KINDS)), st.data())
+@given(st.sampled_from(sorted(store.KINDS)), st.data())
 @settings(max_examples=200)
 def test_whatever_comes_is_taken_or_refused_and_no_fault_holds_a_value(
     event: str, data: st.DataObject

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.batch import Batch
-from crossregion.domain import judgement, records
+from consumers.registry.batch import Batch
+from crossregion.domain import events, validation
 from processors.intake import DISCARDED, Incoming, take
 from processors.outputs import Outputs
 from schemas import codec, topics
-from tests import generators
+from tests.support import generators
 
 EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
 CASE: dict[str, Any] = json.loads((EXAMPLES / "CaseRecorded/1/example.json").read_text("utf-8"))
@@ -103,7 +103,7 @@ def test_a_decision_that_raises_costs_its_own_event_only(
     def raising(*_: object) -> None:
         raise ZeroDivisionError("王红英")
 
-    monkeypatch.setattr(judgement, "judge_event", raising)
+    monkeypatch.setattr(validation, "judge_event", raising)
     outcome, outputs = made(incoming(CASE_BYTES))
     assert (outcome, outputs[0][2]["reason"]) == ("defect", "defect")
     assert "王红英" not in caplog.text + str(outputs[0][2]["detail"])
@@ -150,7 +150,7 @@ def test_a_letter_of_a_topic_of_our_own_is_discarded_like_any_other() -> None:
     assert made(incoming(value, replays)) == (DISCARDED, [])
     batch = Batch()
     assert batch.take(replays, 0, 1, value, {}) == DISCARDED
-    letter_id = records.dead_letter_id(topics.BOUNDARY_FLAGS.name(), 0, 3)
+    letter_id = events.dead_letter_id(topics.BOUNDARY_FLAGS.name(), 0, 3)
     assert batch.settled == {letter_id: DISCARDED}
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossregion.faults import RuntimeFault
-from producers import intake_limits
-from producers.intake_keys import Keys
-from producers.intake_limits import Rate, Room, network_of
+from crossregion.errors import RuntimeFault
+from producers.http_intake import limits
+from producers.http_intake.keys import Keys
+from producers.http_intake.limits import Rate, Room, network_of
 
 UNIT, OTHER = "220200", "220100"
 TODAY = date(2026, 11, 25)
@@ -75,7 +75,7 @@ def test_nobody_comes_more_often_than_allowed_nor_is_held_up_by_another(
     per_second: float, asked: list[tuple[float, str]]
 ) -> None:
     rate = Rate(per_second)
-    most = max(1.0, per_second * intake_limits.BURST_SECONDS)
+    most = max(1.0, per_second * limits.BURST_SECONDS)
     now, came = 0.0, {"a": 0, "b": 0}
     for pause, name in asked:
         now += pause
@@ -91,7 +91,7 @@ def test_nobody_comes_more_often_than_allowed_nor_is_held_up_by_another(
 
 
 def test_of_too_many_names_the_longest_away_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake_limits, "MOST_NAMES", 3)
+    monkeypatch.setattr(limits, "MOST_NAMES", 3)
     rate = Rate(0.5)
     assert [rate.wait(name, 0.0) for name in "abc"] == [0, 0, 0]
     assert rate.wait("a", 0.0) > 0

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from processors.outputs import Outputs
 from processors.proposals import Rescues
 from schemas import codec
-from tests.unit.linkage_records import identity, listed
-from tests.unit.proposal_logs import ANNA, KNOWN, LISTED, OLD, PAIRS, SAID, Logs, handle, start
+from tests.support.linkage_records import identity, listed
+from tests.support.proposal_logs import ANNA, KNOWN, LISTED, OLD, PAIRS, SAID, Logs, handle, start
 
 OTHER = identity(name="李秋实", sex="F", birth_date="1971-12-01", home="130502", height_cm=150)
 CORRECTED = [

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from crossregion.domain.linkage import persons
-from crossregion.domain.linkage.decide import decide
-from crossregion.domain.linkage.index import CROWD, Index
-from crossregion.domain.linkage.model import load
-from crossregion.domain.linkage.normalise import normalise
-from crossregion.domain.records import PairWeighed, PersonsListed
-from tests.unit.linkage_records import NOBODY, identity, listed, person
+from crossregion.domain.events import PairWeighed, PersonsListed
+from crossregion.linkage import person_fields
+from crossregion.linkage.index import CROWD, Index
+from crossregion.linkage.model import load
+from crossregion.linkage.normalisation import normalise
+from crossregion.linkage.posterior import decide
+from tests.support.linkage_records import NOBODY, identity, listed, person
 
 ANNA: dict[str, Any] = {"name": "王红英", "sex": "F", "birth_date": "1990-03-15", "home": "220281"}
 LOST, FOUND = "2010-06-01", "2012-06-01"
@@ -138,7 +138,7 @@ def test_persons_with_many_marks_are_not_made_again_for_each_candidate(
         made.append(of)
         return normalise(*of)
 
-    monkeypatch.setattr(persons, "normalise", counted)
+    monkeypatch.setattr(person_fields, "normalise", counted)
     assert len(index.put(listed("rescue", "R1", identity(**marked), happened_on=FOUND))) == 200
     assert len(made) == 1
 

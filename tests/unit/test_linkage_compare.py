@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from lunardate import LunarDate
 
-from crossregion.domain.linkage.columns import lunar_as_solar
-from crossregion.domain.linkage.compare import LEVELS
-from crossregion.domain.linkage.index import Index
-from crossregion.domain.linkage.model import load
-from crossregion.domain.linkage.weigh import RARITY
-from tests.unit.linkage_records import NOBODY, identity, levels, listed, person, weight
+from crossregion.linkage.comparison import LEVELS
+from crossregion.linkage.encoding import lunar_as_solar
+from crossregion.linkage.index import Index
+from crossregion.linkage.model import load
+from crossregion.linkage.weights import RARITY
+from tests.support.linkage_records import NOBODY, identity, levels, listed, person, weight
 
 DAY = "2010-06-01"
 NUMBER = "220281199003154020"

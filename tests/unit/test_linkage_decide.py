@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossregion.domain.linkage.decide import band, decide, probabilities
-from crossregion.domain.linkage.model import load
-from crossregion.domain.records import PairWeighed, proposal_id
+from crossregion.domain.events import PairWeighed, proposal_id
+from crossregion.linkage.model import load
+from crossregion.linkage.posterior import band, decide, probabilities
 
 MODEL = replace(load(), share=0.5, reported_twice=0.02, open_cases=1_000)
 SURE = 30.0

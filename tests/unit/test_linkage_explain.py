@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from crossregion.domain.linkage.compare import LEVELS
-from crossregion.domain.linkage.decide import decide
-from crossregion.domain.linkage.explain import FIELDS, WORDS, explain, lines
-from crossregion.domain.linkage.index import Index
-from crossregion.domain.linkage.model import load
-from crossregion.domain.records import MatchProposed
-from tests.unit.linkage_records import identity, listed
+from crossregion.domain.events import MatchProposed
+from crossregion.linkage.comparison import LEVELS
+from crossregion.linkage.explanation import FIELDS, WORDS, explain, lines
+from crossregion.linkage.index import Index
+from crossregion.linkage.model import load
+from crossregion.linkage.posterior import decide
+from tests.support.linkage_records import identity, listed
 
 ANNA: dict[str, Any] = {
     "name": "季冬香",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from crossregion.domain.linkage.files import BadLine, link, read_listed
+from crossregion.linkage.file_linkage import BadLine, link, read_listed
 
 PERSON: dict[str, Any] = {
     "name_han": "王红英",

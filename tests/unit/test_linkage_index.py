@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossregion.domain.linkage.blocks import posted, sought
-from crossregion.domain.linkage.columns import Texts
-from crossregion.domain.linkage.index import Index
-from crossregion.domain.linkage.model import load
-from crossregion.domain.records import PairWeighed, PersonsListed
-from tests.unit.linkage_records import identity, listed, person
+from crossregion.domain.events import PairWeighed, PersonsListed
+from crossregion.linkage.blocking import posted, sought
+from crossregion.linkage.encoding import Texts
+from crossregion.linkage.index import Index
+from crossregion.linkage.model import load
+from tests.support.linkage_records import identity, listed, person
 
 ANNA: dict[str, Any] = {"name": "王红英", "sex": "F", "birth_date": "1990-03-15", "home": "220281"}
 BEA: dict[str, Any] = {"name": "赵小梅", "sex": "F", "birth_date": "1985-10-02", "home": "520524"}

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crossregion import linkage_model
-from crossregion.domain.linkage.compare import LEVELS
-from crossregion.domain.linkage.index import Index
-from crossregion.domain.linkage.model import (
+from crossregion import installed_model
+from crossregion.errors import RuntimeFault
+from crossregion.linkage.comparison import LEVELS
+from crossregion.linkage.index import Index
+from crossregion.linkage.model import (
     FORMAT,
     BadModel,
     KeyRule,
@@ -22,9 +23,8 @@ from crossregion.domain.linkage.model import (
     read,
     written,
 )
-from crossregion.domain.linkage.texts import LEVELS as TEXT_LEVELS
-from crossregion.faults import RuntimeFault
-from tests.unit.linkage_records import identity, weight
+from crossregion.linkage.text_fields import LEVELS as TEXT_LEVELS
+from tests.support.linkage_records import identity, weight
 
 
 def test_the_shipped_model_says_where_it_comes_from_and_how_good_it_is() -> None:
@@ -173,8 +173,8 @@ def test_an_installation_takes_the_model_of_its_settings_or_says_why_not(
     if text is not None:
         path.write_text(text, encoding="utf-8")
     with pytest.raises(RuntimeFault, match=f"^{path}.*{why}"):
-        linkage_model.chosen()
+        installed_model.chosen()
     path.write_text(written(replace(load(), name="another")), encoding="utf-8")
-    assert linkage_model.chosen().name == "another"
+    assert installed_model.chosen().name == "another"
     monkeypatch.delenv("CROSSREGION_LINKAGE_MODEL")
-    assert linkage_model.chosen() is load()
+    assert installed_model.chosen() is load()

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossregion.domain.linkage.normalise import fold
-from tests.unit.linkage_records import person
+from crossregion.linkage.normalisation import fold
+from tests.support.linkage_records import person
 
 GOOD_NUMBER = "220281199003154023"
 WRONG_NUMBER = GOOD_NUMBER[:-1] + "1"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import cast
 
-from crossregion.domain import records
+from crossregion.domain import events
 from crossregion.domain.decisions import CONFIRMED, DISMISSED, MORE_NEEDED
-from crossregion.domain.linkage.decide import decide
-from crossregion.domain.linkage.model import load
-from crossregion.domain.linkage.offer import confirmed, offer
-from crossregion.domain.records import MatchDecided, PairWeighed
+from crossregion.domain.events import MatchDecided, PairWeighed
+from crossregion.linkage.model import load
+from crossregion.linkage.posterior import decide
+from crossregion.linkage.proposals import confirmed, offer
 
 MODEL = load()
 
@@ -31,7 +31,7 @@ def pair(case_id: str, bits: float, level: str = "equal") -> PairWeighed:
 
 
 def decided(one: PairWeighed, verdict: str) -> dict[str, MatchDecided]:
-    proposal = records.proposal_id("220200", one["victim_id"], "220300", "R1")
+    proposal = events.proposal_id("220200", one["victim_id"], "220300", "R1")
     content = {"proposal_id": proposal, "verdict": verdict, "kind": "weighed"}
     return {proposal: cast(MatchDecided, {**content, "evidence": one["evidence"]})}
 

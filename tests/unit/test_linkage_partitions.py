@@ -12,11 +12,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossregion.domain.linkage.decide import decide
-from crossregion.domain.linkage.index import Index
-from crossregion.domain.linkage.model import load
-from crossregion.domain.records import MatchProposed, PairWeighed, PersonsListed
-from tests.unit.linkage_records import identity, listed
+from crossregion.domain.events import MatchProposed, PairWeighed, PersonsListed
+from crossregion.linkage.index import Index
+from crossregion.linkage.model import load
+from crossregion.linkage.posterior import decide
+from tests.support.linkage_records import identity, listed
 
 PEOPLE = st.fixed_dictionaries(
     {
@@ -129,7 +129,7 @@ def whose(found: dict[str, list[MatchProposed]]) -> dict[tuple[str, ...], dict[s
 
 SCRIPT = """
 import json
-from tests.unit.linkage_records import identity, listed
+from tests.support.linkage_records import identity, listed
 from tests.unit.test_linkage_partitions import fixed
 print(json.dumps(fixed(), sort_keys=True))
 """

@@ -6,11 +6,11 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from crossregion.domain.linkage.index import Index
-from crossregion.domain.linkage.model import BadModel, KeyRule, Model, Rarity, Term, parse, written
-from crossregion.domain.linkage.texts import LEVELS
-from crossregion.domain.records import Identity, PersonsListed
-from tests.unit.linkage_records import listed
+from crossregion.domain.events import Identity, PersonsListed
+from crossregion.linkage.index import Index
+from crossregion.linkage.model import BadModel, KeyRule, Model, Rarity, Term, parse, written
+from crossregion.linkage.text_fields import LEVELS
+from tests.support.linkage_records import listed
 
 BITS = np.array([0, 8_000, 4_000, 5_000, 2_000, 1_000, -4_000], dtype=np.int32)
 MODEL = Model(

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from crossregion.domain.linkage.files import BadLine
-from crossregion.domain.linkage.index import Index
-from crossregion.domain.linkage.model import KeyRule, read
-from crossregion.training import labelled
-from crossregion.training import train as training
-from crossregion.training.evaluate import effort, evaluate, measured
-from crossregion.training.labelled import LAST_LOOK, part
-from crossregion.training.train import Refused, train
+from crossregion.linkage.file_linkage import BadLine
+from crossregion.linkage.index import Index
+from crossregion.linkage.model import KeyRule, read
+from crossregion.linkage.training import labelled
+from crossregion.linkage.training import train as training
+from crossregion.linkage.training.evaluate import effort, evaluate, measured
+from crossregion.linkage.training.labelled import LAST_LOOK, part
+from crossregion.linkage.training.train import Refused, train
 
 SURNAMES, GIVEN = "王李张刘陈杨赵黄周吴", "红英梅芳丽秀兰燕玲霞静敏娟艳云香花月琴萍"
 HOMES = ["220102", "220281", "220403", "220581", "220822", "222401", "230103", "520524"]

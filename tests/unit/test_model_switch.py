@@ -10,13 +10,13 @@ from typing import cast
 
 import pytest
 
-from crossregion import linkage_model
-from crossregion.domain import records
-from crossregion.domain.records import MatchDecided
+from crossregion import installed_model
+from crossregion.domain import events
+from crossregion.domain.events import MatchDecided
 from processors.proposals import Rescues
 from schemas import codec
-from tests.unit.linkage_records import listed
-from tests.unit.proposal_logs import (
+from tests.support.linkage_records import listed
+from tests.support.proposal_logs import (
     ANNA,
     DECIDED,
     KNOWN,
@@ -53,13 +53,13 @@ def test_nothing_is_said_before_linkage_by_the_new_model_is_done(logs: Logs) -> 
     assert len(asyncio.run(rescues.go_over({}))) == 0
     before = len(logs.all(PAIRS))
     logs.link(NEW, KNOWN[:2])
-    logs.done[linkage_model.group(NEW), LISTED] = {0: 2}
+    logs.done[installed_model.group(NEW), LISTED] = {0: 2}
     assert len(handle(rescues, logs.all(PAIRS)[before:])) == 0
     assert len(asyncio.run(rescues.go_over({}))) == 0
     logs.link(NEW, KNOWN)
     said = logs.send(asyncio.run(rescues.go_over({})))
-    stays = records.proposal_id("220200", "C1/1", "220200", "R1")
-    goes = records.proposal_id("220200", "C2/1", "220200", "R1")
+    stays = events.proposal_id("220200", "C1/1", "220200", "R1")
+    goes = events.proposal_id("220200", "C2/1", "220200", "R1")
     assert {(event, one["proposal_id"], one["revision"]) for event, one in said} == {
         ("MatchProposed", stays, 2),
         ("MatchWithdrawn", goes, 2),
@@ -71,7 +71,7 @@ def test_nothing_is_said_before_linkage_by_the_new_model_is_done(logs: Logs) -> 
 def test_who_starts_again_in_between_waits_again(logs: Logs) -> None:
     assert len(start(Rescues(NEW), logs)) == 0
     logs.link(NEW, KNOWN[:2])
-    logs.done[linkage_model.group(NEW), LISTED] = {0: 2}
+    logs.done[installed_model.group(NEW), LISTED] = {0: 2}
     rescues = Rescues(NEW)
     assert len(start(rescues, logs)) == 0
     assert len(asyncio.run(rescues.go_over({}))) == 0
@@ -97,7 +97,7 @@ def test_confirmed_pairs_stay_as_the_old_model_said_them_and_nobody_waits(logs: 
             **{name: proposed[name] for name in EXAMPLE if name in proposed},
             "revision": EXAMPLE["revision"],
         }
-        decision["decision_id"] = records.decision_id(cast(MatchDecided, decision))
+        decision["decision_id"] = events.decision_id(cast(MatchDecided, decision))
         logs.put(DECIDED, one.partition, codec.encode("MatchDecided", decision))
     rescues = Rescues(NEW)
     assert len(start(rescues, logs)) == 0
@@ -111,5 +111,5 @@ def test_confirmed_pairs_stay_as_the_old_model_said_them_and_nobody_waits(logs: 
 def test_two_contents_under_one_name_are_two_versions() -> None:
     other = replace(OLD, share=0.3)
     assert other.name == OLD.name
-    assert linkage_model.group(other) != linkage_model.group(OLD)
+    assert installed_model.group(other) != installed_model.group(OLD)
     assert OLD.version == replace(OLD).version

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossregion.domain.noticeboard import Noticeboard
+from crossregion.domain.notices.board import Noticeboard
 
 Event = tuple[str, dict[str, Any]]
 

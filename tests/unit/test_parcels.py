@@ -12,13 +12,13 @@ from typing import Any, cast
 
 import pytest
 
-from crossregion.domain import records
-from producers import spool
-from producers.export import Exported, read_export
-from producers.spool import Parcel, Spool, Stored
+from crossregion.domain import events
+from producers.exports.reader import Exported, read_export
+from producers.spool import store
+from producers.spool.store import Parcel, Spool, Stored
 from schemas import codec
-from tests import exports
-from tests.exports import UNIT, case
+from tests.support import exports
+from tests.support.exports import UNIT, case
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_what_is_too_large_spares_the_others_of_its_commit(path: Path, tmp_path:
         both = opened.take(
             [parcel("1", Exported("CaseRecorded", "L", large, ())), parcel("2", good)]
         )
-        assert [one.stored[0].state for one in both] == [spool.REFUSED, spool.ACCEPTED]
+        assert [one.stored[0].state for one in both] == [store.REFUSED, store.ACCEPTED]
         assert waiting(opened) == [("220200-C1", 1)]
 
 
@@ -104,7 +104,7 @@ def test_a_commit_that_fails_keeps_no_receipt(path: Path, tmp_path: Path) -> Non
             opened.take([parcel("1", first), Parcel("2", "f", (second,), fails)])
         assert waiting(opened) == []
         (taken,) = opened.take([parcel("1", first)])
-        assert taken.stored[0].state == spool.ACCEPTED
+        assert taken.stored[0].state == store.ACCEPTED
 
 
 def test_receipts_are_forgotten_after_their_time(path: Path, tmp_path: Path) -> None:
@@ -112,11 +112,11 @@ def test_receipts_are_forgotten_after_their_time(path: Path, tmp_path: Path) -> 
     with Spool(path, UNIT) as opened:
         opened.take([parcel("old", *exported), parcel("new")])
     with closing(sqlite3.connect(path)) as database, database:
-        long_ago = int(time.time()) - spool.RECEIPT_SECONDS - 1
+        long_ago = int(time.time()) - store.RECEIPT_SECONDS - 1
         database.execute("UPDATE receipt SET made_at = ? WHERE key = 'old'", [long_ago])
     with Spool(path, UNIT) as opened:
         (again, known) = opened.take([parcel("old", *exported), parcel("new")])
-        assert again.stored[0].state == spool.UNCHANGED
+        assert again.stored[0].state == store.UNCHANGED
         assert known.stored == ()
 
 
@@ -130,7 +130,7 @@ def test_a_spool_of_the_second_version_is_brought_up_to_date(path: Path, tmp_pat
         database.execute("PRAGMA user_version = 2")
     with Spool(path, UNIT) as opened:
         (taken,) = opened.take([parcel("k", *exported)])
-        assert taken.stored[0].state == spool.UNCHANGED
+        assert taken.stored[0].state == store.UNCHANGED
         opened.remember_file("/a", 1, 2)
         assert opened.files() == {"/a": (1, 2)}
 
@@ -141,6 +141,6 @@ def test_an_events_id_is_the_one_under_which_it_is_sent(path: Path, tmp_path: Pa
         (taken,) = opened.take([parcel("k", one)])
         (event,) = opened.unsent(2)
         record = codec.decode(event.value)[1]
-        digest = records.content_digest(cast(Any, record))
+        digest = events.content_digest(cast(Any, record))
         assert taken.stored[0].event_id == event.event_id
-        assert event.event_id == records.event_id(UNIT, "220200-C1", 1, digest)
+        assert event.event_id == events.event_id(UNIT, "220200-C1", 1, digest)

@@ -12,9 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossregion import baseline, sheets
-from crossregion.baseline import WHOLE, BaselineUnusable
-from crossregion.domain.figures import (
+from cli import spreadsheets
+from crossregion.domain.reports.figures import (
     PATTERNS,
     Column,
     Kind,
@@ -24,6 +23,8 @@ from crossregion.domain.figures import (
     parts,
     shown,
 )
+from crossregion.services import baseline
+from crossregion.services.baseline import WHOLE, BaselineUnusable
 from schemas import topics
 
 HOSTILE = (
@@ -55,7 +56,7 @@ def table(*keys: str) -> Table:
 
 
 def test_no_cell_of_a_csv_file_is_taken_for_a_formula() -> None:
-    found = list(csv.reader(io.StringIO(sheets.to_csv(table(*HOSTILE)), newline="")))
+    found = list(csv.reader(io.StringIO(spreadsheets.to_csv(table(*HOSTILE)), newline="")))
     assert found[0] == ["key", "cases", "share", "hours", "points"]
     for given_key, row in zip(HOSTILE, found[1:], strict=True):
         assert row[1:] == [row[1], "0.333333", "n/a", "-2.5"]
@@ -65,7 +66,7 @@ def test_no_cell_of_a_csv_file_is_taken_for_a_formula() -> None:
 
 def test_no_cell_of_a_workbook_is_taken_for_a_formula(tmp_path: Path) -> None:
     path = tmp_path / "report.xlsx"
-    sheets.write_xlsx([table(*HOSTILE), Table("more", "More", COLUMNS, [])], path)
+    spreadsheets.write_xlsx([table(*HOSTILE), Table("more", "More", COLUMNS, [])], path)
     assert path.stat().st_mode & 0o077 == 0
     book = openpyxl.load_workbook(path)
     assert book.sheetnames == ["hostile", "more"]
@@ -76,10 +77,10 @@ def test_no_cell_of_a_workbook_is_taken_for_a_formula(tmp_path: Path) -> None:
         assert str(key.value or "").replace("\ufffd", "\x07").replace("\r", "\n") == (
             given_key.replace("\r", "\n")
         )
-        assert key.quotePrefix == given_key.startswith(sheets.FORMULA)
+        assert key.quotePrefix == given_key.startswith(spreadsheets.FORMULA)
         assert [cell.data_type for cell in numbers] == ["n", "n", "s", "n"]
         assert numbers[2].value == "n/a"
-    assert sheets.write_csv([table("a")], tmp_path / "new")[0].stat().st_mode & 0o077 == 0
+    assert spreadsheets.write_csv([table("a")], tmp_path / "new")[0].stat().st_mode & 0o077 == 0
 
 
 def test_what_cannot_be_known_is_not_said_to_be_none() -> None:

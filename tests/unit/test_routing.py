@@ -18,11 +18,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossregion.domain import agreements, flags, handover, notices, records, tips
+from crossregion.domain import agreements, events, flags, handovers, tips
 from crossregion.domain.boundary import WIDENING
+from crossregion.domain.events import AgreementRecorded, NoticeIssued
 from crossregion.domain.flags import Route
-from crossregion.domain.judgement import judge_event
-from crossregion.domain.records import AgreementRecorded, NoticeIssued
+from crossregion.domain.notices import content
 from crossregion.domain.regions import OFFICE, departments
 from crossregion.domain.routing import (
     CHANNELS,
@@ -34,6 +34,7 @@ from crossregion.domain.routing import (
     terms,
     told,
 )
+from crossregion.domain.validation import judge_event
 from schemas import topics
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +56,7 @@ def example(event: str) -> dict[str, Any]:
 def letter(row: Row) -> AgreementRecorded:
     units = sorted(row["units"].split(";"))
     made: AgreementRecorded = {
-        "agreement_id": records.agreement_id(units, row["letter"]),
+        "agreement_id": events.agreement_id(units, row["letter"]),
         "revision": 1,
         "number": row["letter"],
         "units": units,
@@ -102,28 +103,28 @@ def told_in(row: Row) -> Iterator[NoticeIssued]:
     assert judged.flag is not None
     found: list[NoticeIssued] = []
     if row["kind"] == "flag":
-        found += notices.of_flag(judged.flag)
+        found += content.of_flag(judged.flag)
     elif row["kind"] == "remarks":
-        found += notices.of_remarks(judged.remarked, conflicting=True, case_known=True)
+        found += content.of_remarks(judged.remarked, conflicting=True, case_known=True)
     elif row["kind"] == "proposal":
         proposal = {**example("MatchProposed"), **_pair(row, case), "probability": 0.9}
-        found += notices.of_proposal(cast(records.MatchProposed, proposal))
+        found += content.of_proposal(cast(events.MatchProposed, proposal))
     elif row["kind"] == "handover":
-        standing = handover.Standing(case["unit"], frozenset(), row["rescue_unit"], offer="a step")
-        found += notices.of_handover(("case", case["unit"], case["case_id"]), standing)
-    elif row["kind"] in notices.OF_TIPS:
+        standing = handovers.Standing(case["unit"], frozenset(), row["rescue_unit"], offer="a step")
+        found += content.of_handover(("case", case["unit"], case["case_id"]), standing)
+    elif row["kind"] in content.OF_TIPS:
         found += told_of_tip(row)
     else:
-        decision = cast(records.MatchDecided, {**example("MatchDecided"), **_pair(row, case)})
+        decision = cast(events.MatchDecided, {**example("MatchDecided"), **_pair(row, case)})
         route = Route(
             case["case_id"], case["unit"], 1, judged.digest, case["legs"], case["lost_on"],
             [row["age"]],
         )  # fmt: skip
-        found += notices.of_confirmation(decision, flags.confirmed(route, row["found_at"]))
+        found += content.of_confirmation(decision, flags.confirmed(route, row["found_at"]))
     letters = [LETTERS[name] for name in row["letters"].split(";") if name]
-    about = None if row["kind"] in ("remarks", *notices.OF_TIPS) else judged.remarked
+    about = None if row["kind"] in ("remarks", *content.OF_TIPS) else judged.remarked
     for notice in found:
-        yield notices.with_terms(notice, about, letters, ON)
+        yield content.with_terms(notice, about, letters, ON)
 
 
 def told_of_tip(row: Row) -> Iterator[NoticeIssued]:
@@ -135,11 +136,11 @@ def told_of_tip(row: Row) -> Iterator[NoticeIssued]:
     if row["kind"] == "tip-linked":
         by = standing.unit if row["rescue_unit"] == OFFICE else OFFICE
         does = {"case_unit": row["rescue_unit"], "unit": by}
-        triage = cast(records.TipTriaged, {**example("TipTriaged"), **does})
+        triage = cast(events.TipTriaged, {**example("TipTriaged"), **does})
         linked = tips.after(standing, triage)
         assert linked is not None
         standing = linked
-    return notices.of_tip(judged.remarked, standing, standing.case and standing.case[0])
+    return content.of_tip(judged.remarked, standing, standing.case and standing.case[0])
 
 
 def _pair(row: Row, case: dict[str, Any]) -> dict[str, Any]:
@@ -153,7 +154,7 @@ def _pair(row: Row, case: dict[str, Any]) -> dict[str, Any]:
 
 def said(notice: NoticeIssued, kind: str) -> str:
     hours = notice["answer_within_hours"]
-    named = "contradicted" if notices.CONTRADICTED in notice["remarks"] else notice["kind"]
+    named = "contradicted" if content.CONTRADICTED in notice["remarks"] else notice["kind"]
     words = [notice["unit"], *([] if kind == "flag" else [named]), notice["disclosure"]]
     return " ".join([*words, "none" if hours is None else str(hours)])
 
@@ -171,7 +172,7 @@ def test_a_partner_without_an_agreement_learns_that_there_is_a_case_and_whom_to_
     fixed = ("notice_id", "revision", "unit", "disclosure", "answer_within_hours", "urgent")
     assert {name: value for name, value in bare.items() if name not in fixed} == {
         "kind": "flag",
-        "cause": records.case_reference(row["reporter"], case_of(row)["case_id"]),
+        "cause": events.case_reference(row["reporter"], case_of(row)["case_id"]),
         "boundary": None,
         "units": [OFFICE],
         "remarks": [],

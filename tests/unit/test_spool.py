@@ -15,10 +15,11 @@ from typing import Any, cast
 
 import pytest
 
-from crossregion.domain import records
-from producers import publisher, spool
-from producers.export import Exported, read_export
-from producers.spool import (
+from crossregion.domain import events
+from producers import publisher
+from producers.exports.reader import Exported, read_export
+from producers.spool import store
+from producers.spool.store import (
     Counts,
     Spool,
     SpoolBusy,
@@ -30,8 +31,8 @@ from producers.spool import (
     Standing,
 )
 from schemas import codec
-from tests import exports
-from tests.exports import UNIT, case, rescue
+from tests.support import exports
+from tests.support.exports import UNIT, case, rescue
 
 Export = Callable[..., list[Exported]]
 
@@ -59,8 +60,8 @@ def sent(opened: Spool) -> list[tuple[str, int]]:
 
 
 def standing(exported: Exported, revision: int) -> Standing:
-    digest = records.content_digest(exported.record)
-    return Standing(spool.KINDS[exported.event], exported.record_id, revision, digest)
+    digest = events.content_digest(exported.record)
+    return Standing(store.KINDS[exported.event], exported.record_id, revision, digest)
 
 
 def test_what_is_accepted_waits_until_it_is_marked(path: Path, export: Export) -> None:
@@ -72,8 +73,8 @@ def test_what_is_accepted_waits_until_it_is_marked(path: Path, export: Export) -
         assert [event.record_id for event in opened.unsent(1)] == ["220200-C1"]
         assert (first.topic, first.event) == ("cases.220200", "CaseRecorded")
         record = codec.decode(first.value)[1]
-        digest = records.content_digest(cast(Any, record))
-        assert first.event_id == records.event_id(UNIT, "220200-C1", 1, digest)
+        digest = events.content_digest(cast(Any, record))
+        assert first.event_id == events.event_id(UNIT, "220200-C1", 1, digest)
         opened.mark_sent([first.sequence])
         assert [one.record_id for one in opened.unsent(10)] == [second.record_id]
         assert (opened.counts("case"), opened.counts("rescue")) == (Counts(2, 1), Counts(0, 0))
@@ -303,7 +304,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from producers import spool
-from producers.export import read_export
+from producers.exports.reader import read_export
 original = spool.Spool._insert
 count = 0
 def insert(*arguments, **named):
@@ -358,7 +359,7 @@ def test_a_day_is_told_once_it_is_over_and_sent_and_again_only_if_it_changes(
 ) -> None:
     with Spool(path, UNIT) as opened:
         opened.accept_all(export(case()))
-        today = date.fromisoformat(records.day_of_acceptance(datetime.now(UTC)))
+        today = date.fromisoformat(events.day_of_acceptance(datetime.now(UTC)))
         tomorrow = today + timedelta(days=1)
         assert opened.days_to_tell(tomorrow) == []
         (event,) = opened.unsent(2)
@@ -366,7 +367,7 @@ def test_a_day_is_told_once_it_is_over_and_sent_and_again_only_if_it_changes(
         assert opened.days_to_tell(today) == []
         (day,) = opened.days_to_tell(tomorrow)
         assert (day["count"], day["revision"]) == (1, 1)
-        assert day["digest"] == records.digest_of_ids([event.event_id])
+        assert day["digest"] == events.digest_of_ids([event.event_id])
         opened.mark_told([day])
         assert opened.days_to_tell(tomorrow) == []
         late = Standing("case", "C9", 1, "d" * 64, int(event.accepted_at.timestamp()))

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.tables import ExportUnreadable, Row, heading, read_table
-from tests import exports
+from producers.exports.tables import ExportUnreadable, Row, heading, read_table
+from tests.support import exports
 
 KNOWN = [frozenset(map(heading, ("编号", "姓名", "备注")))]
 TABLE = "编号,姓名,备注\r\nC1,王红,左脸伤疤\r\nC2,李梅,\r\n"
@@ -196,9 +196,9 @@ def test_an_xlsx_that_unpacks_to_too_much_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = exports.write_xlsx(tmp_path / "a.xlsx", *[{"编号": "C1", "姓名": "x"}] * 2_000)
-    monkeypatch.setattr("producers.tables.MAX_FILE_BYTES", path.stat().st_size * 2)
+    monkeypatch.setattr("producers.exports.tables.MAX_FILE_BYTES", path.stat().st_size * 2)
     with pytest.raises(ExportUnreadable, match="unpacks to more"):
         read_table(path, KNOWN)
-    monkeypatch.setattr("producers.tables.MAX_FILE_BYTES", 100)
+    monkeypatch.setattr("producers.exports.tables.MAX_FILE_BYTES", 100)
     with pytest.raises(ExportUnreadable, match="in parts"):
         read_table(path, KNOWN)

@@ -9,7 +9,7 @@ import pytest
 from rich.table import Table
 
 import crossregion
-from crossregion.terminal import Terminal
+from cli.terminal import Terminal
 
 
 @pytest.mark.parametrize(

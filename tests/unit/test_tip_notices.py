@@ -12,10 +12,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from crossregion.domain import handover
-from crossregion.domain.judgement import judge_event
+from crossregion.domain import handovers
 from crossregion.domain.regions import OFFICE
 from crossregion.domain.tips import DISMISSED, LINKED, NEW, REFERRED
+from crossregion.domain.validation import judge_event
 from tests.contract.test_schemas import example
 from tests.unit.test_escalation import Desk
 from tests.unit.test_tips import AT, CASE, A, B, C, triage
@@ -125,7 +125,7 @@ def handed(action: str, unit: str, follows: str | None, to: str | None = None) -
         **example("HandoverRecorded"), "follows": follows, "kind": "case", "record_unit": CASE[0],
         "record_id": CASE[1], "action": action, "unit": unit, "to_unit": to, "reason": None,
     }  # fmt: skip
-    return {**step, "step_id": handover.step_id(step)}
+    return {**step, "step_id": handovers.step_id(step)}
 
 
 OFFER = handed("offered", CASE[0], None, B)

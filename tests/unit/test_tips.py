@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from crossregion.domain import tips
-from crossregion.domain.judgement import MAX_ID, MAX_LIST, MAX_TEXT, Judgement, Refused, judge_event
-from crossregion.domain.records import TipTriaged
+from crossregion.domain.events import TipTriaged
 from crossregion.domain.regions import OFFICE
 from crossregion.domain.tips import (
     DISMISSALS,
@@ -29,6 +28,14 @@ from crossregion.domain.tips import (
     Placed,
     Route,
     Standing,
+)
+from crossregion.domain.validation import (
+    MAX_ID,
+    MAX_LIST,
+    MAX_TEXT,
+    Judgement,
+    Refused,
+    judge_event,
 )
 from schemas import topics
 from tests.contract.test_schemas import example

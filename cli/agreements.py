@@ -1,0 +1,197 @@
+"""Commands of the office on cooperation: the agreements between units, and the corridors."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from datetime import date, datetime
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli.terminal import Terminal
+from cli.topics import kafka_and_database
+from crossregion.domain.agreements import CONTACT_ROLES, ENDED, IN_FORCE
+from crossregion.domain.events import SHANGHAI, Contact
+from crossregion.domain.routing import LEVELS, RECORD
+from crossregion.errors import RuntimeFault
+from crossregion.postgres.transactions import Row
+from crossregion.services import agreements
+from crossregion.services.agreements import NotToBeRecorded
+
+ANOTHER_HOLDS, NOT_YET_RECORDED = 3, 4
+COLUMNS = (
+    *("one", "other", "cases", "victims", "to_other", "to_one"),
+    *("prefecture", "province", "border", "first_day", "last_day", "agreed"),
+)
+
+agreements_app = typer.Typer(
+    no_args_is_help=True, help="Cooperation letters between units: who shares how much by when."
+)
+console = Terminal()
+
+OnDay = Annotated[
+    str | None, typer.Option("--on", metavar="DATE", help="The day asked about; today by default.")
+]
+
+
+@agreements_app.command("record")
+def agreements_record(
+    one: Annotated[str, typer.Argument(metavar="UNIT", help="Code of one of the two units.")],
+    other: Annotated[str, typer.Argument(metavar="UNIT", help="Code of the other.")],
+    number: Annotated[str, typer.Option(help="The letter's own number.")],
+    signed: Annotated[str, typer.Option(metavar="DATE", help="Day of signature.")],
+    since: Annotated[str, typer.Option("--from", metavar="DATE", help="First day in force.")],
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="DATE", help="Last day in force; open without.")
+    ] = None,
+    case_type: Annotated[
+        list[str] | None, typer.Option(help="Only cases of this kind; several times for more.")
+    ] = None,
+    share: Annotated[str, typer.Option(help=f"How much: {', '.join(LEVELS)}.")] = RECORD,
+    hours: Annotated[int, typer.Option(help="Hours within which a notice is answered.")] = 72,
+    contact: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="UNIT:ROLE:OFFICE",
+            help=f"Whom to turn to, by role ({', '.join(CONTACT_ROLES)}) and department.",
+        ),
+    ] = None,
+    ended: Annotated[bool, typer.Option("--ended", help="It ended on its last day.")] = False,
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for the registry to record it.", min=0.0)
+    ] = 10.0,
+) -> None:
+    """Record an agreement, or how it is now: units and number say which one it is.
+
+    Exit status 3 if another content, sent at the same time, holds; 4 if it is sent and not yet
+    recorded: the same command again tells what became of it, and records nothing twice.
+    """
+    where = kafka_and_database()
+    outcome = agreements.record(
+        where.kafka,
+        where.database,
+        (one, other),
+        number,
+        signed,
+        since,
+        until,
+        case_type or (),
+        share,
+        hours,
+        [_contact(text) for text in contact or ()],
+        ENDED if ended else IN_FORCE,
+        wait,
+    )
+    if outcome is None:
+        console.print("sent, not yet recorded")
+        raise typer.Exit(NOT_YET_RECORDED)
+    held = outcome.agreement
+    if not outcome.recorded:
+        console.print(f"another content of revision {held['revision']} holds: {_state(held)}")
+        raise typer.Exit(ANOTHER_HOLDS)
+    console.print(f"recorded: {held['agreement_id']}, revision {held['revision']}")
+
+
+@agreements_app.command("list")
+def agreements_list(
+    unit: Annotated[str | None, typer.Option(help="Only those of this unit.")] = None,
+    on: OnDay = None,
+) -> None:
+    """Show every agreement as it holds, and whether it is in force on a day."""
+    day = _day(on)
+    table = Table()
+    for column in ("id", "units", "number", "from", "to", "for", "shares", "hours", "in force"):
+        table.add_column(column, no_wrap=column == "id")
+    rows = agreements.listed(kafka_and_database().database, unit)
+    for row in rows:
+        table.add_row(
+            row["agreement_id"],
+            " ".join(row["units"]),
+            row["number"],
+            str(row["valid_from"]),
+            str(row["valid_to"] or ""),
+            " ".join(row["case_types"]) or "every case",
+            row["disclosure"],
+            str(row["answer_within_hours"]),
+            "yes" if agreements.in_force(row, day) else "no",
+        )
+    console.print(table)
+    console.print(f"{len(rows)} agreements.")
+
+
+@agreements_app.command("show")
+def agreements_show(
+    agreement_id: Annotated[
+        str, typer.Argument(metavar="ID", help="As `agreements list` shows it.")
+    ],
+) -> None:
+    """Show one agreement: every state it was recorded in, and its contacts."""
+    states = agreements.find(kafka_and_database().database, agreement_id)
+    held = states[-1]
+    console.print(f"Agreement {held['number']} of {' and '.join(held['units'])}")
+    for state in states:
+        console.print(f"Revision {state['revision']}: {_state(state)}")
+    for contact in held["contacts"]:
+        console.print(f"Contact: {contact['role']} of {contact['unit']}, {contact['office']}")
+
+
+def corridors(
+    on: OnDay = None,
+    without_agreement: Annotated[
+        bool, typer.Option("--without-agreement", help="Only pairs that have none in force.")
+    ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Write CSV to standard output.")] = False,
+) -> None:
+    """Show the pairs of units with cases between them, and which of them have an agreement.
+
+    The two ends of each case by the revision that holds, or by a confirmed pair; another province
+    by its own code. First and last are days of the loss.
+    """
+    found = agreements.corridors(kafka_and_database().database, _day(on), without_agreement)
+    if as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([_cell(row[column]) for column in COLUMNS] for row in found)
+        return
+    table = Table()
+    for column in COLUMNS:
+        table.add_column(column.replace("_", " "))
+    for row in found:
+        table.add_row(*(_cell(row[column]) for column in COLUMNS))
+    console.print(table)
+    without = sum(not row["agreed"] for row in found)
+    console.print(f"{len(found)} corridors, {without} without an agreement in force.")
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
+
+
+def _state(row: Row) -> str:
+    kinds = " ".join(row["case_types"]) or "every case"
+    return (
+        f"{row['status']} from {row['valid_from']} to {row['valid_to'] or 'open'}, signed "
+        f"{row['signed_on']}, {kinds}, shares {row['disclosure']}, answers within "
+        f"{row['answer_within_hours']} hours"
+    )
+
+
+def _contact(text: str) -> Contact:
+    unit, _, rest = text.partition(":")
+    role, _, office = rest.partition(":")
+    if not office:
+        raise NotToBeRecorded(f"{text} is no contact: write UNIT:ROLE:OFFICE, as 220200:head:PSD.")
+    return {"unit": unit, "role": role, "office": office}
+
+
+def _day(text: str | None) -> date:
+    if text is None:
+        return datetime.now(SHANGHAI).date()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise RuntimeFault(f"{text} is no day: write 2026-01-31.") from None

@@ -1,0 +1,128 @@
+"""The command that checks an installation: the office's, a unit's, or that of `crossregion up`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import typer
+
+from cli.terminal import Terminal
+from cli.topics import kafka_and_database
+from crossregion.embedded import kafka as embedded_kafka
+from crossregion.embedded import postgres
+from crossregion.embedded.stack import Lags, flows
+from crossregion.errors import RuntimeFault
+from crossregion.kafka import admin as kafka_admin
+from crossregion.kafka import connection as kafka_connection
+from crossregion.postgres import transactions
+from crossregion.settings import settings
+from producers.spool.store import Spool, SpoolError
+from schemas import topics as contracts
+
+console = Terminal()
+
+
+def doctor() -> None:
+    """Check this installation part by part, and say what to do about what is wrong.
+
+    Exit status 1 if anything is.
+    """
+    wrong = 0
+    for name, check in CHECKS.items():
+        try:
+            for line in check():
+                _say("ok", "green", name, line)
+        except (RuntimeFault, SpoolError) as fault:
+            wrong += 1
+            _say("wrong", "red", name, str(fault))
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _say(found: str, style: str, name: str, line: str) -> None:
+    console.print(f"{found:<6}", style=style, end="")
+    console.print(f" {name:<11} {line}")
+
+
+def _python() -> Iterator[str]:
+    yield f"Python {sys.version.split()[0]}"
+
+
+def _embedded() -> Iterator[str]:
+    chosen = settings()
+    if chosen.kafka is None:
+        jars = embedded_kafka.class_path().count(":") + 1
+        yield f"Apache Kafka {embedded_kafka.KAFKA_VERSION}: {jars} jars"
+    if chosen.database is None and not _is_a_units():
+        yield f"PostgreSQL {postgres.POSTGRES_MAJOR}: {postgres.binaries()}"
+
+
+def _is_a_units() -> bool:
+    """Whether this is the machine of units, which know Kafka by their own passwords only."""
+    chosen = settings()
+    if chosen.kafka is None or chosen.kafka_secrets is None or chosen.database is not None:
+        return False
+    return not (chosen.kafka_secrets / kafka_connection.OPERATOR).exists() and bool(_units_here())
+
+
+def _units_here() -> list[str]:
+    secrets = settings().kafka_secrets or Path()
+    return [unit for unit in contracts.UNITS if (secrets / kafka_connection.unit(unit)).exists()]
+
+
+def _kafka_of_units() -> Iterator[str]:
+    kafka = kafka_connection.kafka(settings())
+    for unit in _units_here():
+        with kafka_admin.administering(kafka, kafka_connection.unit(unit)) as admin:
+            there = set(admin.list_topics())
+        missing = [topic.name(unit) for topic in contracts.INTAKE if topic.name(unit) not in there]
+        if missing:
+            raise RuntimeFault(f"{unit} sees no topic {missing[0]}: the office has to grant it.")
+        yield f"{kafka.address}: {unit} is let in, and its topics are there"
+
+
+def _kafka() -> Iterator[str]:
+    if _is_a_units():
+        yield from _kafka_of_units()
+        return
+    where = kafka_and_database()
+    missing = kafka_admin.missing(where.kafka)
+    if missing:
+        raise RuntimeFault(
+            f"{len(missing)} topics are missing ({missing[0]}, ...): `crossregion topics apply`."
+        )
+    yield f"{where.kafka.address}: every topic is there"
+    lags = Lags(where.kafka)
+    try:
+        for flow in flows():
+            yield f"{flow.group}: {lags.lag(flow)} records to go"
+    finally:
+        lags.close()
+
+
+def _database() -> Iterator[str]:
+    if _is_a_units():
+        yield "none, and a unit needs none"
+        return
+    transactions.require_current(kafka_and_database().database)
+    yield f"at migration {max(transactions.migrations())}"
+
+
+def _spools() -> Iterator[str]:
+    directory = settings().data / "spool"
+    for unit in contracts.UNITS:
+        path = directory / f"{unit}.sqlite"
+        if path.exists():
+            with Spool(path, unit) as spool:
+                yield f"{unit}: {spool.waiting()} events to send"
+
+
+CHECKS: dict[str, Callable[[], Iterator[str]]] = {
+    "python": _python,
+    "embedded": _embedded,
+    "kafka": _kafka,
+    "database": _database,
+    "spools": _spools,
+}

@@ -1,0 +1,193 @@
+"""Commands of linkage without Kafka: link files, explain a proposal, train and evaluate a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cli.terminal import Terminal
+from cli.topics import kafka_and_database
+from consumers.registry import worker
+from crossregion import installed_model
+from crossregion.domain.events import MatchProposed, PersonsListed
+from crossregion.domain.validation import Refused as EventRefused
+from crossregion.domain.validation import judge_event
+from crossregion.embedded.stack import Lags
+from crossregion.errors import RuntimeFault
+from crossregion.kafka import connection as kafka_connection
+from crossregion.linkage import explanation as explaining
+from crossregion.linkage import file_linkage
+from crossregion.linkage.model import Model
+from crossregion.linkage.training import evaluate as evaluating
+from crossregion.linkage.training import labelled
+from crossregion.linkage.training import train as training
+from crossregion.postgres import transactions
+from producers.exports.reader import Exported, read_export
+from producers.exports.tables import ExportUnreadable
+
+linkage_app = typer.Typer(no_args_is_help=True, help="The linkage model.")
+console = Terminal()
+
+ModelOption = Annotated[
+    Path | None,
+    typer.Option("--model", help="A model file; CROSSREGION_LINKAGE_MODEL by default."),
+]
+EXPORTS = (".csv", ".xlsx")
+
+
+def link(
+    cases: Annotated[
+        Path, typer.Argument(help="Reported victims: .jsonl, .jsonl.gz or an export.")
+    ],
+    rescues: Annotated[
+        Path, typer.Argument(help="Rescued persons: .jsonl, .jsonl.gz or an export.")
+    ],
+    out: Annotated[Path, typer.Option(help="Where the pairs are written, JSON Lines, mode 0600.")],
+    model: ModelOption = None,
+) -> None:
+    """Find which rescued person is which reported victim, in two files and without Kafka.
+
+    Writes case_id, rescue_id, probability, rank, band and evidence for every pair that is worth
+    an analyst's look. Of several revisions of a record the highest counts.
+    """
+    used = _model(model)
+    if out.exists() and any(one.exists() and out.samefile(one) for one in (cases, rescues)):
+        raise RuntimeFault(f"{out} is read: the pairs have to go to another file.")
+    try:
+        listed = _read(cases, "case"), _read(rescues, "rescue")
+        with _progress() as progress:
+            tracked = progress.track(listed[1], description="Linking")
+            count = file_linkage.write_linked(listed[0], iter(tracked), out, used)
+    except OSError as error:
+        raise RuntimeFault(f"{error.filename or out} cannot be used: {error.strerror}.") from None
+    console.print(f"{count} pairs in {out}")
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
+
+
+def _model(path: Path | None) -> Model:
+    return installed_model.chosen() if path is None else installed_model.read(path)
+
+
+def _read(path: Path, kind: str) -> list[PersonsListed]:
+    if path.suffix.lower() not in EXPORTS:
+        return list(file_linkage.read_listed(path, kind))
+    export = read_export(path, None)
+    if export.kind != kind:
+        raise ExportUnreadable(f"{path} holds {export.kind}s, not {kind}s: change the order.")
+    if export.records_refused:
+        console.print(f"{export.records_refused} records of {path} cannot be used.")
+    newest: dict[tuple[str, str], PersonsListed] = {}
+    for listed in _judged(path, export.records):
+        key = (listed["unit"], listed["record_id"])
+        if key not in newest or newest[key]["revision"] <= listed["revision"]:
+            newest[key] = listed
+    return list(newest.values())
+
+
+def _judged(path: Path, exported: list[Exported]) -> Iterator[PersonsListed]:
+    for one in exported:
+        record = {**one.record, "revision": max(one.record["revision"], 1)}
+        try:
+            yield judge_event(one.event, record, one.record["unit"], None).listed
+        except EventRefused as refused:
+            console.print(f"{path}, line {one.lines[0]}, cannot be used: {refused.reason}")
+
+
+def explain(
+    case_id: Annotated[str, typer.Argument(metavar="CASE")],
+    rescue_id: Annotated[str, typer.Argument(metavar="RESCUE")],
+) -> None:
+    """Explain, field by field, why a victim of a case and a rescued person may be the same.
+
+    Shows how each field was found to agree or not and what that says, never a value of a record.
+    """
+    used = installed_model.chosen()
+    with transactions.session(kafka_and_database().database) as connection:
+        rivals = [
+            cast(MatchProposed, row)
+            for row in worker.open_proposals(connection)
+            if row["rescue_id"] == rescue_id
+        ]
+    found = [one for one in rivals if one["case_id"] == case_id]
+    if not found:
+        raise RuntimeFault(f"No proposal joins case {case_id} and rescue {rescue_id}.")
+    for proposal in found:
+        units = {one["rescue_unit"] for one in found}
+        same = [one for one in rivals if one["rescue_unit"] in units]
+        for line in explaining.lines(explaining.explain(proposal, same, used)):
+            console.print(line)
+
+
+@linkage_app.command("train")
+def train(
+    directory: Annotated[
+        Path, typer.Argument(help="Holds cases, rescues and truth as .jsonl or .jsonl.gz.")
+    ],
+    name: Annotated[str, typer.Option(help="Name of the new version.")],
+    out: Annotated[Path, typer.Option(help="The model file; one that stands there is compared.")],
+) -> None:
+    """Train a new version of the model on labelled records, and install it if it is no worse.
+
+    Part of the records is kept back for a last look, whose figures are printed and stand in the
+    model. A version that does worse there than the one in --out, or whose expected number of
+    matches is off, is not installed.
+    """
+    command = f"crossregion linkage train {directory.name} --name {name}"
+    try:
+        figures = training.train(directory, out, name, date.today(), command)
+    except training.Refused as refused:
+        raise RuntimeFault(f"Not installed: {refused}") from None
+    except OSError as error:
+        raise RuntimeFault(f"{error.filename or out} cannot be used: {error.strerror}.") from None
+    for line in figures.lines():
+        console.print(line)
+    console.print(f"Installed in {out}")
+
+
+@linkage_app.command("evaluate")
+def evaluate(
+    directory: Annotated[
+        Path, typer.Argument(help="Holds cases, rescues and truth as .jsonl or .jsonl.gz.")
+    ],
+    model: ModelOption = None,
+) -> None:
+    """Measure a model on labelled records: on the part that training keeps back.
+
+    Prints precision, recall and F1, calibration, recall by kind of name error; the share of true
+    pairs that blocking compares, candidates a record, and the speed on this machine.
+    """
+    used = _model(model)
+    try:
+        data = labelled.read(directory).only(lambda part: part == labelled.LAST_LOOK)
+    except OSError as error:
+        raise RuntimeFault(f"{error.filename} cannot be used: {error.strerror}.") from None
+    found, spent = evaluating.evaluate(used, data), evaluating.effort(used, data)
+    for line in (*found.lines(), *spent.lines()):
+        console.print(line)
+
+
+@linkage_app.command("status")
+def status() -> None:
+    """Tell how far linkage by each model is, and which model CROSSREGION_LINKAGE_MODEL names.
+
+    Once a new model has 0 records to go, proposals may be started with it.
+    """
+    chosen = installed_model.group(installed_model.chosen())
+    lags = Lags(kafka_and_database().kafka)
+    try:
+        for flow in lags.linkages():
+            model = flow.group.removeprefix(kafka_connection.LINKAGE_GROUPS)
+            named = ", named by the settings" if flow.group == chosen else ""
+            line = f"{model}: {lags.lag(flow)} records to go{named}"
+            console.print(line)
+    finally:
+        lags.close()

@@ -1,0 +1,173 @@
+"""Commands of units: what they were told and what they answer; of the office: where it goes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli.terminal import Terminal
+from cli.topics import Purpose, kafka_and_database
+from crossregion.data_directory import write_private
+from crossregion.domain import acknowledgements, decisions
+from crossregion.embedded.stack import Addresses
+from crossregion.errors import RuntimeFault
+from crossregion.postgres.transactions import Row
+from crossregion.services import notices as answers
+from schemas import topics as contracts
+
+ALREADY_ANSWERED, NOT_YET_RECORDED = 3, 4
+SHOWN = (
+    *("notice_id", "revision", "unit", "kind", "cause", "boundary", "units", "regions"),
+    *("case_unit", "case_id", "persons", "exploitation", "urgent", "disclosure", "contact"),
+    *("item", "due_on", "department"),
+)
+
+notices_app = typer.Typer(
+    no_args_is_help=True, help="What units are told, what they answer, and where it goes instead."
+)
+console = Terminal()
+
+NoticeId = Annotated[str, typer.Argument(metavar="ID", help="As `notices list` shows it.")]
+Unit = Annotated[str, typer.Option(help="Code of the unit that was told.")]
+
+
+def as_unit(unit: str) -> tuple[Addresses, str]:
+    """The installation, and where this unit enters the database."""
+    if unit not in contracts.ENTERING:
+        units = ", ".join(contracts.ENTERING)
+        raise RuntimeFault(f"{unit} is no unit that enters the registry: {units}.")
+    where = kafka_and_database()
+    return where, where.units[unit]
+
+
+@notices_app.command("list")
+def notices_list(
+    unit: Annotated[
+        str | None, typer.Option(help="As this unit; without it as the office, all units'.")
+    ] = None,
+    waiting: Annotated[
+        bool, typer.Option("--waiting", help="Only those that wait for an answer.")
+    ] = False,
+    purpose: Purpose = "",
+) -> None:
+    """Show the notices that stand, the oldest first, with the answer that is in force."""
+    if unit is None:
+        rows = answers.of_all_units(kafka_and_database().database, purpose)
+    else:
+        rows = answers.listed(as_unit(unit)[1])
+    rows = [row for row in rows if row["issued"] and (not waiting or answers.due(row))]
+    table = Table()
+    for column in ("id", "unit", "kind", "about", "urgent", "answer", "answer until"):
+        table.add_column(column, no_wrap=column == "id")
+    for row in rows:
+        until = answers.due(row)
+        table.add_row(
+            row["notice_id"],
+            row["unit"],
+            row["kind"],
+            row["cause"],
+            "urgent" if row["urgent"] else "",
+            row["answer"] or "",
+            until.isoformat(timespec="minutes") if until else "",
+        )
+    console.print(table)
+    console.print(f"{len(rows)} notices.")
+
+
+@notices_app.command("show")
+def notices_show(
+    notice_id: NoticeId,
+    unit: Unit,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Write the records that its acceptance discloses here, mode 0600."),
+    ] = None,
+    purpose: Purpose = "",
+) -> None:
+    """Show one notice; the records that its acceptance discloses only into a file.
+
+    They hold names: each reading stands in the audit.
+    """
+    _, dsn = as_unit(unit)
+    notice = answers.find(dsn, unit, notice_id)
+    for name in SHOWN:
+        if notice[name] not in (None, [], False):
+            console.print(f"{name}: {_text(notice[name])}")
+    if not notice["issued"]:
+        console.print("It was withdrawn.")
+    elif notice["answer"]:
+        console.print(_answered(notice))
+    until = answers.due(notice)
+    if until:
+        console.print(f"Answer until {until.isoformat(timespec='minutes')}.")
+    if save is not None:
+        found = answers.read_disclosed(dsn, notice_id, purpose)
+        if not found:
+            raise RuntimeFault(
+                f"Nothing of {notice_id} is disclosed to {unit}: it may read the record once it "
+                "has accepted a notice that says `disclosure: record`."
+            )
+        write_private(save, json.dumps(found, ensure_ascii=False, indent=2).encode())
+        console.print(f"{len(found)} records written to {save}")
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _answered(notice: Row) -> str:
+    reason = f", reason {notice['answer_reason']}" if notice["answer_reason"] else ""
+    return (
+        f"{notice['answer']} at revision {notice['answer_revision']} by the "
+        f"{notice['answer_role']} of {notice['unit']}{reason}"
+    )
+
+
+@notices_app.command("acknowledge")
+def notices_acknowledge(
+    notice_id: NoticeId,
+    answer: Annotated[
+        str,
+        typer.Argument(metavar="ANSWER", help=f"One of {', '.join(acknowledgements.REASONS)}."),
+    ],
+    unit: Unit,
+    reason: Annotated[
+        str | None,
+        typer.Option(help="Of a refusal, its code; an unknown one is answered by the list."),
+    ] = None,
+    role: Annotated[str, typer.Option(help="officer or supervisor.")] = acknowledgements.ROLES[0],
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for the registry to record it.", min=0.0)
+    ] = 10.0,
+) -> None:
+    """Answer a notice as a unit, and say what the registry has recorded.
+
+    Exit status 3 if it was answered already, 4 if the answer is sent and not yet recorded: the
+    same command again tells what became of it.
+    """
+    where, dsn = as_unit(unit)
+    outcome = answers.acknowledge(where.kafka, dsn, unit, notice_id, answer, reason, role, wait)
+    if outcome is None:
+        console.print("sent, not yet recorded")
+        raise typer.Exit(NOT_YET_RECORDED)
+    if not outcome.holds:
+        console.print(f"already {_answered(outcome.notice)}")
+        raise typer.Exit(ALREADY_ANSWERED)
+    console.print(_answered(outcome.notice))
+
+
+@notices_app.command("reassign")
+def notices_reassign(
+    notice_id: NoticeId,
+    to: Annotated[str, typer.Option(help="Code of the unit that is told instead.")],
+    role: Annotated[str, typer.Option(help="analyst or supervisor.")] = decisions.ROLES[0],
+    purpose: Purpose = "",
+) -> None:
+    """Give a notice to another unit, as the office; the one that had it is told that it is gone."""
+    where = kafka_and_database()
+    notice = answers.reassign(where.kafka, where.database, notice_id, to, role, purpose)
+    console.print(f"{notice_id} goes from {notice['unit']} to {to}.")

@@ -1,0 +1,119 @@
+"""Commands of analysts: which pairs are proposed, why, and what is decided of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli.terminal import Terminal
+from cli.topics import Purpose, kafka_and_database
+from crossregion.domain import decisions
+from crossregion.errors import RuntimeFault
+from crossregion.linkage import explanation
+from crossregion.linkage.posterior import BANDS
+from crossregion.postgres.transactions import Row
+from crossregion.services import proposals
+from schemas import topics as contracts
+
+ALREADY_DECIDED, NOT_YET_DECIDED = 3, 4
+
+proposals_app = typer.Typer(
+    no_args_is_help=True, help="Pairs that may be one person, and what analysts decide of them."
+)
+console = Terminal()
+
+ProposalId = Annotated[str, typer.Argument(metavar="ID", help="As `proposals list` shows it.")]
+
+
+@proposals_app.command("list")
+def proposals_list(
+    unit: Annotated[str | None, typer.Option(help="Only those of this unit, either side.")] = None,
+    band: Annotated[str | None, typer.Option(help=f"Only one of {', '.join(BANDS)}.")] = None,
+    undecided: Annotated[
+        bool, typer.Option("--undecided", help="Only those that wait for a decision.")
+    ] = False,
+    purpose: Purpose = "",
+) -> None:
+    """Show the proposals that stand or are decided: stated ones first, then by probability."""
+    for given, known in ((unit, contracts.UNITS), (band, BANDS)):
+        if given is not None and given not in known:
+            raise RuntimeFault(f"{given} is none of these: {', '.join(known)}.")
+    table = Table()
+    for column in ("id", "case", "victim", "rescue", "kind", "probability", "band", "decided"):
+        table.add_column(column, no_wrap=column == "id")
+    rows = proposals.listed(kafka_and_database().database, unit, band, undecided, purpose)
+    for row in rows:
+        table.add_row(
+            row["proposal_id"],
+            f"{row['case_unit']} {row['case_id']}",
+            row["victim_id"],
+            f"{row['rescue_unit']} {row['rescue_id']}",
+            row["kind"] or "",
+            f"{row['probability']:.4f}" if row["open"] else "",
+            row["band"] or "",
+            row["verdict"] or "",
+        )
+    console.print(table)
+    console.print(f"{len(rows)} proposals.")
+
+
+@proposals_app.command("show")
+def proposals_show(proposal_id: ProposalId, purpose: Purpose = "") -> None:
+    """Show one proposal: the evidence field by field, its rivals, and what was decided of it."""
+    found = proposals.find(kafka_and_database().database, proposal_id, purpose=purpose)
+    if found.proposal["open"]:
+        for line in explanation.lines(found.explanation()):
+            console.print(line)
+        for new in found.proposal["new_evidence"] or ():
+            text = f"New since it was dismissed: {new['field']} {new['level']} {new['bits']:+.1f}"
+            console.print(text)
+    else:
+        console.print("It is not proposed now.")
+    for one in found.decisions:
+        console.print(_decision(one))
+
+
+@proposals_app.command("decide")
+def proposals_decide(
+    proposal_id: ProposalId,
+    verdict: Annotated[
+        str, typer.Argument(metavar="VERDICT", help=f"One of {', '.join(decisions.REASONS)}.")
+    ],
+    reason: Annotated[str, typer.Option(help="Its code; an unknown one is answered by the list.")],
+    role: Annotated[str, typer.Option(help="analyst or supervisor.")] = decisions.ROLES[0],
+    note: Annotated[
+        str | None, typer.Option(help="In words, for the office alone; told to nobody.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for the registry to record it.", min=0.0)
+    ] = 10.0,
+) -> None:
+    """Decide of a proposal, and say what the registry has recorded.
+
+    Exit status 3 if it was decided already, 4 if the decision is sent and not yet recorded: the
+    same command again tells what became of it, and decides nothing twice.
+    """
+    where = kafka_and_database()
+    outcome = proposals.decide(
+        where.kafka, where.database, proposal_id, verdict, reason, role, note, wait
+    )
+    if outcome is None:
+        console.print("sent, not yet decided")
+        raise typer.Exit(NOT_YET_DECIDED)
+    if outcome.by is not None:
+        by = outcome.by
+        console.print(f"already decided by the {by['role']} of {by['unit']}: {by['verdict']}")
+        raise typer.Exit(ALREADY_DECIDED)
+    console.print("decided")
+
+
+def _decision(one: Row) -> str:
+    state = "in force" if one["in_force"] else one["refused"] or "past"
+    note = f", note: {one['note']}" if one["note"] else ""
+    return (
+        f"Decision {one['revision']} ({state}): {one['verdict']} by the {one['role']} of "
+        f"{one['unit']}, reason {one['reason']}, on revision {one['proposal_revision']}, "
+        f"at {one['decided_at']}{note}"
+    )

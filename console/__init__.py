@@ -1,0 +1,1 @@
+"""The console for analysts and officers in a browser."""

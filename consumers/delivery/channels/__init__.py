@@ -1,0 +1,1 @@
+"""The channels by which a notice reaches a unit."""

@@ -1,0 +1,136 @@
+"""Letters to an office's mailbox, by SMTP with STARTTLS."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import aiosmtplib
+
+from crossregion.domain import delivery
+from crossregion.domain.delivery import Outcome
+from crossregion.errors import RuntimeFault
+from crossregion.settings import Settings
+
+TOTAL_SECONDS, GOODBYE_SECONDS = 30.0, 5.0
+MAILBOX = re.compile(r"[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}")
+
+
+class BadMailbox(RuntimeFault):
+    """What an operator gave is no mailbox."""
+
+
+class NoMailServer(RuntimeFault):
+    """The settings of the mail server cannot be used."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """The mail server, and whom it knows us as."""
+
+    host: str
+    port: int
+    sender: str
+    user: str | None = None
+    password: str | None = None
+
+
+def parse_mailbox(address: str) -> str:
+    """A mailbox as it was given.
+
+    Raises: BadMailbox.
+    """
+    if MAILBOX.fullmatch(address) is None:
+        raise BadMailbox("A mailbox is name@host.domain, in ASCII signs.")
+    return address
+
+
+def server(chosen: Settings) -> Server | None:
+    """The mail server of the settings, if they name one.
+
+    Raises: NoMailServer.
+    """
+    if not chosen.smtp:
+        return None
+    host, _, port = chosen.smtp.rpartition(":")
+    if not host or not port.isdigit():
+        raise NoMailServer(f"CROSSREGION_SMTP is {chosen.smtp}: write host:port.")
+    password = _password(chosen.smtp_password) if chosen.smtp_password else None
+    return Server(host.strip("[]"), int(port), chosen.smtp_from, chosen.smtp_user, password)
+
+
+def _password(file: Path) -> str:
+    try:
+        if file.stat().st_mode & 0o077:
+            raise NoMailServer(f"{file} is open to others: chmod 600 {file}")
+        return file.read_text().strip()
+    except OSError as error:
+        raise NoMailServer(
+            f"The mail server's password cannot be read from {file} ({error.strerror})."
+        ) from None
+
+
+def message(
+    server: Server, address: str, message_id: str, event: str, notice: dict[str, Any]
+) -> EmailMessage:
+    """The letter; the same one, by its Message-ID, at every attempt."""
+    made = EmailMessage()
+    made["From"] = server.sender
+    made["To"] = address
+    made["Subject"] = delivery.subject(event, notice)
+    made["Message-ID"] = f"<{message_id}@{server.sender.rpartition('@')[2]}>"
+    made["Auto-Submitted"] = "auto-generated"
+    made.set_content(delivery.letter(event, notice))
+    return made
+
+
+async def send(
+    server: Server | None, context: ssl.SSLContext, letter: EmailMessage, scale: float = 1.0
+) -> Outcome:
+    """Try once; only what the server says of this mailbox or letter can be final."""
+    if server is None:
+        return Outcome("again", "no-mail-server")
+    client = aiosmtplib.SMTP(
+        hostname=server.host,
+        port=server.port,
+        start_tls=True,
+        tls_context=context,
+        username=server.user,
+        password=server.password,
+        timeout=None,
+    )
+    try:
+        async with asyncio.timeout(TOTAL_SECONDS * scale):
+            await client.connect()
+            await client.send_message(letter)
+        return Outcome("delivered", "delivered", aiosmtplib.SMTPStatus.completed.value)
+    except TimeoutError:
+        return Outcome("again", "timeout")
+    except aiosmtplib.SMTPRecipientsRefused as error:
+        return delivery.of_reply(error.recipients[0].code)
+    except (aiosmtplib.SMTPDataError, aiosmtplib.SMTPRecipientRefused) as error:
+        return delivery.of_reply(error.code)
+    except ssl.SSLError:
+        return Outcome("again", "untrusted")
+    except (aiosmtplib.SMTPException, OSError) as error:
+        cause = error.__cause__ or error.__context__
+        return Outcome("again", "untrusted" if isinstance(cause, ssl.SSLError) else "unreachable")
+    finally:
+        await _leave(client, scale)
+
+
+async def _leave(client: aiosmtplib.SMTP, scale: float) -> None:
+    """Say goodbye; whether the server answers changes nothing."""
+    try:
+        async with asyncio.timeout(GOODBYE_SECONDS * scale):
+            if client.is_connected:
+                await client.quit()
+    except (TimeoutError, aiosmtplib.SMTPException, OSError):
+        return
+    finally:
+        client.close()

@@ -1,0 +1,1 @@
+"""What must agree between Kafka and the registry, counted on both sides."""

@@ -1,0 +1,1 @@
+"""What the registry derives from each kind of event."""

@@ -1,0 +1,82 @@
+"""Files of rescued persons in the registry: what each owes, made anew from all its notes.
+
+So neither the order of the topics nor a second time changes anything.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import cast
+
+from crossregion import clock, metrics
+from crossregion.domain.events import FileNoted
+from crossregion.domain.files import obligations
+from crossregion.postgres import transactions
+from crossregion.postgres.transactions import Connection, Row
+
+Rescue = tuple[str, str]
+
+
+def version(note: FileNoted) -> tuple[int, str]:
+    """Of one record's notes the highest holds."""
+    return note["revision"], note["digest"]
+
+
+def write(connection: Connection, notes: Sequence[FileNoted], steps: Sequence[Row]) -> None:
+    """Store notes, and make anew what the files owe that they or hand-overs are about.
+
+    Two workers take turns; a hand-over that one has not committed is seen by the other's turn.
+    """
+    connection.execute(transactions.query("lock_files"))
+    rows = [cast(Row, {**note, "note": note}) for note in notes]
+    changed = {*transactions.put(connection, "files_of_records", rows)}
+    changed |= {*transactions.put(connection, "put_file_notes", rows)}
+    changed |= {(s["record_unit"], s["record_id"]) for s in steps if s["kind"] == "rescue"}
+    of = [{"rescue_unit": unit, "rescue_id": rescue_id} for unit, rescue_id in sorted(changed)]
+    known: dict[Rescue, list[FileNoted]] = defaultdict(list)
+    charge: dict[Rescue, tuple[str, list[str]]] = {}
+    for unit, rescue_id, note, owner, readers in transactions.put(connection, "notes_of_files", of):
+        known[unit, rescue_id].append(note)
+        charge[unit, rescue_id] = (owner or unit, readers or [unit])
+    transactions.put(connection, "remove_file_items", of)
+    owed = [row for rescue, held in known.items() for row in items(rescue, held, *charge[rescue])]
+    transactions.put(connection, "add_file_items", owed)
+
+
+def items(
+    rescue: Rescue, notes: Sequence[FileNoted], owner: str, readers: Sequence[str]
+) -> list[Row]:
+    """The rows of what one file owes."""
+    unit, rescue_id = rescue
+    return [
+        {
+            "rescue_unit": unit,
+            "rescue_id": rescue_id,
+            "item": one.item,
+            "owner": owner,
+            "lead": one.lead,
+            "assisting": list(one.assisting),
+            "clause": one.clause,
+            "due_from": one.due_from.isoformat(),
+            "due_on": one.due_on.isoformat(),
+            "lapses_on": one.lapses_on.isoformat(),
+        }
+        for one in obligations.owed(notes, readers)
+    ]
+
+
+def measure(connection: Connection) -> None:
+    """Set the metrics of what is due and overdue today."""
+    look_from_today(connection)
+    metrics.FILE_ITEMS.clear()
+    for unit, lead, state, count in connection.execute(transactions.query("count_file_items")):
+        metrics.FILE_ITEMS.labels(unit, lead, state).set(count)
+
+
+def look_from_today(connection: Connection) -> None:
+    """Have the views take the day that this process takes for today, which a test may have turned.
+
+    For this transaction only.
+    """
+    connection.execute(transactions.query("look_from"), {"today": clock.today().isoformat()})

@@ -1,0 +1,59 @@
+"""Hand-overs in the registry: who owns each record that has been offered, and who may read it.
+
+Made anew from all steps on a record, so neither the order of the topics nor a second time changes
+anything. A record of which no step holds has no row: anybody could write one about it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import cast
+
+from crossregion.domain import handovers
+from crossregion.domain.events import HandoverRecorded
+from crossregion.domain.handovers import Placed, Record
+from crossregion.postgres import transactions
+from crossregion.postgres.transactions import Connection, Row
+
+
+def write(connection: Connection, steps: Sequence[Row]) -> None:
+    """Store steps, and make anew where their records stand; two workers take turns."""
+    connection.execute(transactions.query("lock_handovers"))
+    for step in steps:
+        most = {"most": handovers.MOST_STEPS}
+        connection.execute(transactions.query("add_handover_step"), {**step, **most})
+    placed: dict[Record, list[Placed]] = defaultdict(list)
+    for row in transactions.put(connection, "handover_steps_of", steps):
+        step, milliseconds, offset = row
+        placed[handovers.record_of(step)].append(
+            Placed(cast(HandoverRecorded, step), milliseconds, offset)
+        )
+    standings = []
+    for record, known in placed.items():
+        standing = handovers.trace(record, known)
+        if standing.head is None:
+            continue
+        taken = set(standing.taken)
+        refused = {
+            one.step["step_id"]
+            for one in known
+            if one.step["follows"] is None or one.step["follows"] in taken
+        }
+        kind, unit, record_id = record
+        standings.append(
+            {
+                "kind": kind,
+                "unit": unit,
+                "record_id": record_id,
+                "owner": standing.owner,
+                "offered_to": standing.offered_to,
+                "asked_back": standing.asked_back,
+                "givers": list(standing.givers),
+                "readers": sorted(standing.readers),
+                "head": standing.head,
+                "taken": list(standing.taken),
+                "refused": sorted(refused - taken),
+            }
+        )
+    transactions.put(connection, "put_handovers", standings)

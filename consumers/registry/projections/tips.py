@@ -1,0 +1,110 @@
+"""Tips in the registry: whose each is to triage, and what was made of it.
+
+Made anew from every revision of a tip and every triage of it, so neither the order of the topics
+nor a second time changes anything.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from crossregion.domain import tips
+from crossregion.domain.events import TipTriaged
+from crossregion.domain.tips import Placed, Route, Standing, Tip
+from crossregion.domain.validation import Judgement
+from crossregion.postgres import transactions
+from crossregion.postgres.transactions import Connection, Row
+
+KIND = "tip"
+
+
+def routed(judged: Judgement) -> Row:
+    """What an accepted revision says of whose tip it is."""
+    route = tips.route_of(judged.remarked)
+    return {
+        "unit": judged.unit,
+        "tip_id": judged.record_id,
+        "revision": route.revision,
+        "digest": route.digest,
+        "place": route.place,
+        "urgent": route.urgent,
+    }
+
+
+def write(connection: Connection, routes: Sequence[Row], triages: Sequence[Row]) -> None:
+    """Store revisions and triages, and make anew where their tips stand; two workers take turns."""
+    connection.execute(transactions.query("lock_tips"))
+    transactions.put(connection, "add_tip_routes", routes)
+    for triage in triages:
+        connection.execute(transactions.query("add_triage"), {**triage, "most": tips.MOST_TRIAGES})
+    named = {(row["unit"], row["tip_id"]) for row in routes}
+    named |= {(row["tip_unit"], row["tip_id"]) for row in triages}
+    keys = [{"unit": unit, "tip_id": tip_id} for unit, tip_id in sorted(named)]
+    transactions.put(
+        connection, "put_tips", list(follow_from(*_said_of(connection, keys)).values())
+    )
+
+
+def _said_of(connection: Connection, keys: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    routes, triages = (
+        [row for (row,) in transactions.put(connection, name, keys)]
+        for name in ("tip_routes_of", "triages_of")
+    )
+    return routes, triages
+
+
+def every(connection: Connection) -> tuple[list[Row], list[Row]]:
+    """Every revision and every triage that is stored."""
+    routes, triages = (
+        [row["said"] for row in transactions.rows(connection, name)]
+        for name in ("every_tip_route", "every_triage")
+    )
+    return routes, triages
+
+
+def follow_from(routes: Sequence[Row], triages: Sequence[Row]) -> dict[Tip, Row]:
+    """The rows of the tips that follow from all that was said of them.
+
+    What was made of a tip that has not come in yet waits for it.
+    """
+    reported: dict[Tip, list[Route]] = defaultdict(list)
+    for row in routes:
+        names = ("revision", "digest", "place", "urgent")
+        reported[row["unit"], row["tip_id"]].append(Route(*(row[name] for name in names)))
+    made: dict[Tip, list[Placed]] = defaultdict(list)
+    for row in triages:
+        triage = cast(TipTriaged, {name: row[name] for name in TipTriaged.__annotations__})
+        made[tips.tip_of(triage)].append(Placed(triage, row["milliseconds"], row["offset"]))
+    return {
+        tip: _row(tip, known, tips.trace(known, made[tip]), made[tip])
+        for tip, known in reported.items()
+    }
+
+
+def _row(tip: Tip, routes: Sequence[Route], standing: Standing, made: Sequence[Placed]) -> Row:
+    newest = max(routes, key=lambda route: route.version)
+    last: Mapping[str, Any] = standing.last or {}
+    unit, tip_id = tip
+    return {
+        "unit": unit,
+        "tip_id": tip_id,
+        "revision": newest.revision,
+        "digest": newest.digest,
+        "place": newest.place,
+        "urgent": newest.urgent,
+        "duty": standing.unit,
+        "may": sorted(standing.may),
+        "had": sorted(standing.had),
+        "verdict": standing.verdict,
+        "case_unit": last.get("case_unit"),
+        "case_id": last.get("case_id"),
+        "reason": last.get("reason"),
+        "triaged_by": last.get("unit"),
+        "role": last.get("role"),
+        "head": standing.head,
+        "triages": standing.revision,
+        "taken": list(standing.taken),
+        "refused": sorted({one.triage["triage_id"] for one in made} - set(standing.taken)),
+    }

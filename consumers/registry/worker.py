@@ -1,0 +1,309 @@
+"""The registry: what has been reported, found, flagged and proposed, in PostgreSQL.
+
+    cases.*, rescues.*, files.*, tips.*, replays, boundary-flags, match-proposals, decisions,
+    agreements, dead-letters, notices.*, acknowledgements.*, reassignments, handovers.*,
+    triage.*  ->  registry
+
+A batch's rows and the marks that its events have been seen are one transaction; the offsets are
+committed after it. Everything is keyed so that a second time changes nothing.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import structlog
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka.admin import KafkaAdminClient
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import CommitFailedError, RebalanceInProgressError
+
+from consumers.registry import audit_chain
+from consumers.registry.batch import INTAKE, Batch
+from consumers.registry.projections import files, notices
+from crossregion import logs, metrics
+from crossregion.domain.acknowledgements import EARLY_SECONDS
+from crossregion.errors import RuntimeFault, run_process
+from crossregion.failpoints import crash_point
+from crossregion.kafka import connection as kafka_connection
+from crossregion.kafka import subscription
+from crossregion.kafka.connection import Kafka
+from crossregion.postgres import transactions
+from crossregion.postgres.transactions import Connection, Database
+from crossregion.settings import settings
+from schemas import topics
+
+PRINCIPAL = "registry"
+GROUP = "crossregion-registry"
+TOPICS = (
+    *sorted(topics.intake_names()),
+    topics.REPLAYS.name(),
+    topics.BOUNDARY_FLAGS.name(),
+    topics.MATCH_PROPOSALS.name(),
+    topics.DECISIONS.name(),
+    topics.AGREEMENTS.name(),
+    topics.DEAD_LETTERS.name(),
+    *topics.NOTICES.names(),
+    *topics.ACKNOWLEDGEMENTS.names(),
+    topics.REASSIGNMENTS.name(),
+    *topics.HANDOVERS.names(),
+    *topics.TRIAGE.names(),
+)
+BATCH_RECORDS = 2_000
+POLL_MS = 200
+COUNT_SECONDS = 30.0
+SESSION_MS = 10_000
+KINDS = {"cases": "case", "rescues": "rescue", "files": "file", "tips": "tip"}
+
+Row = dict[str, Any]
+
+log = structlog.get_logger()
+
+
+class Registry:
+    """Follows the topics and writes what follows from them."""
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        dsn: str | None,
+        worker: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = Database(dsn)
+        self._heads = audit_chain.HeadWriter(kafka, self._database)
+        self._clock = clock
+        self._count_at = time.monotonic()
+        self._consumer = KafkaConsumer(
+            **kafka.options(PRINCIPAL),
+            group_id=GROUP,
+            group_instance_id=f"registry-{worker}",
+            client_id=f"registry-{worker}",
+            enable_auto_commit=False,
+            allow_auto_create_topics=False,
+            auto_offset_reset="none",
+            max_poll_records=BATCH_RECORDS,
+            max_poll_interval_ms=3_600_000,
+            session_timeout_ms=SESSION_MS,
+        )
+
+    def run(self, stop: threading.Event, health: metrics.Health) -> None:
+        """Write until told to stop.
+
+        Raises: RuntimeFault when a topic is not the one that has been read before.
+        """
+        subscription.subscribe(self._consumer, TOPICS)
+        watch = subscription.Watch(self._consumer)
+        known = self._database.transact(self._know_topics)
+        forgetting = time.monotonic() + EARLY_SECONDS
+        while not stop.is_set():
+            fetched = subscription.poll(self._consumer, POLL_MS)
+            watch.look(bool(fetched))
+            for name, topic_id in self._topic_ids().items():
+                if known[name] != topic_id:
+                    raise RuntimeFault(
+                        f"{name} was deleted and made anew since the registry has read it: "
+                        "docs/runbooks.md says, under A topic made anew, how to go on."
+                    )
+            if fetched:
+                self._handle(fetched)
+            self._database.transact(audit_chain.chain)
+            if time.monotonic() >= forgetting:
+                self.forget()
+                forgetting = time.monotonic() + EARLY_SECONDS
+            self._heads.step()
+            self._count_what_is_due()
+            health.beat()
+        self._consumer.close()
+        self._heads.close()
+        self._database.close()
+
+    def forget(self) -> None:
+        """Let go of old answers to what nobody was told, once all notices of now are stored."""
+        now = self._clock()
+        places = [
+            TopicPartition(name, partition)
+            for name in topics.NOTICES.names()
+            for partition in self._consumer.partitions_for_topic(name) or ()
+        ]
+        ends = self._consumer.end_offsets(places)
+        if all((self._consumer.committed(place) or 0) >= end for place, end in ends.items()):
+            self._database.transact(lambda connection: notices.forget(connection, now))
+
+    def _topic_ids(self) -> dict[str, uuid.UUID]:
+        cluster = self._consumer._client.cluster
+        found = {name: cluster.topic_id(name) for name in TOPICS}
+        return {name: topic_id for name, topic_id in found.items() if topic_id is not None}
+
+    def _know_topics(self, connection: Connection) -> dict[str, uuid.UUID]:
+        """Kafka's id of each topic when the registry read it first."""
+        now = [{"name": name, "topic_id": str(one)} for name, one in self._topic_ids().items()]
+        transactions.put(connection, "add_topics", now)
+        return dict(connection.execute(transactions.query("topics")).fetchall())
+
+    def _handle(self, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
+        handled = [record for found in fetched.values() for record in found]
+        oldest = metrics.OLDEST_UNHANDLED.labels("registry")
+        oldest.set(min(record.timestamp for record in handled) / 1000)
+        batch = Batch()
+        for record in handled:
+            headers = {key: value or b"" for key, value in record.headers}
+            outcome = batch.take(
+                record.topic,
+                record.partition,
+                record.offset,
+                record.value,
+                headers,
+                record.timestamp,
+            )
+            kind = record.topic.partition(".")[0]
+            metrics.EVENTS.labels("registry", kind, outcome).inc()
+        crash_point("before-transaction")
+        self._database.transact(batch.write)
+        crash_point("before-commit")
+        try:
+            self._consumer.commit(
+                {
+                    where: OffsetAndMetadata(found[-1].offset + 1, "", -1)
+                    for where, found in fetched.items()
+                }
+            )
+        except (CommitFailedError, RebalanceInProgressError):
+            log.warning("The partitions are another worker's now, which stores them again")
+        now = time.time()
+        for record in handled:
+            if record.topic in INTAKE:
+                unit = topics.unit_of_topic(record.topic)
+                seconds = max(0.0, now - record.timestamp / 1000)
+                metrics.RECORD_TO_REGISTRY.labels(unit).observe(seconds)
+        if batch.proposals:
+            self._count_proposals()
+        oldest.set(0)
+
+    def _count_what_is_due(self) -> None:
+        """By the day, so also while nothing is read."""
+        if time.monotonic() >= self._count_at:
+            self._count_at = time.monotonic() + COUNT_SECONDS
+            self._database.transact(files.measure)
+            self._count_tips()
+
+    def _count_tips(self) -> None:
+        waiting = self._database.transact(
+            lambda connection: connection.execute(transactions.query("tips_to_triage")).fetchall()
+        )
+        found = {unit: (count, overdue) for unit, count, overdue in waiting}
+        for unit in topics.UNITS:
+            count, overdue = found.get(unit, (0, 0))
+            metrics.TIPS_WAITING.labels(unit).set(count)
+            metrics.TIPS_OVERDUE.labels(unit).set(overdue)
+
+    def _count_proposals(self) -> None:
+        rows = self._database.transact(
+            lambda connection: connection.execute(
+                transactions.query("proposals_by_band")
+            ).fetchall()
+        )
+        for band, count in rows:
+            metrics.PROPOSALS.labels(band).set(count)
+
+
+def _by_unit_and_kind(rows: Iterable[tuple[str, int]]) -> dict[tuple[str, str], int]:
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    for topic, count in rows:
+        name, _, unit = topic.partition(".")
+        if name in KINDS:
+            counts[unit, KINDS[name]] += count
+    return dict(counts)
+
+
+def revisions(connection: Connection) -> dict[tuple[str, str], int]:
+    """Accepted revisions by (unit, kind)."""
+    rows = connection.execute(transactions.query("count_revisions")).fetchall()
+    return {(unit, kind): count for unit, kind, count in rows}
+
+
+def duplicates(connection: Connection) -> dict[tuple[str, str], int]:
+    """Records on the unit's topics whose event stands there before, by (unit, kind)."""
+    return _by_unit_and_kind(connection.execute(transactions.query("count_duplicates")).fetchall())
+
+
+def dead_letters(connection: Connection) -> dict[tuple[str, str], int]:
+    """Events that cannot be used, each counted once, by (unit of the topic, kind)."""
+    return _by_unit_and_kind(
+        connection.execute(transactions.query("count_dead_letters")).fetchall()
+    )
+
+
+def flags(connection: Connection) -> Iterator[Row]:
+    """One row for each accepted revision of a case."""
+    return transactions.rows(connection, "flags")
+
+
+def open_proposals(connection: Connection) -> Iterator[Row]:
+    """Proposals in force: stated ones first, then by probability."""
+    return transactions.rows(connection, "open_proposals")
+
+
+def dead_letter_rows(connection: Connection) -> Iterator[Row]:
+    """Dead letters without their bytes, which may hold names."""
+    return transactions.rows(connection, "dead_letters")
+
+
+def dead_letter_event(connection: Connection, dead_letter_id: str) -> bytes | None:
+    """The whole dead letter as it stands on its topic."""
+    row = connection.execute(
+        transactions.query("dead_letter_event"), {"dead_letter_id": dead_letter_id}
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def content(connection: Connection) -> str:
+    """A hash of all that the registry says, to compare a rebuilt one with."""
+    row = connection.execute(transactions.query("content")).fetchone()
+    return str(row[0]) if row else ""
+
+
+def rebuild(kafka: Kafka, dsn: str | None, purpose: str = "") -> None:
+    """Empty the registry and have the topics read again from their beginning.
+
+    A worker that has been stopped stays a member until its session ends, and is waited for.
+    Raises: RuntimeFault while a registry worker runs.
+    """
+    admin = KafkaAdminClient(**kafka.options(kafka_connection.OPERATOR))
+    try:
+        deadline = time.monotonic() + 2 * SESSION_MS / 1000
+        while admin.describe_groups([GROUP])[GROUP]["members"]:
+            if time.monotonic() > deadline:
+                raise RuntimeFault("A registry worker runs: stop it, then rebuild.")
+            time.sleep(POLL_MS / 1000)
+        transactions.drop_registry(dsn, purpose)
+        if admin.list_group_offsets(GROUP)[GROUP]:
+            admin.delete_groups([GROUP])
+    finally:
+        admin.close()
+
+
+def main() -> None:
+    """Run one registry worker."""
+    chosen = settings()
+    logs.configure(chosen.log_level)
+    kafka = kafka_connection.reachable(chosen)
+    transactions.require_current(chosen.database)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    health = metrics.Health()
+    port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
+    log.info("Metrics", process="registry", port=port)
+    with kafka_connection.explained(kafka, PRINCIPAL):
+        Registry(kafka, chosen.database, chosen.worker).run(stop, health)
+
+
+if __name__ == "__main__":
+    run_process(main)

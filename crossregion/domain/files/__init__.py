@@ -1,0 +1,1 @@
+"""The files of rescued persons: what is due, and what is entered."""

@@ -1,0 +1,1 @@
+"""What units are told: content, escalation, and what is to be published."""

@@ -1,0 +1,164 @@
+"""What of a record is counted: codes and days, never a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, TypedDict, cast
+
+from crossregion.domain.dates import day
+from crossregion.domain.events import CaseRecorded, RescueRecorded, case_reference
+from crossregion.domain.regions import code_list, regions
+from crossregion.domain.validation import AGE_BANDS, Judgement
+
+OTHER_WORD = "other word"
+"""Stands for a word of the unit's own, which could hold anything."""
+
+
+class Fact(TypedDict):
+    """What one revision of a record says; `reported_on` and `happened_on` are its own days.
+
+    Of a rescue `to_unit` is where the person was found. `open_end`: a case that names no place
+    that the victim was taken to; `reference`, under what it is told to whom not even its id is.
+    Of an entry of a file `happened_on` is the day of the need or of
+    the search's begin, `done_on` also that on which the guardian was found.
+    """
+
+    kind: str
+    unit: str
+    record_id: str
+    revision: int
+    digest: str
+    event_id: str
+    reported_on: str | None
+    happened_on: str | None
+    status: str | None
+    venue: str | None
+    guardian: str | None
+    age_band: str | None
+    from_unit: str | None
+    to_unit: str | None
+    open_end: bool
+    reference: str | None
+    rescue_unit: str | None
+    rescue_id: str | None
+    aid: str | None
+    started_on: str | None
+    done_on: str | None
+    notice_on: str | None
+    placed_on: str | None
+    first_certificate_on: str | None
+    second_certificate_on: str | None
+
+
+def fact_of(judged: Judgement, record: Mapping[str, Any]) -> Fact:
+    """What is counted of an accepted event."""
+    if judged.kind == "case":
+        return _of_case(judged, cast(CaseRecorded, record))
+    if judged.kind == "rescue":
+        return _of_rescue(judged, cast(RescueRecorded, record))
+    return _of_entry(judged)
+
+
+def _of_case(judged: Judgement, case: CaseRecorded) -> Fact:
+    flag = judged.flag
+    source, destination = (flag["source"], flag["destination"]) if flag else (None, None)
+    return {
+        **_named(judged),
+        "reported_on": _text(day(case["reported_at"])),
+        "happened_on": _text(day(case["lost_on"])),
+        "status": case["status"] if case["status"] in code_list("case_status") else None,
+        "venue": _coded(case["venue"], "venue_type"),
+        "from_unit": _unit(source),
+        "to_unit": _unit(destination),
+        "open_end": destination is None or regions().place(destination, None).country is None,
+        "reference": case_reference(judged.unit, judged.record_id),
+    }
+
+
+def _of_rescue(judged: Judgement, rescue: RescueRecorded) -> Fact:
+    age_band = rescue["person"]["age_band"]
+    return {
+        **_named(judged),
+        "reported_on": _text(day(rescue["registered_at"])),
+        "happened_on": _text(day(rescue["found_on"])),
+        "guardian": _coded(rescue["guardian"], "guardian_state"),
+        "age_band": age_band if age_band in AGE_BANDS else "unknown",
+        "to_unit": _unit(rescue["found_at"]),
+    }
+
+
+def _of_entry(judged: Judgement) -> Fact:
+    named, noted = _named(judged), judged.noted
+    if noted is None:
+        return named
+    named = {**named, "rescue_unit": noted["rescue_unit"], "rescue_id": noted["rescue_id"]}
+    aid, visit, search = noted["assistance"], noted["follow_up"], noted["search"]
+    if aid is not None:
+        return {
+            **named,
+            "status": aid["state"],
+            "aid": aid["kind"] or OTHER_WORD,
+            "happened_on": aid["needed_on"],
+            "started_on": aid["started_on"],
+            "done_on": aid["done_on"],
+        }
+    if visit is not None:
+        return {**named, "status": visit["state"], "done_on": visit["done_on"]}
+    if search is not None:
+        return {
+            **named,
+            "status": search["state"],
+            "happened_on": search["begun_on"],
+            "done_on": search["found_on"],
+            "notice_on": search["notice_on"],
+            "placed_on": search["placed_on"],
+            "first_certificate_on": search["first_certificate_on"],
+            "second_certificate_on": search["second_certificate_on"],
+        }
+    return named
+
+
+def _named(judged: Judgement) -> Fact:
+    return {
+        "kind": judged.kind,
+        "unit": judged.unit,
+        "record_id": judged.record_id,
+        "revision": judged.revision,
+        "digest": judged.digest,
+        "event_id": judged.event_id,
+        "reported_on": None,
+        "happened_on": None,
+        "status": None,
+        "venue": None,
+        "guardian": None,
+        "age_band": None,
+        "from_unit": None,
+        "to_unit": None,
+        "open_end": False,
+        "reference": None,
+        "rescue_unit": None,
+        "rescue_id": None,
+        "aid": None,
+        "started_on": None,
+        "done_on": None,
+        "notice_on": None,
+        "placed_on": None,
+        "first_certificate_on": None,
+        "second_certificate_on": None,
+    }
+
+
+def _text(on: date | None) -> str | None:
+    return None if on is None else on.isoformat()
+
+
+def _coded(word: str | None, enum: str) -> str | None:
+    return word if word is None or word in code_list(enum) else OTHER_WORD
+
+
+def _unit(code: str | None) -> str | None:
+    """The unit of a place; another province of the mainland by its own code."""
+    if code is None:
+        return None
+    return regions().other_province(code) or regions().unit_of(code)

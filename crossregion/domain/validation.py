@@ -1,0 +1,451 @@
+"""What an event of a unit is worth: refused, or accepted with remarks; and what follows from it.
+
+Intake and registry judge by this one pure function, so they always agree. The rule: accept
+whatever helps to find a person, and say what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, cast
+
+from crossregion.domain import events, identity_number
+from crossregion.domain.dates import day, year
+from crossregion.domain.events import (
+    BoundaryFlagged,
+    CaseRecorded,
+    Entry,
+    FileNoted,
+    Identity,
+    Leg,
+    ListedPerson,
+    PersonsListed,
+    PersonSummary,
+    Record,
+    RecordRemarked,
+    Remark,
+    RescuedPerson,
+    RescueRecorded,
+    TipRecorded,
+    Victim,
+)
+from crossregion.domain.field_remarks import date_remarks, place_remarks, word_remarks
+from crossregion.domain.files import entries
+from crossregion.domain.flags import flag_of, found_leg
+from crossregion.domain.regions import code_list, regions
+
+MAX_VICTIMS = 200
+MAX_LEGS = 50
+MAX_LIST = 100
+MAX_TEXT = 2_000
+MAX_ID = 100
+TOLD_OF = "told_of"
+"""The role of the one place of a tip."""
+NUL_IN_JSON = "\\u0000"
+CASE_WORDS = {
+    "status": "case_status",
+    "exploitation": "exploitation_type",
+    "means": "means_type",
+    "intermediary": "intermediary_type",
+    "venue": "venue_type",
+}
+"""Fields of a case whose words are checked against a code list of `data/enumerations.csv`."""
+
+
+AGE_BANDS = frozenset({"under-6", "6-13", "14-17", "adult", "unknown"})
+SEXES = frozenset({"F", "M"})
+
+
+class Refused(Exception):
+    """The event cannot be identified or trusted. `detail` names a field or rule, no value."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """An accepted event, and everything that follows from it alone.
+
+    An entry of a file lists nobody, and linkage never hears of it.
+    """
+
+    kind: str
+    record_id: str
+    unit: str
+    revision: int
+    digest: str
+    event_id: str
+    remarked: RecordRemarked
+    listed: PersonsListed
+    flag: BoundaryFlagged | None
+    noted: FileNoted | None = None
+
+    @property
+    def remarks(self) -> list[Remark]:
+        return self.remarked["remarks"]
+
+
+def judge_event(
+    event: str,
+    record: Mapping[str, Any],
+    topic_unit: str,
+    ce_id: str | None,
+    received_on: date | None = None,
+) -> Judgement:
+    """Judge one decoded event that stood on an intake topic of `topic_unit`.
+
+    `received_on` is the broker's day of it: no decision asks the clock, and a later day is future.
+
+    Raises: Refused, with a reason of the code list dead_letter_reason.
+    """
+    if event == "CaseRecorded":
+        return _case(cast(CaseRecorded, record), topic_unit, ce_id, received_on)
+    if event == "RescueRecorded":
+        return _rescue(cast(RescueRecorded, record), topic_unit, ce_id, received_on)
+    if event in events.ENTRIES:
+        return _entry(event, cast(Entry, record), topic_unit, ce_id, received_on)
+    if event == "TipRecorded":
+        return _tip(cast(TipRecorded, record), topic_unit, ce_id, received_on)
+    raise Refused("wrong-event", f"{event} is no event of an intake topic")
+
+
+def _case(
+    case: CaseRecorded, topic_unit: str, ce_id: str | None, received_on: date | None
+) -> Judgement:
+    victims = case["victims"]
+    if not victims:
+        raise Refused("no-person", "victims")
+    if len(victims) > MAX_VICTIMS:
+        raise Refused("over-limit", "victims")
+    if len(case["legs"]) > MAX_LEGS:
+        raise Refused("over-limit", "legs")
+    if len({victim["victim_id"] for victim in victims}) < len(victims):
+        raise Refused("ambiguous", "victims.victim_id")
+    digest, event_id = _identified(case, case["case_id"], topic_unit, ce_id)
+    lost_on = day(case["lost_on"])
+    remarks = list(_case_remarks(case, lost_on, received_on))
+    persons: list[ListedPerson] = [
+        {"person_id": victim["victim_id"], "identity": victim["identity"]} for victim in victims
+    ]
+    flag = flag_of(
+        case["case_id"],
+        case["unit"],
+        case["revision"],
+        digest,
+        case["legs"],
+        lost_on,
+        [victim["age_band"] for victim in victims],
+    )
+    return _judgement(
+        "case",
+        case["case_id"],
+        case["unit"],
+        case["revision"],
+        digest,
+        event_id,
+        remarks,
+        case["lost_on"] if lost_on else None,
+        case["legs"],
+        None,
+        persons,
+        _summaries(victims),
+        [word for word in case["exploitation"] if word in code_list("exploitation_type")],
+        flag,
+    )
+
+
+def _rescue(
+    rescue: RescueRecorded, topic_unit: str, ce_id: str | None, received_on: date | None
+) -> Judgement:
+    digest, event_id = _identified(rescue, rescue["rescue_id"], topic_unit, ce_id)
+    found_on = day(rescue["found_on"])
+    identity = rescue["person"]["identity"]
+    return _judgement(
+        "rescue",
+        rescue["rescue_id"],
+        rescue["unit"],
+        rescue["revision"],
+        digest,
+        event_id,
+        list(_rescue_remarks(rescue, found_on, received_on)),
+        rescue["found_on"] if found_on else None,
+        [found_leg(rescue["found_at"])],
+        rescue["stated_case_id"],
+        [{"person_id": rescue["rescue_id"], "identity": identity}],
+        _summaries([rescue["person"]]),
+        [],
+        None,
+        entries.note_of_rescue(rescue, digest),
+    )
+
+
+def _tip(
+    tip: TipRecorded, topic_unit: str, ce_id: str | None, received_on: date | None
+) -> Judgement:
+    digest, event_id = _identified(tip, tip["tip_id"], topic_unit, ce_id)
+    place = tip["place"]
+    known = place is not None and regions().place(place, None).country is not None
+    asked = (
+        tip["identity"]["text"],
+        None if tip["anonymous"] else tip["identity"]["reporter_contact"],
+    )
+    if not known and not tip["persons"] and not any((text or "").strip() for text in asked):
+        raise Refused("nothing-said", "identity.text, place and persons")
+    happened_on = day(tip["happened_on"])
+    return _judgement(
+        "tip",
+        tip["tip_id"],
+        tip["unit"],
+        tip["revision"],
+        digest,
+        event_id,
+        list(_tip_remarks(tip, happened_on, received_on)),
+        tip["happened_on"] if happened_on else None,
+        [{"role": TOLD_OF, "code": place if known else None, "certainty": "stated"}],
+        None,
+        [],
+        _summaries(tip["persons"]),
+        [],
+        None,
+    )
+
+
+def _judgement(
+    kind: str,
+    record_id: str,
+    unit: str,
+    revision: int,
+    digest: str,
+    event_id: str,
+    remarks: list[Remark],
+    happened_on: str | None,
+    legs: list[Leg],
+    stated_case_id: str | None,
+    persons: list[ListedPerson],
+    summaries: list[PersonSummary],
+    exploitation: list[str],
+    flag: BoundaryFlagged | None,
+    noted: FileNoted | None = None,
+) -> Judgement:
+    return Judgement(
+        kind,
+        record_id,
+        unit,
+        revision,
+        digest,
+        event_id,
+        {
+            "kind": kind,
+            "record_id": record_id,
+            "unit": unit,
+            "revision": revision,
+            "digest": digest,
+            "stated_case_id": stated_case_id,
+            "remarks": remarks,
+            "happened_on": happened_on,
+            "legs": legs,
+            "persons": summaries,
+            "exploitation": exploitation,
+        },
+        {
+            "kind": kind,
+            "record_id": record_id,
+            "unit": unit,
+            "revision": revision,
+            "digest": digest,
+            "happened_on": happened_on,
+            "places": [leg["code"] for leg in legs if leg["code"]],
+            "stated_case_id": stated_case_id,
+            "persons": persons,
+        },
+        flag,
+        noted,
+    )
+
+
+def _summaries(persons: Sequence[Victim | RescuedPerson | PersonSummary]) -> list[PersonSummary]:
+    """Known codes alone: this is told to other units, and a word could hold anything."""
+    return [
+        {
+            "age_band": person["age_band"] if person["age_band"] in AGE_BANDS else "unknown",
+            "sex": person["sex"] if person["sex"] in SEXES else None,
+        }
+        for person in persons
+    ]
+
+
+def _entry(
+    event: str, entry: Entry, topic_unit: str, ce_id: str | None, received_on: date | None
+) -> Judgement:
+    """Whether the unit has the person in its charge is not asked: that is no single event's."""
+    for name in ("rescue_unit", "rescue_id"):
+        if not 0 < len(cast("dict[str, Any]", entry)[name]) <= MAX_ID:
+            raise Refused("no-record-id", name)
+    kind, field = events.ENTRIES[event]
+    record_id = str(cast("dict[str, Any]", entry)[field])
+    digest, event_id = _identified(entry, record_id, topic_unit, ce_id)
+    return _judgement(
+        kind,
+        record_id,
+        entry["unit"],
+        entry["revision"],
+        digest,
+        event_id,
+        list(entries.remarks(event, entry, received_on)),
+        None,
+        [],
+        None,
+        [],
+        [],
+        [],
+        None,
+        entries.note(event, entry, record_id, digest, received_on),
+    )
+
+
+def _identified(
+    record: Record, record_id: str, topic_unit: str, ce_id: str | None
+) -> tuple[str, str]:
+    """The content digest and the event's id, once it is sure whose event this is."""
+    if not record_id or len(record_id) > MAX_ID:
+        raise Refused("no-record-id", "record id")
+    if record["unit"] != topic_unit:
+        raise Refused("another-unit", "unit")
+    if record["revision"] < 1:
+        raise Refused("over-limit", "revision")
+    content = events.canonical_content(record)
+    if len(content) > MAX_TEXT or content.count(",") >= MAX_LIST or NUL_IN_JSON in content:
+        check_texts(record, "")
+    digest = events.digest_of(content)
+    event_id = events.event_id(record["unit"], record_id, record["revision"], digest)
+    if ce_id is not None and ce_id != event_id:
+        raise Refused("wrong-id", "ce_id does not follow from the content")
+    return digest, event_id
+
+
+def check_texts(value: object, path: str) -> None:
+    """Raises: Refused for the first text or list that cannot be kept."""
+    if isinstance(value, str):
+        if len(value) > MAX_TEXT:
+            raise Refused("over-limit", path)
+        if "\0" in value:
+            raise Refused("unstorable-text", path)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            if inner:
+                check_texts(inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        if len(value) > MAX_LIST and path != "victims":
+            raise Refused("over-limit", path)
+        for number, inner in enumerate(value, 1):
+            check_texts(inner, f"{path}[{number}]")
+
+
+def _case_remarks(
+    case: CaseRecorded, lost_on: date | None, received_on: date | None
+) -> Iterator[Remark]:
+    reported_on = day(case["reported_at"])
+    yield from date_remarks("reported_at", case["reported_at"], reported_on, received_on)
+    yield from date_remarks("lost_on", case["lost_on"], lost_on, received_on)
+    if lost_on and reported_on and lost_on > reported_on:
+        yield {"field": "lost_on", "code": "after-report"}
+    for field, enum in CASE_WORDS.items():
+        yield from word_remarks(field, case[field], enum)  # type: ignore[literal-required]
+    for number, leg in enumerate(case["legs"], 1):
+        yield from place_remarks(f"legs[{number}].code", leg["code"], lost_on)
+    for number, victim in enumerate(case["victims"], 1):
+        yield from _person_remarks(
+            f"victims[{number}].identity",
+            victim["identity"],
+            lost_on or reported_on,
+            "loss-before-birth",
+            received_on,
+        )
+
+
+def _rescue_remarks(
+    rescue: RescueRecorded, found_on: date | None, received_on: date | None
+) -> Iterator[Remark]:
+    registered_on = day(rescue["registered_at"])
+    yield from date_remarks("registered_at", rescue["registered_at"], registered_on, received_on)
+    yield from date_remarks("found_on", rescue["found_on"], found_on, received_on)
+    if found_on and registered_on and found_on > registered_on:
+        yield {"field": "found_on", "code": "after-report"}
+    if found_on is None and registered_on is None:
+        yield {"field": "found_on", "code": "missing-day"}
+    yield from word_remarks("guardian", rescue["guardian"], "guardian_state")
+    yield from place_remarks("found_at", rescue["found_at"], found_on)
+    identity = rescue["person"]["identity"]
+    yield from _person_remarks(
+        "person.identity",
+        identity,
+        found_on or registered_on,
+        "rescue-before-birth",
+        received_on,
+    )
+
+
+def _tip_remarks(
+    tip: TipRecorded, happened_on: date | None, received_on: date | None
+) -> Iterator[Remark]:
+    took_on = day(tip["received_at"])
+    yield from date_remarks("received_at", tip["received_at"], took_on, received_on)
+    yield from date_remarks("happened_on", tip["happened_on"], happened_on, received_on)
+    yield from word_remarks("source", tip["source"], "report_source")
+    yield from word_remarks("channel", tip["channel"], "tip_channel")
+    if tip["place"] is None:
+        yield {"field": "place", "code": "no-place"}
+    yield from place_remarks("place", tip["place"], happened_on)
+    for number, person in enumerate(tip["persons"], 1):
+        if person["age_band"] not in AGE_BANDS or person["sex"] not in (None, *SEXES):
+            yield {"field": f"persons[{number}]", "code": "unknown-word"}
+    said, *reporter = (
+        (tip["identity"][name] or "").strip()
+        for name in ("text", "reporter_name", "reporter_contact")
+    )
+    if not said:
+        yield {"field": "identity.text", "code": "no-text"}
+    if any(reporter) == tip["anonymous"]:
+        code = "named-though-anonymous" if tip["anonymous"] else "no-reporter"
+        yield {"field": "identity.reporter_name", "code": code}
+
+
+def _person_remarks(
+    path: str,
+    identity: Identity,
+    happened_on: date | None,
+    before_birth: str,
+    received_on: date | None,
+) -> Iterator[Remark]:
+    born_text = identity["birth_date"]
+    whole = identity["birth_precision"] == "day"
+    born = day(born_text) if whole else None
+    if whole:
+        yield from date_remarks(f"{path}.birth_date", born_text, born, received_on)
+    born_year = year(born_text)
+    if happened_on and (
+        (born and born > happened_on) or (born_year and born_year > happened_on.year)
+    ):
+        yield {"field": f"{path}.birth_date", "code": before_birth}
+    height = identity["height_cm"]
+    if height is not None and not 30 <= height <= 250:
+        yield {"field": f"{path}.height_cm", "code": "implausible-height"}
+    yield from place_remarks(f"{path}.home", identity["home"], None)
+    number = identity["id_number"]
+    if number is None:
+        return
+    field = f"{path}.id_number"
+    if not identity_number.well_formed(number):
+        yield {"field": field, "code": "malformed-number"}
+        return
+    if not identity_number.check_digit_right(number):
+        yield {"field": field, "code": "wrong-check-digit"}
+    if identity["sex"] in ("F", "M") and identity["sex"] != identity_number.sex(number):
+        yield {"field": f"{path}.sex", "code": "contradicts-number"}
+    if born and identity_number.birth_date(number) != born:
+        yield {"field": f"{path}.birth_date", "code": "contradicts-number"}

@@ -1,0 +1,1 @@
+"""Kafka and PostgreSQL on this machine, and the supervisor of workers."""

@@ -1,0 +1,43 @@
+"""The linkage model of this installation, and the consumer group that works by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from crossregion.errors import RuntimeFault
+from crossregion.kafka.connection import LINKAGE_GROUPS
+from crossregion.linkage import model
+from crossregion.linkage.field_sets import fields_of
+from crossregion.linkage.model import BadModel, Model
+from crossregion.settings import settings
+
+PERSONS = "persons"
+
+
+def chosen() -> Model:
+    """The model that CROSSREGION_LINKAGE_MODEL names, or else this version's own.
+
+    Raises: RuntimeFault.
+    """
+    path = settings().linkage_model
+    found = model.load() if path is None else read(path)
+    if found.kind != PERSONS:
+        raise RuntimeFault(f"{path}: The linkage model is of {found.kind}, not of {PERSONS}.")
+    return found
+
+
+def read(path: Path) -> Model:
+    """A model from its file. Raises: RuntimeFault if this version cannot use it."""
+    try:
+        found = model.read(path)
+        fields_of(found)
+    except BadModel as error:
+        raise RuntimeFault(f"{path}: {error}") from None
+    except OSError as error:
+        raise RuntimeFault(f"{path} cannot be read: {error.strerror}.") from None
+    return found
+
+
+def group(used: Model) -> str:
+    """The group whose workers weigh all pairs by this model."""
+    return LINKAGE_GROUPS + used.version

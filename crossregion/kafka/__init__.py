@@ -1,0 +1,1 @@
+"""Reaching Kafka, and what is set up on it."""

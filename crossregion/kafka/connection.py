@@ -1,0 +1,196 @@
+"""How a process reaches Kafka: the one place where a client's connection options are made.
+
+Every connection is TLS with the host's name checked against the certificate, and logs in by
+SCRAM-SHA-512 as a principal, whose password stands in a file of its own.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kafka.errors import AuthorizationError, SaslAuthenticationFailedError
+
+from crossregion.errors import ServiceUnavailable
+from crossregion.kafka import patches
+from crossregion.settings import Settings
+
+CONNECT_SECONDS = 5.0
+AUTHORITY = "ca.pem"
+ADMIN, OPERATOR, OFFICE = "admin", "operator", "office"
+"""The office's analysts decide; what its own system reports is written by its unit."""
+MECHANISM = "SCRAM-SHA-512"
+LINKAGE_GROUPS = "crossregion-linkage-"
+"""How the groups of linkage begin, which end with the version of their model."""
+
+patches.mend()
+
+
+def unit(code: str) -> str:
+    """The principal of a unit."""
+    return f"unit-{code}"
+
+
+@dataclass(frozen=True)
+class Kafka:
+    """Where a cluster is, and the directory with its CA and the passwords of this machine."""
+
+    address: str
+    secrets: Path
+
+    def options(self, principal: str) -> dict[str, Any]:
+        """Connection options of a principal; kafka-python and aiokafka take the same.
+
+        Raises: ServiceUnavailable when the CA or the password is missing or open to others.
+        """
+        return {
+            "bootstrap_servers": self.address,
+            "security_protocol": "SASL_SSL",
+            "ssl_context": self._context(),
+            "sasl_mechanism": MECHANISM,
+            "sasl_plain_username": principal,
+            "sasl_plain_password": password(self.secrets / principal),
+        }
+
+    def environment(self) -> dict[str, str]:
+        """The settings that lead another process here."""
+        return {
+            "CROSSREGION_KAFKA": self.address,
+            "CROSSREGION_KAFKA_SECRETS": str(self.secrets.resolve()),
+        }
+
+    def require_reachable(self) -> None:
+        """Raise ServiceUnavailable, at once and in one line, where clients would try on and on."""
+        refused = ""
+        for host, port in _places(self.address):
+            try:
+                with socket.create_connection((host, port), CONNECT_SECONDS) as plain:
+                    refused = self._refusal(plain, host, port)
+            except TimeoutError:
+                refused = (
+                    f"{host}:{port} does not answer: check CROSSREGION_KAFKA and that the broker "
+                    "runs."
+                )
+            except OSError:
+                continue
+            if not refused:
+                return
+        raise ServiceUnavailable(
+            refused
+            or f"Nothing listens at {self.address}: check CROSSREGION_KAFKA and that the broker "
+            "runs."
+        )
+
+    def explain(self, error: Exception, principal: str) -> str:
+        """Why Kafka cannot be used, and what to do, where it can be found out."""
+        name = type(error).__name__
+        if isinstance(error, ServiceUnavailable):
+            return str(error)
+        if "Authentication" in name:
+            return (
+                f"Kafka at {self.address} refuses {principal}: put its present password into "
+                f"{self.secrets / principal}, or ask whether it was removed."
+            )
+        if "Authorization" in name:
+            return f"{principal} is not allowed to do this: `crossregion topics apply` grants it."
+        try:
+            self.require_reachable()
+        except ServiceUnavailable as fault:
+            return str(fault)
+        return f"Kafka at {self.address} does not do it ({name})."
+
+    def _context(self) -> ssl.SSLContext:
+        authority = self.secrets / AUTHORITY
+        try:
+            return ssl.create_default_context(cafile=str(authority))
+        except (OSError, ssl.SSLError):
+            raise ServiceUnavailable(
+                f"{authority} cannot be read as the CA of Kafka's certificate: put it there, or "
+                "set CROSSREGION_KAFKA_SECRETS to the directory that holds it."
+            ) from None
+
+    def _refusal(self, plain: socket.socket, host: str, port: int) -> str:
+        """Why this machine does not trust what listens there; empty if it does."""
+        try:
+            self._context().wrap_socket(plain, server_hostname=host).close()
+        except ssl.SSLCertVerificationError as error:
+            return (
+                f"The certificate of {host}:{port} is not trusted ({error.verify_message}): check "
+                f"the address in CROSSREGION_KAFKA, the certificate and {self.secrets / AUTHORITY}."
+            )
+        except ssl.SSLError:
+            return f"What listens at {host}:{port} does not speak TLS: check CROSSREGION_KAFKA."
+        return ""
+
+
+@contextmanager
+def explained(found: Kafka, principal: str) -> Iterator[None]:
+    """Have Kafka's refusal of a principal end the process with one clear line."""
+    try:
+        yield
+    except (SaslAuthenticationFailedError, AuthorizationError) as error:
+        raise ServiceUnavailable(found.explain(error, principal)) from None
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the cluster is to blame; if not, it does not let this principal in."""
+    name = type(error).__name__
+    refused = "Authentication" in name or "Authorization" in name
+    return not refused and not isinstance(error, ServiceUnavailable)
+
+
+def kafka(chosen: Settings) -> Kafka:
+    """The cluster that the settings name.
+
+    Raises: ServiceUnavailable when they do not name one or its secrets.
+    """
+    if not chosen.kafka:
+        raise ServiceUnavailable("Set CROSSREGION_KAFKA to the broker's address, host:port.")
+    _places(chosen.kafka)
+    if chosen.kafka_secrets is None:
+        raise ServiceUnavailable(
+            "Set CROSSREGION_KAFKA_SECRETS to the directory with ca.pem and the password files: "
+            "Kafka is reached by TLS and a password only."
+        )
+    return Kafka(chosen.kafka, chosen.kafka_secrets)
+
+
+def reachable(chosen: Settings) -> Kafka:
+    """The same, for a worker about to start, once something trustworthy listens there."""
+    found = kafka(chosen)
+    found.require_reachable()
+    return found
+
+
+def password(file: Path) -> str:
+    """What stands in a secret file.
+
+    Raises: ServiceUnavailable when it is missing, empty or open to others.
+    """
+    try:
+        if file.stat().st_mode & 0o077:
+            raise ServiceUnavailable(f"{file} is open to others: chmod 600 {file}")
+        found = file.read_text().strip()
+    except OSError as error:
+        raise ServiceUnavailable(
+            f"The password of {file.name} cannot be read from {file} ({error.strerror}): put it "
+            "there, mode 0600, or set CROSSREGION_KAFKA_SECRETS to the directory that holds it."
+        ) from None
+    if not found:
+        raise ServiceUnavailable(f"{file} is empty: put the password of {file.name} there.")
+    return found
+
+
+def _places(address: str) -> list[tuple[str, int]]:
+    found = []
+    for one in address.split(","):
+        host, _, port = one.strip().rpartition(":")
+        if not host or not port.isdigit():
+            raise ServiceUnavailable(f"CROSSREGION_KAFKA holds {one}: write host:port.")
+        found.append((host.strip("[]"), int(port)))
+    return found

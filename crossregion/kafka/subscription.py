@@ -1,0 +1,92 @@
+"""Following topics as a member of a group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import structlog
+from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from crossregion.errors import LogShortened, ServiceUnavailable, StandsStill
+from crossregion.settings import settings
+
+ANSWER_MS = 5_000
+
+log = structlog.get_logger()
+
+
+def subscribe(
+    consumer: KafkaConsumer,
+    names: Sequence[str],
+    listener: ConsumerRebalanceListener | None = None,
+) -> None:
+    """Subscribe once the broker has told which partitions there are.
+
+    kafka-python 3.0.12 as leader of a group assigns nothing of a topic that it has no metadata of
+    yet, and does not always rejoin when it has: the topic then stands still.
+    Raises: ServiceUnavailable when a topic is missing.
+    """
+    for name in names:
+        if not consumer.partitions_for_topic(name):
+            raise ServiceUnavailable(
+                f"The topic {name} is missing: run `crossregion topics apply`."
+            )
+    consumer.subscribe(list(names), listener=listener)
+
+
+def poll(consumer: KafkaConsumer, timeout_ms: int) -> dict[TopicPartition, list[ConsumerRecord]]:
+    """Poll a consumer whose `auto_offset_reset` is "none".
+
+    What its group has never read it begins at the beginning; what it has read, and is not there any
+    more, is not passed over in silence. Raises: LogShortened.
+    """
+    try:
+        found: dict[TopicPartition, list[ConsumerRecord]] = consumer.poll(timeout_ms=timeout_ms)
+    except NoOffsetForPartitionError as error:
+        consumer.seek_to_beginning(*error.args[0])
+        return {}
+    except OffsetOutOfRangeError:
+        raise LogShortened from None
+    return found
+
+
+class Watch:
+    """Sees to it that what stands on the topics comes.
+
+    After a lost connection kafka-python 3.0.12 sometimes fetches nothing any more, while its
+    session in the group lives on, so that nobody takes its work over.
+    """
+
+    def __init__(self, consumer: KafkaConsumer) -> None:
+        self._consumer = consumer
+        self._seconds = StandsStill.after(settings().patience)
+        self._since = time.monotonic()
+        self._left: set[TopicPartition] = set()
+
+    def look(self, came: bool) -> None:
+        """To be called after each poll, with whether anything came.
+
+        Raises: StandsStill when nothing came between two looks, and there was something at both.
+        """
+        now = time.monotonic()
+        if came:
+            self._since, self._left = now, set()
+        elif now - self._since >= self._seconds:
+            self._since, before = now, self._left
+            self._left = self._behind()
+            if before & self._left:
+                raise StandsStill
+
+    def _behind(self) -> set[TopicPartition]:
+        """The partitions that have more; none while Kafka doesn't say."""
+        mine = self._consumer.assignment()
+        try:
+            ends = self._consumer.end_offsets(list(mine), timeout_ms=ANSWER_MS)
+            at = {one: self._consumer.position(one, timeout_ms=ANSWER_MS) for one in mine}
+        except KafkaError as error:
+            log.warning("Kafka does not say how much there is", error=type(error).__name__)
+            return set()
+        return {one for one in mine if at[one] < ends[one]}

@@ -1,0 +1,1 @@
+"""Reaching PostgreSQL, its statements and migrations."""

@@ -1,0 +1,1 @@
+"""What persons do, used alike by commands and pages."""

@@ -1,0 +1,193 @@
+"""Agreements as the office keeps them: recorded, listed, and the corridors they are for.
+
+What was sent counts once the registry has recorded it: of two contents under one revision that
+were sent at the same time, only then it is known which one holds.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import cast
+
+from crossregion.domain import agreements, events
+from crossregion.domain.events import AgreementRecorded, Contact
+from crossregion.domain.regions import OFFICE, code_list, departments
+from crossregion.domain.routing import LEVELS
+from crossregion.domain.validation import Refused
+from crossregion.errors import RuntimeFault
+from crossregion.kafka import office
+from crossregion.kafka.connection import Kafka
+from crossregion.postgres import transactions
+from crossregion.postgres.transactions import Row
+from schemas import topics
+
+POLL_SECONDS = 0.1
+FIELDS = tuple(AgreementRecorded.__annotations__)
+DAYS = ("signed_on", "valid_from", "valid_to")
+
+
+class AgreementUnknown(RuntimeFault):
+    """No agreement has this id."""
+
+
+class NotToBeRecorded(RuntimeFault):
+    """What was given is no agreement that two units can have."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The state that holds of an agreement; `recorded` says whether it is the one given."""
+
+    agreement: Row
+    recorded: bool
+
+
+def listed(dsn: str | None, unit: str | None = None) -> list[Row]:
+    """The agreements, each in the state that holds."""
+    with transactions.connect(dsn) as connection:
+        return [
+            row
+            for row in transactions.rows(connection, "agreements")
+            if unit is None or unit in row["units"]
+        ]
+
+
+def find(dsn: str | None, agreement_id: str) -> list[Row]:
+    """Every state of one agreement, the one that holds last.
+
+    Raises: AgreementUnknown.
+    """
+    try:
+        known = _states(dsn, str(uuid.UUID(agreement_id)))
+    except ValueError:
+        known = []
+    if not known:
+        raise AgreementUnknown(
+            f"There is no agreement {agreement_id}: see `crossregion agreements list`."
+        )
+    return known
+
+
+def corridors(dsn: str | None, on: date, without_agreement: bool = False) -> list[Row]:
+    """Pairs of units with cases between them, the busiest first; `agreed` on that day."""
+    with transactions.connect(dsn) as connection:
+        return [
+            row
+            for row in transactions.rows(connection, "corridors", {"on": on})
+            if not (without_agreement and row["agreed"])
+        ]
+
+
+def record(
+    kafka: Kafka,
+    dsn: str | None,
+    units: Sequence[str],
+    number: str,
+    signed_on: str,
+    valid_from: str,
+    valid_to: str | None,
+    case_types: Sequence[str],
+    disclosure: str,
+    answer_within_hours: int,
+    contacts: Sequence[Contact],
+    status: str = agreements.IN_FORCE,
+    wait: float = 10.0,
+) -> Outcome | None:
+    """Record an agreement, or its next state, and wait until the registry says what holds.
+
+    None if the registry has not said it in time. The state that holds already is not sent again.
+    Raises: NotToBeRecorded, ServiceUnavailable.
+    """
+    agreement: AgreementRecorded = {
+        "agreement_id": events.agreement_id(units, number),
+        "revision": 1,
+        "number": number,
+        "units": sorted(units),
+        "signed_on": signed_on,
+        "valid_from": valid_from,
+        "valid_to": valid_to,
+        "case_types": sorted(case_types),
+        "disclosure": disclosure,
+        "answer_within_hours": answer_within_hours,
+        "contacts": list(contacts),
+        "status": status,
+    }
+    try:
+        agreements.check(agreement)
+    except Refused as refused:
+        raise NotToBeRecorded(_said(refused, agreement)) from None
+    agreement_id = agreement["agreement_id"]
+    known = _states(dsn, agreement_id)
+    digest = events.agreement_digest(agreement)
+    if known and known[-1]["digest"] == digest:
+        return Outcome(known[-1], True)
+    agreement["revision"] = known[-1]["revision"] + 1 if known else 1
+    with transactions.connect(dsn) as connection:
+        purpose = f"revision {agreement['revision']}"
+        transactions.append_audit(connection, "record", f"agreement {agreement_id}", purpose)
+    office.send(
+        kafka,
+        topics.AGREEMENTS,
+        "AgreementRecorded",
+        agreement,
+        key=agreement_id,
+        event_id=events.event_id(OFFICE, agreement_id, agreement["revision"], digest),
+        unit=OFFICE,
+    )
+    return _outcome(dsn, agreement_id, (agreement["revision"], digest), wait)
+
+
+def _outcome(
+    dsn: str | None, agreement_id: str, version: agreements.Version, wait: float
+) -> Outcome | None:
+    deadline = time.monotonic() + wait
+    while True:
+        known = _states(dsn, agreement_id)
+        versions = [(row["revision"], row["digest"]) for row in known]
+        if version in versions:
+            return Outcome(known[-1], versions[-1] == version)
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(POLL_SECONDS)
+
+
+def _states(dsn: str | None, agreement_id: str) -> list[Row]:
+    with transactions.connect(dsn) as connection:
+        return list(transactions.rows(connection, "agreement", {"agreement_id": agreement_id}))
+
+
+def in_force(row: Row, on: date) -> bool:
+    """Whether an agreement of the registry is in force on a day."""
+    days = {name: row[name] and row[name].isoformat() for name in DAYS}
+    return agreements.in_force(cast(AgreementRecorded, {**row, **days}), on)
+
+
+def _said(refused: Refused, agreement: AgreementRecorded) -> str:
+    """What is wrong with it and what would be right, by the field that the check names."""
+    field = refused.detail.partition(":")[0]
+    given = ", ".join(agreement["units"])
+    roles = ", ".join(agreements.CONTACT_ROLES)
+    known = {
+        "number": "An agreement needs its number, of 100 characters at most.",
+        "units": f"{given} are no two units: Jilin's are {', '.join(topics.UNITS)}; also "
+        f"{', '.join(topics.PARTNERS)}, or another province's code, such as 210000.",
+        "signed_on": f"{agreement['signed_on']} is no day: write 2026-01-31.",
+        "valid_from": f"{agreement['valid_from']} is no day: write 2026-01-31.",
+        "valid_to": f"{agreement['valid_to']} is no day: write 2026-01-31.",
+        "valid_to is before valid_from": f"It cannot end on {agreement['valid_to']}, before it "
+        f"begins on {agreement['valid_from']}.",
+        "valid_to is the day on which it ended": "An agreement that has ended needs its last day.",
+        "case_types": "The types of case are, each once: "
+        f"{', '.join(sorted(code_list('exploitation_type')))}; none for every case.",
+        "disclosure": f"{agreement['disclosure']} is no level: {', '.join(LEVELS)}.",
+        "status": f"{agreement['status']} is no status: {', '.join(agreements.STATUSES)}.",
+        "answer_within_hours": f"Hours to answer are 1 to {agreements.MAX_HOURS}.",
+        "contacts.unit": f"A contact is of one of the two units: {given}.",
+        "contacts.role": f"A contact has a role, never a name: {roles}.",
+        "contacts.office": f"A contact's office is one of {', '.join(sorted(departments()))}.",
+    }
+    return known.get(field, f"This is no agreement: {refused.detail}.")

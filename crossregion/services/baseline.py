@@ -1,0 +1,92 @@
+"""The baseline that solved cases are compared with: a file of a unit's cases in an earlier year."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossregion.errors import RuntimeFault
+from schemas import topics
+
+WHOLE = "all"
+COLUMNS = ["unit", "reported", "solved"]
+MAX_BYTES = 100_000
+
+
+class BaselineUnusable(RuntimeFault):
+    """The file is no baseline; the message says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Cases reported and solved, by unit; `digest` of the file says which one it was."""
+
+    counts: Mapping[str, tuple[int, int]]
+    digest: str
+
+    def of(self, unit: str) -> tuple[int, int] | None:
+        """None where it says nothing; of the whole also the sum, if it has every unit."""
+        if unit != WHOLE or WHOLE in self.counts:
+            return self.counts.get(unit)
+        if not self.counts.keys() >= set(topics.UNITS):
+            return None
+        reported, solved = zip(*self.counts.values(), strict=True)
+        return sum(reported), sum(solved)
+
+
+NOTHING = Baseline({}, "")
+
+
+def read(path: Path) -> Baseline:
+    """Read a CSV file with the columns unit, reported and solved.
+
+    Raises: BaselineUnusable.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BaselineUnusable(f"{path}: {error.strerror}.") from None
+    if len(data) > MAX_BYTES:
+        raise BaselineUnusable(f"{path} has more than {MAX_BYTES} bytes, as no baseline has.")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BaselineUnusable(f"{path} is no UTF-8 text: save the table as CSV, UTF-8.") from None
+    counts: dict[str, tuple[int, int]] = {}
+    try:
+        rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        if [name.strip() for name in next(rows, [])] != COLUMNS:
+            raise BaselineUnusable(f"{path} must begin with the line {','.join(COLUMNS)}.")
+        for row in rows:
+            if row:
+                unit, pair = _row(row, f"{path}, line {rows.line_num}")
+                if unit in counts:
+                    raise BaselineUnusable(f"{path}, line {rows.line_num}: {unit} stands twice.")
+                counts[unit] = pair
+    except csv.Error:
+        raise BaselineUnusable(f"{path} is no CSV table.") from None
+    if not counts:
+        raise BaselineUnusable(f"{path} has no line with a unit.")
+    return Baseline(counts, hashlib.sha256(data).hexdigest())
+
+
+def _row(row: list[str], where: str) -> tuple[str, tuple[int, int]]:
+    if len(row) != len(COLUMNS):
+        raise BaselineUnusable(f"{where}: {len(row)} values, not {len(COLUMNS)}.")
+    unit, *numbers = (value.strip() for value in row)
+    if unit not in (*topics.UNITS, WHOLE):
+        raise BaselineUnusable(
+            f"{where}: the unit must be one of {', '.join(topics.UNITS)} or {WHOLE}."
+        )
+    for name, number in zip(COLUMNS[1:], numbers, strict=True):
+        if not (number.isascii() and number.isdecimal() and len(number) <= 9):
+            raise BaselineUnusable(f"{where}: {name} must be a number of cases.")
+    reported, solved = map(int, numbers)
+    if solved > reported:
+        raise BaselineUnusable(f"{where}: more cases solved than reported.")
+    return unit, (reported, solved)

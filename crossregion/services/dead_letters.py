@@ -1,0 +1,111 @@
+"""What an operator does with dead letters: look at them, put them back, or discard them.
+
+A dead letter is put back through the topic `replays`, never by writing the unit's own topic.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from consumers.registry import batch, worker
+from crossregion.errors import RuntimeFault, ServiceUnavailable
+from crossregion.kafka.connection import OPERATOR, Kafka
+from crossregion.postgres import transactions
+from schemas import codec, envelope, topics
+
+DISCARDED = "discarded"
+
+
+class DeadLetterUnknown(RuntimeFault):
+    """No dead letter has this id."""
+
+
+class NotReplayable(RuntimeFault):
+    """The dead letter is of a topic that no unit writes."""
+
+
+def listed(dsn: str | None) -> list[dict[str, Any]]:
+    """Every dead letter with its origin, reason and outcome; never its bytes."""
+    with transactions.session(dsn) as connection:
+        return list(worker.dead_letter_rows(connection))
+
+
+def find(
+    dsn: str | None, dead_letter_id: str, action: str = "read", purpose: str = ""
+) -> dict[str, Any]:
+    """The whole dead letter, once the audit says who took it and what for.
+
+    Raises: DeadLetterUnknown.
+    """
+    found = None
+    if _is_id(dead_letter_id):
+        with transactions.session(dsn) as connection:
+            found = worker.dead_letter_event(connection, dead_letter_id)
+            if found is not None:
+                subject = f"dead letter {dead_letter_id}"
+                transactions.append_audit(connection, action, subject, purpose)
+    if found is None:
+        raise DeadLetterUnknown(
+            f"There is no dead letter {dead_letter_id}: see `crossregion dead-letters list`."
+        )
+    _, letter = codec.decode(found)
+    return letter
+
+
+def _is_id(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def replay(kafka: Kafka, dsn: str | None, dead_letter_id: str, purpose: str = "") -> None:
+    """Put a dead letter back; intake and registry read it as if from where it came.
+
+    Raises: DeadLetterUnknown, NotReplayable.
+    """
+    letter = find(dsn, dead_letter_id, "replay", purpose)
+    if letter["topic"] not in batch.INTAKE:
+        raise NotReplayable(
+            f"Only what a unit has sent can be put back, and this stood on {letter['topic']}: "
+            f"`crossregion dead-letters discard {dead_letter_id}`."
+        )
+    _send(kafka, letter)
+
+
+def discard(kafka: Kafka, dsn: str | None, dead_letter_id: str, purpose: str = "") -> None:
+    """Note that a dead letter will not be used."""
+    letter = find(dsn, dead_letter_id, "discard", purpose)
+    _send(kafka, {**letter, "reason": DISCARDED})
+
+
+def _send(kafka: Kafka, letter: dict[str, Any]) -> None:
+    dead_letter_id = letter["dead_letter_id"]
+    unit = topics.unit_of_topic(letter["topic"])
+    try:
+        producer = KafkaProducer(
+            **kafka.options(OPERATOR),
+            acks="all",
+            enable_idempotence=True,
+            allow_auto_create_topics=False,
+            max_request_size=2 * 1024 * 1024,
+        )
+        try:
+            producer.send(
+                topics.REPLAYS.name(),
+                key=dead_letter_id.encode(),
+                value=codec.encode("DeadLettered", letter),
+                headers=envelope.caused(dead_letter_id, "DeadLettered", unit, dead_letter_id),
+            ).get()
+        finally:
+            producer.close()
+    except KafkaError as error:
+        raise ServiceUnavailable(
+            "The dead letter was not sent; try again, once too often does no harm. "
+            f"{kafka.explain(error, OPERATOR)}"
+        ) from None

@@ -1,0 +1,40 @@
+"""What the office and the units look up in the files of rescued persons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from consumers.registry.projections import files
+from crossregion.postgres import transactions
+from crossregion.postgres.transactions import Row
+from crossregion.services import notices
+
+
+def due(dsn: str | None, own: bool) -> list[Row]:
+    """What every file owes that this role may see, with its state today; `own` as a unit."""
+    with transactions.session(dsn) as connection:
+        files.look_from_today(connection)
+        return list(transactions.rows(connection, "own_file_items" if own else "file_items"))
+
+
+def read(
+    dsn: str | None, rescue: tuple[str, str], own: bool
+) -> tuple[list[dict[str, Any]], list[Row]]:
+    """The notes of one file, the rescue's among them, and what it owes today."""
+    unit, rescue_id = rescue
+    asked = {"rescue_unit": unit, "rescue_id": rescue_id}
+    with transactions.session(dsn) as connection:
+        found = transactions.rows(connection, "own_file_notes" if own else "file_notes", asked)
+        notes = [row["note"] for row in found]
+    items = [row for row in due(dsn, own) if (row["rescue_unit"], row["rescue_id"]) == rescue]
+    return notes, items
+
+
+def read_whole(dsn: str | None, notes: Iterable[dict[str, Any]], purpose: str = "") -> list[Row]:
+    """The rescue and the entries themselves, each once the audit says who took it and what for.
+
+    Raises: ReadingNotNoted.
+    """
+    keys = [{name: note[name] for name in ("kind", "unit", "record_id")} for note in notes]
+    return notices.read_records(dsn, keys, purpose)

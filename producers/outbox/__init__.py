@@ -1,0 +1,1 @@
+"""Rows of a unit's own database become records."""
