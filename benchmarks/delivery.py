@@ -24,14 +24,17 @@ from kafka import KafkaProducer
 from benchmarks import harness, latency
 from benchmarks.feed import Event
 from benchmarks.harness import Services, Stuck
-from crossregion.data_directory import HOST, write_private
-from crossregion.domain import decisions, events
+from crossregion.data_directory import HOST
+from crossregion.domain import decisions, identifiers
 from crossregion.domain.events import MatchDecided
 from crossregion.embedded.certificates import Authority
-from crossregion.embedded.stack import OPERATOR, ROLES, Stack
+from crossregion.embedded.stack import ROLES, Stack
+from crossregion.installation import OPERATOR
 from crossregion.kafka.connection import OFFICE
+from crossregion.private_files import write_private
 from crossregion.services import endpoints
 from schemas import codec, topics
+from schemas.units import UNITS
 
 EXAMPLES = Path(__file__).parents[1] / "schemas/examples"
 PER_SECOND, DECISION_SECONDS = 100, 1.0
@@ -100,7 +103,7 @@ def receiving(home: Path) -> Iterator[tuple[Receiver, dict[str, str]]]:
 
 
 def add_endpoints(dsn: str, receiver: Receiver) -> None:
-    for unit in topics.UNITS:
+    for unit in UNITS:
         url = f"https://{HOST}:{receiver.port}/{unit}"
         endpoints.add(dsn, unit, "webhook", url, "loopback", "benchmark")
 
@@ -111,7 +114,7 @@ def issued(count: int) -> Iterator[Event]:
     file = EXAMPLES / f"NoticeIssued/{newest}/example.json"
     example: dict[str, Any] = json.loads(file.read_text("utf-8"))
     for number in range(count):
-        unit = topics.UNITS[number % len(topics.UNITS)]
+        unit = UNITS[number % len(UNITS)]
         notice_id = str(uuid.uuid4())
         told = {**example, "notice_id": notice_id, "unit": unit, "revision": 1}
         value = codec.encode("NoticeIssued", told)
@@ -153,7 +156,9 @@ def decision(number: int) -> MatchDecided:
             "victim_id": f"{case_id}/1",
             "rescue_unit": rescue_unit,
             "rescue_id": rescue_id,
-            "proposal_id": events.proposal_id(case_unit, f"{case_id}/1", rescue_unit, rescue_id),
+            "proposal_id": identifiers.proposal_id(
+                case_unit, f"{case_id}/1", rescue_unit, rescue_id
+            ),
             "proposal_revision": 1,
             "previous": 0,
             "revision": 1,
@@ -161,7 +166,7 @@ def decision(number: int) -> MatchDecided:
             "reason": decisions.REASONS[decisions.CONFIRMED][0],
         },
     )
-    made["decision_id"] = events.decision_id(made)
+    made["decision_id"] = identifiers.decision_id(made)
     return made
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from crossregion.domain import events as events_domain
+from crossregion.domain import identifiers
 from crossregion.domain.events import CaseRecorded, Identity, RescueRecorded
-from producers.exports.reader import Exported, read_export
+from producers.exports.reader import read_export
+from producers.records import Exported
 from schemas import codec, envelope, topics
 
 FEED = Path(__file__).parents[1] / "examples" / "feed"
@@ -83,7 +84,7 @@ def events(count: int, seed: int = SEED) -> Iterator[Event]:
     for unit, exported in exports(count, seed):
         record, record_id = exported.record, exported.record_id
         topic = topics.CASES if exported.event == "CaseRecorded" else topics.RESCUES
-        event_id = events_domain.event_id(unit, record_id, 1, events_domain.content_digest(record))
+        event_id = identifiers.event_id(unit, record_id, 1, identifiers.content_digest(record))
         yield Event(
             topic.name(unit),
             record_id.encode(),

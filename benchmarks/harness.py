@@ -26,7 +26,7 @@ from crossregion.embedded.processes import end, process_guard, spawn
 from crossregion.embedded.service import start_together
 from crossregion.kafka import admin as kafka_admin
 from crossregion.kafka.connection import ADMIN, Kafka
-from crossregion.postgres import transactions
+from crossregion.postgres import migrations
 
 STEP_SECONDS = 0.05
 STUCK_SECONDS = 120.0
@@ -69,7 +69,7 @@ class Services:
 
     def database(self, name: str, role: str) -> str:
         """A new database with the registry's tables; returns the role's DSN."""
-        transactions.migrate(self.postgres.create_database(name))
+        migrations.migrate(self.postgres.create_database(name))
         return self.postgres.dsn(name, role)
 
     def create_topics(self, names: Iterable[str], partitions: int = 4) -> None:

@@ -17,11 +17,11 @@ import psycopg
 from benchmarks import harness
 from benchmarks.feed import exports
 from benchmarks.harness import Stuck
-from crossregion.domain import events
+from crossregion.domain import identifiers
 from crossregion.embedded.stack import Stack
-from producers.exports.reader import Exported
+from producers.records import Exported
 from producers.spool.store import Spool
-from schemas import topics
+from schemas.units import UNITS
 
 TARGET_SECONDS = 1.0
 RATE = 100
@@ -73,7 +73,7 @@ def measure(stack: Stack, count: int) -> list[float]:
     stop = threading.Event()
     thread = threading.Thread(target=watch.run, args=(stop,))
     thread.start()
-    spools = {unit: Spool(stack.spools / f"{unit}.sqlite", unit) for unit in topics.UNITS}
+    spools = {unit: Spool(stack.spools / f"{unit}.sqlite", unit) for unit in UNITS}
     made = list(exports(WARM_UP + count))
     try:
         start = time.monotonic()
@@ -97,8 +97,8 @@ def measure(stack: Stack, count: int) -> list[float]:
 
 
 def _event_id(unit: str, exported: Exported) -> str:
-    digest = events.content_digest(exported.record)
-    return events.event_id(unit, exported.record_id, exported.record["revision"], digest)
+    digest = identifiers.content_digest(exported.record)
+    return identifiers.event_id(unit, exported.record_id, exported.record["revision"], digest)
 
 
 def percentiles(taken: list[float]) -> tuple[float, float]:

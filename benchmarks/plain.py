@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from crossregion.data_directory import write_private
 from crossregion.embedded.kafka import EmbeddedKafka
 from crossregion.embedded.stack import WORKERS, Stack
 from crossregion.embedded.supervisor import Worker
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka.connection import Kafka
+from crossregion.private_files import write_private
 
 CHANGES = {
     "CLIENTS:SASL_SSL,CONTROLLER:SSL": "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT",

@@ -9,7 +9,8 @@ from kafka.admin import KafkaAdminClient
 from benchmarks import harness
 from benchmarks.harness import Ends, Services, Speed
 from consumers.registry import worker
-from crossregion.embedded.stack import OWNER, ROLES
+from crossregion.embedded.stack import ROLES
+from crossregion.installation import OWNER
 from crossregion.kafka.connection import ADMIN, Kafka
 
 TARGET = 3_000

@@ -12,8 +12,10 @@ from benchmarks import feed, harness
 from benchmarks.harness import Services
 from consumers.registry.batch import Batch
 from crossregion.domain.dates import SHANGHAI
-from crossregion.embedded.stack import ROLES, SUPERVISION
-from crossregion.postgres.transactions import Connection, Database
+from crossregion.embedded.stack import ROLES
+from crossregion.installation import SUPERVISION
+from crossregion.postgres.connection import Connection
+from crossregion.postgres.transactions import Database
 from crossregion.services import reports
 from crossregion.services.reports import SECTIONS, Question
 

@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cli.options import kafka_and_database
 from cli.terminal import Terminal
-from cli.topics import kafka_and_database
 from crossregion.domain.agreements import CONTACT_ROLES, ENDED, IN_FORCE
 from crossregion.domain.events import SHANGHAI, Contact
 from crossregion.domain.routing import LEVELS, RECORD
 from crossregion.errors import RuntimeFault
-from crossregion.postgres.transactions import Row
+from crossregion.postgres.queries import Row
 from crossregion.services import agreements
 from crossregion.services.agreements import NotToBeRecorded
 

@@ -17,14 +17,17 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 
-from consumers.registry import worker
-from crossregion.embedded.stack import Lags, Stack
+from consumers.registry import counts
+from crossregion.embedded.stack import Stack
 from crossregion.errors import RuntimeFault
+from crossregion.flows import Lags
 from crossregion.kafka.connection import Kafka
 from crossregion.postgres import transactions
+from crossregion.services import dead_letters as dead_letters_service
 from producers.publisher import Report, publish
 from producers.spool.store import Spool
 from schemas import codec, topics
+from schemas.units import UNITS
 
 KINDS = {"cases": ("case", topics.CASES), "rescues": ("rescue", topics.RESCUES)}
 SUFFIXES = (".csv", ".xlsx")
@@ -96,9 +99,9 @@ def find_feed(feed: Path) -> dict[str, list[Path]]:
         raise RuntimeFault(f"{feed} is not a directory: give one that holds <unit>/cases.csv.")
     found: dict[str, list[Path]] = {}
     for directory in sorted(path for path in feed.iterdir() if path.is_dir()):
-        if directory.name not in topics.UNITS:
+        if directory.name not in UNITS:
             raise RuntimeFault(
-                f"{directory} is not named after a unit that publishes: {', '.join(topics.UNITS)}."
+                f"{directory} is not named after a unit that publishes: {', '.join(UNITS)}."
             )
         files = sorted(path for path in directory.iterdir() if path.suffix.lower() in SUFFIXES)
         if files:
@@ -164,9 +167,9 @@ def _left(stack: Stack, lags: Lags, units: list[str]) -> str | None:
 
 def _collect(reports: list[Report], stack: Stack, lags: Lags) -> Results:
     with transactions.session(stack.database) as connection:
-        revisions = worker.revisions(connection)
-        dead = worker.dead_letters(connection)
-        duplicates = worker.duplicates(connection)
+        revisions = counts.revisions(connection)
+        dead = counts.dead_letters(connection)
+        duplicates = counts.duplicates(connection)
         accounts: dict[str, dict[str, Account]] = {}
         for report in reports:
             unit = report.unit
@@ -187,10 +190,10 @@ def _collect(reports: list[Report], stack: Stack, lags: Lags) -> Results:
                 }
         return Results(
             reports=reports,
-            flags=list(worker.flags(connection)),
-            proposals=list(worker.open_proposals(connection)),
+            flags=list(counts.flags(connection)),
+            proposals=list(counts.open_proposals(connection)),
             notices=_notices(stack.kafka),
-            dead_letters=list(worker.dead_letter_rows(connection)),
+            dead_letters=list(dead_letters_service.dead_letter_rows(connection)),
             accounts=accounts,
         )
 

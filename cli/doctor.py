@@ -8,18 +8,19 @@ from pathlib import Path
 
 import typer
 
+from cli.options import kafka_and_database
 from cli.terminal import Terminal
-from cli.topics import kafka_and_database
 from crossregion.embedded import kafka as embedded_kafka
 from crossregion.embedded import postgres
-from crossregion.embedded.stack import Lags, flows
 from crossregion.errors import RuntimeFault
+from crossregion.flows import Lags, flows
 from crossregion.kafka import admin as kafka_admin
 from crossregion.kafka import connection as kafka_connection
-from crossregion.postgres import transactions
+from crossregion.postgres import migrations
 from crossregion.settings import settings
 from producers.spool.store import Spool, SpoolError
 from schemas import topics as contracts
+from schemas.units import UNITS
 
 console = Terminal()
 
@@ -69,7 +70,7 @@ def _is_a_units() -> bool:
 
 def _units_here() -> list[str]:
     secrets = settings().kafka_secrets or Path()
-    return [unit for unit in contracts.UNITS if (secrets / kafka_connection.unit(unit)).exists()]
+    return [unit for unit in UNITS if (secrets / kafka_connection.unit(unit)).exists()]
 
 
 def _kafka_of_units() -> Iterator[str]:
@@ -106,13 +107,13 @@ def _database() -> Iterator[str]:
     if _is_a_units():
         yield "none, and a unit needs none"
         return
-    transactions.require_current(kafka_and_database().database)
-    yield f"at migration {max(transactions.migrations())}"
+    migrations.require_current(kafka_and_database().database)
+    yield f"at migration {max(migrations.migrations())}"
 
 
 def _spools() -> Iterator[str]:
     directory = settings().data / "spool"
-    for unit in contracts.UNITS:
+    for unit in UNITS:
         path = directory / f"{unit}.sqlite"
         if path.exists():
             with Spool(path, unit) as spool:

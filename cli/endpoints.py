@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cli.options import Purpose, kafka_and_database
 from cli.terminal import Terminal
-from cli.topics import Purpose, kafka_and_database
 from crossregion.errors import RuntimeFault
 from crossregion.services import endpoints
 from crossregion.settings import settings

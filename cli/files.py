@@ -10,19 +10,18 @@ import typer
 from rich.table import Table
 
 from cli import demo_report
-from cli.notices import as_unit
+from cli.options import Purpose, as_unit, kafka_and_database
 from cli.terminal import Terminal
-from cli.topics import Purpose, kafka_and_database
-from crossregion.data_directory import write_private
 from crossregion.errors import RuntimeFault
 from crossregion.kafka import connection as kafka_connection
-from crossregion.postgres.transactions import Row
+from crossregion.postgres.queries import Row
+from crossregion.private_files import write_private
 from crossregion.services import files
 from crossregion.settings import settings
 from producers import publisher
 from producers.entry_files import read_entries
 from producers.spool.store import Spool
-from schemas import topics as contracts
+from schemas.units import UNITS
 
 file_app = typer.Typer(
     no_args_is_help=True, help="The files of rescued persons: aid, follow-ups, what is due."
@@ -47,8 +46,8 @@ def file_record(
     stored before this command says so, and is sent for as long as it takes, as with `publish`.
     Exit status 3 if a line is refused.
     """
-    if unit not in contracts.UNITS:
-        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(contracts.UNITS)}.")
+    if unit not in UNITS:
+        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(UNITS)}.")
     chosen = settings()
     kafka = kafka_connection.kafka(chosen) if chosen.kafka else None
     refused = 0

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.notices import ALREADY_ANSWERED, NOT_YET_RECORDED, as_unit
+from cli.notices import ALREADY_ANSWERED, NOT_YET_RECORDED
+from cli.options import as_unit
 from cli.terminal import Terminal
 from crossregion.domain import handovers as handovers_domain
 from crossregion.domain.handovers import ACCEPTED, OFFERED, REFUSED, RETURNED, WITHDRAWN
-from crossregion.postgres.transactions import Row
+from crossregion.postgres.queries import Row
 from crossregion.services import handovers
 
 handover_app = typer.Typer(

@@ -10,15 +10,15 @@ from typing import Annotated, cast
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cli.options import kafka_and_database
 from cli.terminal import Terminal
-from cli.topics import kafka_and_database
-from consumers.registry import worker
+from consumers.registry import counts
 from crossregion import installed_model
 from crossregion.domain.events import MatchProposed, PersonsListed
 from crossregion.domain.validation import Refused as EventRefused
 from crossregion.domain.validation import judge_event
-from crossregion.embedded.stack import Lags
 from crossregion.errors import RuntimeFault
+from crossregion.flows import Lags
 from crossregion.kafka import connection as kafka_connection
 from crossregion.linkage import explanation as explaining
 from crossregion.linkage import file_linkage
@@ -27,8 +27,9 @@ from crossregion.linkage.training import evaluate as evaluating
 from crossregion.linkage.training import labelled
 from crossregion.linkage.training import train as training
 from crossregion.postgres import transactions
-from producers.exports.reader import Exported, read_export
+from producers.exports.reader import read_export
 from producers.exports.tables import ExportUnreadable
+from producers.records import Exported
 
 linkage_app = typer.Typer(no_args_is_help=True, help="The linkage model.")
 console = Terminal()
@@ -114,7 +115,7 @@ def explain(
     with transactions.session(kafka_and_database().database) as connection:
         rivals = [
             cast(MatchProposed, row)
-            for row in worker.open_proposals(connection)
+            for row in counts.open_proposals(connection)
             if row["rescue_id"] == rescue_id
         ]
     found = [one for one in rivals if one["case_id"] == case_id]

@@ -21,18 +21,24 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from cli import demo as demonstration
 from cli import demo_report
 from cli.agreements import agreements_app, corridors
+from cli.audit import audit_app
+from cli.dead_letters import dead_letters_app
 from cli.doctor import doctor
 from cli.endpoints import endpoints_app
 from cli.files import file_app
 from cli.handovers import handover_app
+from cli.intake_keys import intake_keys_app
 from cli.linkage import explain, link, linkage_app
 from cli.notices import notices_app
 from cli.proposals import proposals_app
+from cli.reconcile import reconcile
+from cli.registry import registry_app
 from cli.reports import report
-from cli.sources import http_intake, intake_keys_app, outbox, relay, watch
+from cli.sources import http_intake, outbox, relay, watch
 from cli.terminal import Terminal
 from cli.tips import tip_app
-from cli.topics import audit_app, dead_letters_app, reconcile, registry_app, topics_app, users_app
+from cli.topics import topics_app
+from cli.users import users_app
 from crossregion.embedded.stack import WORKERS, Stack
 from crossregion.errors import RuntimeFault
 from crossregion.kafka import connection as kafka_connection
@@ -42,7 +48,7 @@ from crossregion.settings import settings
 from producers import publisher
 from producers.exports.tables import ExportUnreadable
 from producers.spool.store import Spool, SpoolError
-from schemas import topics as contracts
+from schemas.units import UNITS
 
 INTERRUPTED = 130
 SCAN_SECONDS = 0.5
@@ -200,8 +206,8 @@ def publish(
     (`crossregion up` or `crossregion run sender`). Rows that cannot be used are listed with file,
     line, column and reason: correct them and publish the file again. Exit status 3 if any is.
     """
-    if unit not in contracts.UNITS:
-        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(contracts.UNITS)}.")
+    if unit not in UNITS:
+        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(UNITS)}.")
     chosen = settings()
     kafka = kafka_connection.kafka(chosen) if chosen.kafka else None
     with Spool((data or chosen.data) / "spool" / f"{unit}.sqlite", unit) as spool:

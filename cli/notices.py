@@ -9,15 +9,14 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cli.options import Purpose, as_unit, kafka_and_database
 from cli.terminal import Terminal
-from cli.topics import Purpose, kafka_and_database
-from crossregion.data_directory import write_private
 from crossregion.domain import acknowledgements, decisions
-from crossregion.embedded.stack import Addresses
 from crossregion.errors import RuntimeFault
-from crossregion.postgres.transactions import Row
+from crossregion.postgres.queries import Row
+from crossregion.private_files import write_private
+from crossregion.services import disclosure
 from crossregion.services import notices as answers
-from schemas import topics as contracts
 
 ALREADY_ANSWERED, NOT_YET_RECORDED = 3, 4
 SHOWN = (
@@ -33,15 +32,6 @@ console = Terminal()
 
 NoticeId = Annotated[str, typer.Argument(metavar="ID", help="As `notices list` shows it.")]
 Unit = Annotated[str, typer.Option(help="Code of the unit that was told.")]
-
-
-def as_unit(unit: str) -> tuple[Addresses, str]:
-    """The installation, and where this unit enters the database."""
-    if unit not in contracts.ENTERING:
-        units = ", ".join(contracts.ENTERING)
-        raise RuntimeFault(f"{unit} is no unit that enters the registry: {units}.")
-    where = kafka_and_database()
-    return where, where.units[unit]
 
 
 @notices_app.command("list")
@@ -105,7 +95,7 @@ def notices_show(
     if until:
         console.print(f"Answer until {until.isoformat(timespec='minutes')}.")
     if save is not None:
-        found = answers.read_disclosed(dsn, notice_id, purpose)
+        found = disclosure.read_disclosed(dsn, notice_id, purpose)
         if not found:
             raise RuntimeFault(
                 f"Nothing of {notice_id} is disclosed to {unit}: it may read the record once it "

@@ -7,15 +7,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cli.options import Purpose, kafka_and_database
 from cli.terminal import Terminal
-from cli.topics import Purpose, kafka_and_database
 from crossregion.domain import decisions
 from crossregion.errors import RuntimeFault
 from crossregion.linkage import explanation
 from crossregion.linkage.posterior import BANDS
-from crossregion.postgres.transactions import Row
+from crossregion.postgres.queries import Row
 from crossregion.services import proposals
-from schemas import topics as contracts
+from schemas.units import UNITS
 
 ALREADY_DECIDED, NOT_YET_DECIDED = 3, 4
 
@@ -37,7 +37,7 @@ def proposals_list(
     purpose: Purpose = "",
 ) -> None:
     """Show the proposals that stand or are decided: stated ones first, then by probability."""
-    for given, known in ((unit, contracts.UNITS), (band, BANDS)):
+    for given, known in ((unit, UNITS), (band, BANDS)):
         if given is not None and given not in known:
             raise RuntimeFault(f"{given} is none of these: {', '.join(known)}.")
     table = Table()

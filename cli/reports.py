@@ -13,8 +13,8 @@ from rich.measure import Measurement
 from rich.table import Table as Shown
 
 from cli import spreadsheets
+from cli.options import Purpose, kafka_and_database
 from cli.terminal import Terminal
-from cli.topics import Purpose, kafka_and_database
 from crossregion.domain.dates import SHANGHAI
 from crossregion.domain.reports.figures import PATTERNS, Column, Kind, Table, Teller, shown
 from crossregion.errors import RuntimeFault
@@ -22,7 +22,7 @@ from crossregion.postgres import transactions
 from crossregion.services import baseline as baselines
 from crossregion.services import reports
 from crossregion.services.reports import FIGURES, SECTIONS, Question
-from schemas import topics as contracts
+from schemas.units import UNITS
 
 WIDEST = 1_000
 END_OF_DAY = time(23, 59, 59, 999_000)
@@ -129,8 +129,8 @@ def _sections(given: Sequence[str] | None, events: str | None) -> list[str]:
 def _check_choices(by: str, unit: str | None, events: str | None, rounded: bool) -> None:
     if by not in PATTERNS:
         raise NotToBeAsked(f"{by} is no part of a period: {', '.join(PATTERNS)}.")
-    if unit is not None and unit not in contracts.UNITS:
-        raise NotToBeAsked(f"{unit} is no unit: {', '.join(contracts.UNITS)}.")
+    if unit is not None and unit not in UNITS:
+        raise NotToBeAsked(f"{unit} is no unit: {', '.join(UNITS)}.")
     if events is not None and events not in FIGURES:
         raise NotToBeAsked(f"{events} is no figure with events: {', '.join(FIGURES)}.")
     if events is not None and rounded:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crossregion.data_directory import write_private
 from crossregion.domain.reports.figures import Cell, Kind, Table
 from crossregion.errors import RuntimeFault
+from crossregion.private_files import write_private
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet

@@ -9,25 +9,26 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.notices import ALREADY_ANSWERED, NOT_YET_RECORDED, as_unit
+from cli.notices import ALREADY_ANSWERED, NOT_YET_RECORDED
+from cli.options import Purpose, as_unit
 from cli.terminal import Terminal
-from cli.topics import Purpose
-from crossregion.data_directory import write_private
 from crossregion.domain import tips
+from crossregion.domain.code_lists import code_list
 from crossregion.domain.events import PersonSummary
-from crossregion.domain.regions import OFFICE, code_list
+from crossregion.domain.regions import OFFICE
 from crossregion.domain.validation import AGE_BANDS
-from crossregion.embedded.stack import Addresses, addresses
 from crossregion.errors import RuntimeFault
+from crossregion.installation import Addresses, addresses
 from crossregion.kafka import connection as kafka_connection
-from crossregion.postgres.transactions import Row
+from crossregion.postgres.queries import Row
+from crossregion.private_files import write_private
 from crossregion.services import tips as tips_service
 from crossregion.settings import settings
 from producers import publisher
 from producers import tips as taking
 from producers.spool.store import Spool
 from producers.tips import NotToBeTaken
-from schemas import topics as contracts
+from schemas.units import UNITS
 
 SHOWN = (
     *("tip_id", "unit", "revision", "place", "urgent", "duty", "had", "verdict", "case_unit"),
@@ -100,8 +101,8 @@ def tip_record(
     has not recorded it yet: the same command again tells what became of it, and records nothing
     twice.
     """
-    if unit not in contracts.UNITS:
-        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(contracts.UNITS)}.")
+    if unit not in UNITS:
+        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(UNITS)}.")
     given = taking.tip(
         unit,
         typer.get_text_stream("stdin").read() if text == "-" else text,
@@ -266,8 +267,8 @@ def tip_triage(
 
 def _case(text: str) -> tuple[str, str]:
     unit, _, case_id = text.partition(":")
-    if unit not in contracts.UNITS or not case_id:
-        raise RuntimeFault(f"A case is UNIT:ID, its unit one of {', '.join(contracts.UNITS)}.")
+    if unit not in UNITS or not case_id:
+        raise RuntimeFault(f"A case is UNIT:ID, its unit one of {', '.join(UNITS)}.")
     return unit, case_id
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crossregion.errors import DataDirectoryInUse, ServiceUnavailable
+from crossregion.private_files import write_private
 
 HOST = "127.0.0.1"
 LEFTOVER_SECONDS = 20.0
@@ -128,18 +129,6 @@ class DataDirectory:
         if not file.exists():
             write_private(file, secrets.token_urlsafe(32))
         return file.read_text()
-
-
-def write_private(file: Path, content: str | bytes) -> None:
-    """Write a file of mode 0600, whole or not at all."""
-    new = file.with_name(file.name + ".new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content.encode() if isinstance(content, str) else content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    new.replace(file)
 
 
 def _lives(pid: int) -> bool:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import faulthandler
-import resource
-import signal
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 
@@ -57,22 +52,3 @@ class StandsStill(RuntimeFault):
     def after(patience: float) -> float:
         """Seconds between two looks that must find the same."""
         return max(10.0, 30.0 * patience)
-
-
-def leave_no_core() -> None:
-    """Neither this process nor its children leave a core dump, which would hold what they knew."""
-    _, most = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
-
-
-def run_process(main: Callable[[], None]) -> None:
-    """Run a process; a known fault is one line on standard error and status 1.
-
-    SIGUSR1 has it write to standard error where each of its threads stands: no values.
-    """
-    faulthandler.register(signal.SIGUSR1)
-    leave_no_core()
-    try:
-        main()
-    except RuntimeFault as fault:
-        sys.exit(str(fault))

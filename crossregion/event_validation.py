@@ -17,6 +17,7 @@ from crossregion.domain.events import (
     TipTriaged,
 )
 from schemas import topics
+from schemas.units import NOTIFIED, UNITS
 
 
 def check(event: str, record: dict[str, Any], topic: str, partition: int) -> None:
@@ -34,9 +35,9 @@ def check(event: str, record: dict[str, Any], topic: str, partition: int) -> Non
             acknowledgements.check(cast(NoticeAcknowledged, record), topics.unit_of_topic(topic))
         case "NoticeReassigned":
             given = cast(NoticeReassigned, record)
-            acknowledgements.check_reassignment(given, topics.NOTIFIED)
+            acknowledgements.check_reassignment(given, NOTIFIED)
         case "HandoverRecorded":
             step = cast(HandoverRecorded, record)
-            handovers.check(step, topics.unit_of_topic(topic), topics.UNITS)
+            handovers.check(step, topics.unit_of_topic(topic), UNITS)
         case "TipTriaged":
-            tips.check(cast(TipTriaged, record), topics.unit_of_topic(topic), topics.UNITS)
+            tips.check(cast(TipTriaged, record), topics.unit_of_topic(topic), UNITS)

@@ -15,12 +15,11 @@ from typing import Any
 import structlog
 
 from crossregion import logs, metrics
-from crossregion.domain import events as events_domain
-from crossregion.domain import validation
+from crossregion.domain import identifiers, validation
 from crossregion.domain.dates import day_of
 from crossregion.domain.events import DeadLettered
 from crossregion.domain.validation import Judgement, Refused
-from crossregion.errors import run_process
+from crossregion.process import run_process
 from processors.outputs import Outputs
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
@@ -128,9 +127,7 @@ def _accept(judged: Judgement, traceparent: bytes | None, outputs: Outputs) -> N
 def _dead_letter(origin: Incoming, reason: str, detail: str, outputs: Outputs) -> None:
     place = f"{origin.topic}\n{origin.partition}\n{origin.offset}"
     letter: DeadLettered = {
-        "dead_letter_id": events_domain.dead_letter_id(
-            origin.topic, origin.partition, origin.offset
-        ),
+        "dead_letter_id": identifiers.dead_letter_id(origin.topic, origin.partition, origin.offset),
         "topic": origin.topic,
         "partition": origin.partition,
         "offset": origin.offset,

@@ -20,10 +20,11 @@ from aiokafka.structs import ConsumerRecord
 
 from crossregion import installed_model, metrics
 from crossregion.domain.events import PairWeighed, PersonsListed
-from crossregion.errors import RuntimeFault, run_process
+from crossregion.errors import RuntimeFault
 from crossregion.kafka import invalid_records
 from crossregion.linkage.index import Index
 from crossregion.linkage.model import Model
+from crossregion.process import run_process
 from processors import restore
 from processors.outputs import Outputs
 from schemas import codec, envelope, topics
@@ -172,6 +173,7 @@ def _identified(key: bytes) -> tuple[str, str, str, int, str]:
 def main() -> None:
     """Run one linkage worker."""
     from processors.engine import app as engine_app
+    from processors.engine import liveness
 
     model = installed_model.chosen()
     app = engine_app.make_app("linkage", installed_model.group(model))
@@ -190,7 +192,7 @@ def main() -> None:
                 engine_app.options("linkage"), app.conf.id, partitions, send, time.time()
             )
 
-        await engine_app.or_end_process(begin())
+        await liveness.or_end_process(begin())
 
     app.on_partitions_assigned.connect(on_assigned)
 

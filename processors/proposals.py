@@ -24,10 +24,10 @@ from crossregion.domain import decisions
 from crossregion.domain.decisions import Standing
 from crossregion.domain.events import MatchDecided, MatchProposed, MatchWithdrawn, PairWeighed
 from crossregion.domain.validation import Refused
-from crossregion.errors import run_process
 from crossregion.kafka import invalid_records
 from crossregion.linkage import proposals as proposals_linkage
 from crossregion.linkage.model import Model
+from crossregion.process import run_process
 from processors import restore
 from processors.outputs import Outputs
 from processors.restore import Connection
@@ -300,6 +300,7 @@ def _add(event: str, record: MatchProposed | MatchWithdrawn, outputs: Outputs) -
 def main() -> None:
     """Run one proposals worker."""
     from processors.engine import app as engine_app
+    from processors.engine import liveness
 
     model = installed_model.chosen()
     app = engine_app.make_app("proposals")
@@ -314,7 +315,7 @@ def main() -> None:
             outputs = await state.rebuild(engine_app.options("proposals"), app.conf.id, partitions)
             await outputs.send(engine_app.producer_of(app))
 
-        await engine_app.or_end_process(begin())
+        await liveness.or_end_process(begin())
 
     app.on_partitions_assigned.connect(on_assigned)
 
@@ -324,7 +325,7 @@ def main() -> None:
             outputs = await state.go_over(connection)
             await outputs.send(engine_app.producer_of(app))
 
-        await engine_app.or_end_process(look())
+        await liveness.or_end_process(look())
 
     async def handle(events: Sequence[Any]) -> None:
         outputs = Outputs()

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from crossregion.domain import events
 from producers import json_records
-from producers.exports.reader import Exported
 from producers.exports.tables import ExportUnreadable
 from producers.json_records import Fault, Unfit
+from producers.records import Exported
 
 MAX_FILE_BYTES = 100_000_000
 

@@ -20,8 +20,8 @@ from crossregion import logs
 from crossregion.domain.events import ENTRIES, Remark
 from crossregion.domain.tips import anonymised
 from crossregion.domain.validation import MAX_VICTIMS, Refused, judge_event
-from producers.exports.reader import Exported
 from producers.exports.values import age_band, birth_of
+from producers.records import Exported
 from schemas import codec
 
 MOST_FAULTS = 20

@@ -15,14 +15,14 @@ import structlog
 from kafka import KafkaProducer
 
 from crossregion import logs, metrics
-from crossregion.domain import events
-from crossregion.errors import run_process
+from crossregion.domain import identifiers
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka.connection import Kafka
+from crossregion.process import run_process
 from crossregion.settings import settings
 from producers import publisher
 from producers.spool.store import Spool, SpoolBusy, SpoolError
-from schemas import topics
+from schemas.units import UNITS
 
 SCAN_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
@@ -67,7 +67,7 @@ class Sender:
         """
         sent, left = 0, False
         units = {path.stem: path for path in self._directory.glob("*.sqlite")}
-        for unit in sorted(units.keys() & set(topics.UNITS), key=lambda u: (u <= self._last, u)):
+        for unit in sorted(units.keys() & set(UNITS), key=lambda u: (u <= self._last, u)):
             if time.monotonic() < self._left_alone_until.get(unit, 0.0):
                 continue
             try:
@@ -119,7 +119,7 @@ class Sender:
 
     def _tell_days(self, unit: str, spool: Spool) -> None:
         """Once a day, and once after a start."""
-        today = date.fromisoformat(events.day_of_acceptance(datetime.now(UTC)))
+        today = date.fromisoformat(identifiers.day_of_acceptance(datetime.now(UTC)))
         if self._accounted.get(unit) != today:
             if spool.days_to_tell(today):
                 publisher.tell_days(spool, self._connect(unit, spool), today)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from crossregion.domain import events
+from crossregion.domain import events, identifiers
 from crossregion.domain.events import PersonSummary, Remark, TipRecorded
 from crossregion.domain.validation import MAX_ID, MAX_LIST, MAX_TEXT, Refused, judge_event
 from crossregion.errors import RuntimeFault
-from producers.exports.reader import Exported
+from producers.records import Exported
 from producers.spool.store import Spool
 
 EVENT = "TipRecorded"
@@ -63,7 +63,7 @@ def tip(
         "tip_id": tip_id or "",
         "unit": unit,
         "revision": 0,
-        "received_at": _text(received_at) or events.day_of_acceptance(datetime.now(UTC)),
+        "received_at": _text(received_at) or identifiers.day_of_acceptance(datetime.now(UTC)),
         "source": _text(source),
         "channel": _text(channel),
         "happened_on": _text(happened_on),
@@ -77,7 +77,7 @@ def tip(
         },
     }
     if not tip_id:
-        made["tip_id"] = f"{unit}-{uuid.uuid5(events.NAMESPACE, _said(made))}"
+        made["tip_id"] = f"{unit}-{uuid.uuid5(identifiers.NAMESPACE, _said(made))}"
     return made
 
 
@@ -87,7 +87,7 @@ def _text(given: str | None) -> str | None:
 
 def _said(made: TipRecorded) -> str:
     left_out = ("tip_id", "revision", "received_at")
-    return f"tip\n{events.canonical({k: v for k, v in made.items() if k not in left_out})}"
+    return f"tip\n{identifiers.canonical({k: v for k, v in made.items() if k not in left_out})}"
 
 
 def take(spool: Spool, made: TipRecorded) -> Taken:

@@ -33,7 +33,7 @@ from producers.exports.reader import Export, Refusal
 from producers.exports.tables import ExportUnreadable, printable
 from producers.publisher import Report
 from producers.spool.store import Spool, SpoolBusy, SpoolFull
-from schemas import topics
+from schemas.units import UNITS
 
 SCAN_SECONDS = 1.0
 SETTLE_SECONDS = 3.0
@@ -260,8 +260,8 @@ def being_written(path: Path) -> bool:
 
 def watch(directory: Path, unit: str, data: Path, *, once: bool = False) -> Report:
     """Watch a directory for a unit; returns what became of its files. Raises: RuntimeFault."""
-    if unit not in topics.UNITS:
-        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(topics.UNITS)}.")
+    if unit not in UNITS:
+        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(UNITS)}.")
     if not directory.is_dir():
         raise RuntimeFault(f"{directory} is no directory: name the one that exports are put in.")
     signal.signal(signal.SIGIO, signal.SIG_IGN)  # sent to a lease's holder, and would end it

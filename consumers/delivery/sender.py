@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import ssl
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -26,14 +25,19 @@ from procrastinate.jobs import Status
 from psycopg.rows import dict_row
 from tenacity import AsyncRetrying, retry_if_exception, stop_never, wait_random_exponential
 
-from consumers.delivery.channels import mail, webhook
+from consumers.delivery.channels import mail
+from consumers.delivery.channels.mail import MailChannel
+from consumers.delivery.channels.tls import _trusting
+from consumers.delivery.channels.webhook import WebhookChannel
 from crossregion import logs, metrics
 from crossregion.domain import delivery as delivery_domain
 from crossregion.domain.delivery import LIFETIME, LONGEST_SECONDS, Outcome
 from crossregion.errors import ServiceUnavailable
 from crossregion.failpoints import crash_point
+from crossregion.postgres import connection as postgres_connection
 from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Connection, DatabaseFailed, Row, query
+from crossregion.postgres.connection import Connection, DatabaseFailed
+from crossregion.postgres.queries import Row, query
 from crossregion.settings import Settings
 
 ENDPOINTS_AT_ONCE = 100
@@ -76,7 +80,7 @@ class Sender:
         self._mail = mail.server(chosen)
         self._app = App(
             connector=PsycopgConnector(
-                conninfo=transactions.protected(transactions.in_schema(dsn, "delivery")),
+                conninfo=transactions.protected(postgres_connection.in_schema(dsn, "delivery")),
                 kwargs={"application_name": "crossregion"},
                 configure=_by_statement,
                 min_size=1,
@@ -158,7 +162,7 @@ class Sender:
             self._stop.set()
         except ConnectorException as error:
             cause = error.__cause__
-            if cause is None or not transactions.is_temporary(cause):
+            if cause is None or not postgres_connection.is_temporary(cause):
                 self._fault = error
                 self._stop.set()
         except Exception as error:  # noqa: BLE001 (told here, raised by `run`)
@@ -300,7 +304,7 @@ class Sender:
     async def _ask(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
         """Run statements, each by itself, for as long as it takes."""
         retrying = AsyncRetrying(
-            retry=retry_if_exception(transactions.is_temporary),
+            retry=retry_if_exception(postgres_connection.is_temporary),
             wait=wait_random_exponential(multiplier=0.1, max=5),
             stop=stop_never,
         )
@@ -311,62 +315,6 @@ class Sender:
         connector = self._app.connector
         async with connector.pool.connection() as found:  # type: ignore[attr-defined]
             return await work(found)
-
-
-class WebhookChannel:
-    """A unit's webhook for a while."""
-
-    def __init__(self, endpoint: Row, context: ssl.SSLContext, chosen: Settings) -> None:
-        self._receiver = webhook.Receiver(
-            endpoint["address"],
-            endpoint["secrets"],
-            context,
-            chosen.networks.get(endpoint["network"] or ""),
-            scale=chosen.patience,
-        )
-
-    async def send(self, delivery: Row) -> Outcome:
-        message_id = delivery_domain.message_id(delivery["notice_id"], delivery["revision"])
-        body = delivery_domain.payload(delivery["event"], delivery["content"], delivery["at"])
-        return await self._receiver.send(message_id, body)
-
-    async def close(self) -> None:
-        await self._receiver.close()
-
-
-class MailChannel:
-    """A unit's mailbox for a while."""
-
-    def __init__(
-        self, endpoint: Row, context: ssl.SSLContext, server: mail.Server | None, scale: float
-    ) -> None:
-        self._address, self._context = endpoint["address"], context
-        self._server, self._scale = server, scale
-
-    async def send(self, delivery: Row) -> Outcome:
-        if self._server is None:
-            return Outcome("again", "no-mail-server")
-        message_id = delivery_domain.message_id(delivery["notice_id"], delivery["revision"])
-        letter = mail.message(
-            self._server, self._address, message_id, delivery["event"], delivery["content"]
-        )
-        return await mail.send(self._server, self._context, letter, self._scale)
-
-    async def close(self) -> None:
-        """Each letter has a connection of its own."""
-
-
-def _trusting(chosen: Settings) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if chosen.authorities:
-        try:
-            context.load_verify_locations(chosen.authorities)
-        except (OSError, ssl.SSLError):
-            raise ServiceUnavailable(
-                f"{chosen.authorities} cannot be read as certificates: correct "
-                "CROSSREGION_AUTHORITIES."
-            ) from None
-    return context
 
 
 async def _by_statement(connection: AsyncConnection) -> None:

@@ -22,13 +22,16 @@ from kafka.errors import CommitFailedError, RebalanceInProgressError
 from consumers.delivery import sender as delivery_sender
 from consumers.delivery.sender import Sender
 from crossregion import logs, metrics
-from crossregion.errors import run_process
 from crossregion.failpoints import crash_point
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import invalid_records, subscription
 from crossregion.kafka.connection import Kafka
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Connection, Database, Row
+from crossregion.postgres import connection as postgres_connection
+from crossregion.postgres import migrations, queries
+from crossregion.postgres.connection import Connection
+from crossregion.postgres.queries import Row
+from crossregion.postgres.transactions import Database
+from crossregion.process import run_process
 from crossregion.settings import settings
 from schemas import codec, topics
 from schemas.codec import Undecodable
@@ -48,7 +51,7 @@ class Reader:
     """Follows the notices and puts down what is to be delivered of them."""
 
     def __init__(self, kafka: Kafka, dsn: str, worker: str) -> None:
-        self._database = Database(transactions.in_schema(dsn, "delivery"))
+        self._database = Database(postgres_connection.in_schema(dsn, "delivery"))
         self._consumer = KafkaConsumer(
             **kafka.options(PRINCIPAL),
             group_id=GROUP,
@@ -112,7 +115,7 @@ def _read(records: Iterable[ConsumerRecord]) -> Iterable[Row]:
 
 
 def _put(connection: Connection, rows: list[Row]) -> None:
-    for (endpoint_id,) in transactions.put(connection, "add_notices", rows):
+    for (endpoint_id,) in queries.put(connection, "add_notices", rows):
         delivery_sender.begin(connection, endpoint_id)
 
 
@@ -140,7 +143,7 @@ def main() -> None:
     chosen = settings()
     logs.configure(chosen.log_level)
     kafka = kafka_connection.reachable(chosen)
-    transactions.require_current(chosen.database)
+    migrations.require_current(chosen.database)
     dsn = chosen.database or ""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -32,11 +32,12 @@ from crossregion import clock as calendar
 from crossregion import event_validation, logs, metrics
 from crossregion.domain.acknowledgements import EARLY_SECONDS
 from crossregion.domain.notices.board import Noticeboard
-from crossregion.errors import RuntimeFault, run_process
+from crossregion.errors import RuntimeFault
 from crossregion.failpoints import crash_point
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import invalid_records, subscription
 from crossregion.kafka.connection import Kafka
+from crossregion.process import run_process
 from crossregion.settings import settings
 from schemas import codec, envelope, topics
 

@@ -17,8 +17,8 @@ from crossregion.domain.events import AgreementRecorded, HandoverRecorded, Notic
 from crossregion.domain.handovers import Steps
 from crossregion.domain.validation import Refused
 from crossregion.kafka.connection import Kafka
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Connection
+from crossregion.postgres import queries
+from crossregion.postgres.connection import Connection
 from schemas import codec, topics
 from schemas.codec import Undecodable
 
@@ -56,7 +56,7 @@ def answered(kafka: Kafka, connection: Connection) -> Iterator[str]:
         ("answer to notice", settled, "every_answer"),
         ("disclosure of notice", disclosed, "every_disclosure"),
     ):
-        yield from differences(what, "notice_id", right, transactions.rows(connection, query))
+        yield from differences(what, "notice_id", right, queries.rows(connection, query))
 
 
 def handed_over(kafka: Kafka, connection: Connection) -> Iterator[str]:
@@ -77,7 +77,7 @@ def handed_over(kafka: Kafka, connection: Connection) -> Iterator[str]:
                     "taken": list(standing.taken),
                 }
             )
-    found = transactions.rows(connection, "every_handover")
+    found = queries.rows(connection, "every_handover")
     yield from differences("hand-over of", "record", wanted, found)
 
 
@@ -89,7 +89,7 @@ def agreed(kafka: Kafka, connection: Connection) -> Iterator[str]:
         revision, digest = agreements.version(letter)
         state = f"{letter['agreement_id']}, revision {revision}, {digest}"
         wanted[state] = {**letter, "state": state, "digest": digest}
-    found = (row["agreement"] for row in transactions.rows(connection, "every_agreement"))
+    found = (row["agreement"] for row in queries.rows(connection, "every_agreement"))
     named = (
         {**row, "state": f"{row['agreement_id']}, revision {row['revision']}, {row['digest']}"}
         for row in found

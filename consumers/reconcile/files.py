@@ -9,8 +9,9 @@ from consumers.reconcile.records import differences
 from consumers.registry.projections import files
 from crossregion.domain.events import ENTRIES, FileNoted
 from crossregion.domain.validation import judge_event
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Connection, Row
+from crossregion.postgres import queries
+from crossregion.postgres.connection import Connection
+from crossregion.postgres.queries import Row
 
 EVENTS = {"rescue": "RescueRecorded", **{kind: event for event, (kind, _) in ENTRIES.items()}}
 
@@ -19,20 +20,20 @@ def owed(connection: Connection) -> Iterator[str]:
     """Items of files against those that rescues, entries and hand-overs call for."""
     notes: dict[files.Rescue, list[FileNoted]] = defaultdict(list)
     with connection.cursor("reconcile") as cursor:
-        for kind, unit, record in cursor.execute(transactions.query("records_of_files")):
+        for kind, unit, record in cursor.execute(queries.query("records_of_files")):
             noted = judge_event(EVENTS[kind], record, unit, None).noted
             if noted is not None:
                 notes[noted["rescue_unit"], noted["rescue_id"]].append(noted)
     charge = {
         (row["unit"], row["record_id"]): (row["owner"], row["readers"])
-        for row in transactions.rows(connection, "rescues_handed_over")
+        for row in queries.rows(connection, "rescues_handed_over")
     }
     wanted = [
         _named(item)
         for rescue, its in notes.items()
         for item in files.items(rescue, its, *charge.get(rescue, (rescue[0], [rescue[0]])))
     ]
-    held = [_named(row["owed"]) for row in transactions.rows(connection, "every_file_item")]
+    held = [_named(row["owed"]) for row in queries.rows(connection, "every_file_item")]
     yield from differences("duty", "name", wanted, held)
 
 

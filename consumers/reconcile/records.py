@@ -18,7 +18,7 @@ from kafka.errors import RetriableError
 from consumers.registry.projections import tips
 from consumers.registry.projections.decisions import confirmed_flags, follow_from
 from crossregion import installed_model
-from crossregion.domain import events, validation
+from crossregion.domain import identifiers, validation
 from crossregion.domain.events import BoundaryFlagged, MatchDecided, MatchProposed
 from crossregion.domain.notices import content
 from crossregion.domain.tips import OPEN
@@ -26,10 +26,11 @@ from crossregion.domain.validation import Judgement
 from crossregion.kafka.connection import OPERATOR, Kafka
 from crossregion.linkage import proposals as proposals_linkage
 from crossregion.linkage.index import Index
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Connection
+from crossregion.postgres import queries
+from crossregion.postgres.connection import Connection
 from schemas import codec, topics
 from schemas.codec import Undecodable
+from schemas.units import UNITS
 
 EVENTS = {"case": "CaseRecorded", "rescue": "RescueRecorded"}
 TELLER = "notices"
@@ -40,7 +41,7 @@ Offsets = Mapping[TopicPartition, int]
 def days(kafka: Kafka, connection: Connection) -> Iterator[str]:
     """A unit's own count and digest of the events of a day, against what the registry has seen."""
     seen: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for unit, day, event_id in connection.execute(transactions.query("seen_on_days")):
+    for unit, day, event_id in connection.execute(queries.query("seen_on_days")):
         seen[unit, day].append(event_id)
     closed: dict[tuple[str, str], dict[str, Any]] = {}
     for event, day in _records(kafka, OPERATOR, topics.DAYS.names()):
@@ -51,7 +52,7 @@ def days(kafka: Kafka, connection: Connection) -> Iterator[str]:
         ids = seen[unit, day]
         if said["count"] != len(ids):
             yield f"unit {unit} accepted {said['count']} events on {day}, {len(ids)} were seen"
-        elif said["digest"] != events.digest_of_ids(ids):
+        elif said["digest"] != identifiers.digest_of_ids(ids):
             yield f"unit {unit} accepted other events on {day} than were seen"
 
 
@@ -62,7 +63,7 @@ def flags(connection: Connection) -> Iterator[str]:
         if judged.flag is not None:
             wanted[_flag_key(judged.flag)] = judged.flag
     held = {}
-    for (row,) in connection.execute(transactions.query("every_flag")):
+    for (row,) in connection.execute(queries.query("every_flag")):
         held[_flag_key(row)] = row
     for key in sorted(wanted.keys() | held.keys()):
         if key not in held:
@@ -95,7 +96,7 @@ def proposals(connection: Connection) -> Iterator[str]:
         else:
             rescues.append(judged.listed)
     decided: dict[str, MatchDecided] = {
-        row["proposal_id"]: row for (row,) in connection.execute(transactions.query("in_force"))
+        row["proposal_id"]: row for (row,) in connection.execute(queries.query("in_force"))
     }
     kept = proposals_linkage.confirmed(decided)
     wanted: dict[str, MatchProposed] = {
@@ -120,18 +121,18 @@ def proposals(connection: Connection) -> Iterator[str]:
 
 def links(connection: Connection) -> Iterator[str]:
     """Decisions, links and confirmed flags against those that decisions and records call for."""
-    ids = [found for (found,) in connection.execute(transactions.query("every_decided_proposal"))]
+    ids = [found for (found,) in connection.execute(queries.query("every_decided_proposal"))]
     these = {"proposals": ids}
-    settled, linked = follow_from(transactions.rows(connection, "decisions_of_proposals", these))
-    held = [row["link"] for row in transactions.rows(connection, "every_link")]
-    flagged = [row["flag"] for row in transactions.rows(connection, "every_confirmed_flag")]
-    places = list(transactions.rows(connection, "linked_places", these))
+    settled, linked = follow_from(queries.rows(connection, "decisions_of_proposals", these))
+    held = [row["link"] for row in queries.rows(connection, "every_link")]
+    flagged = [row["flag"] for row in queries.rows(connection, "every_confirmed_flag")]
+    places = list(queries.rows(connection, "linked_places", these))
     for what, key, wanted, found in (
         (
             "decision",
             "decision_id",
             settled,
-            list(transactions.rows(connection, "every_settled_decision")),
+            list(queries.rows(connection, "every_settled_decision")),
         ),
         ("link of proposal", "proposal_id", linked, held),
         ("confirmed flag of proposal", "proposal_id", list(confirmed_flags(places)), flagged),
@@ -168,7 +169,7 @@ def triaged(kafka: Kafka, connection: Connection) -> Iterator[str]:
     Each that waits must be a unit's, which has a notice of it.
     """
     right = tips.follow_from(*tips.every(connection))
-    held = [row["tip"] for row in transactions.rows(connection, "every_tip")]
+    held = [row["tip"] for row in queries.rows(connection, "every_tip")]
     wanted, found = ({_tip(row): row for row in rows} for rows in (right.values(), held))
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
@@ -180,7 +181,7 @@ def triaged(kafka: Kafka, connection: Connection) -> Iterator[str]:
     }
     for row in held:
         key = (row["unit"], row["tip_id"], row["duty"])
-        if row["verdict"] in OPEN and (row["duty"] not in topics.UNITS or key not in told):
+        if row["verdict"] in OPEN and (row["duty"] not in UNITS or key not in told):
             yield f"the tip {_tip(row)} waits, and {row['duty']} has no notice of it"
 
 
@@ -202,7 +203,7 @@ def _in_force(kafka: Kafka) -> dict[str, dict[str, Any]]:
 
 def marks(connection: Connection) -> Iterator[str]:
     """Events that are marked as seen and accepted, without the row that should have come of it."""
-    for topic, partition, offset in connection.execute(transactions.query("marks_without_row")):
+    for topic, partition, offset in connection.execute(queries.query("marks_without_row")):
         yield f"{topic}, partition {partition}, offset {offset} is marked as seen and has no row"
 
 
@@ -244,12 +245,12 @@ def committed(
 
 def _judged(connection: Connection, query: str) -> Iterator[Judgement]:
     with connection.cursor("reconcile") as cursor:
-        for kind, unit, record in cursor.execute(transactions.query(query)):
+        for kind, unit, record in cursor.execute(queries.query(query)):
             yield validation.judge_event(EVENTS[kind], record, unit, None)
 
 
 def _open_proposals(connection: Connection) -> list[MatchProposed]:
-    rows = connection.execute(transactions.query("every_open_proposal")).fetchall()
+    rows = connection.execute(queries.query("every_open_proposal")).fetchall()
     return [cast(MatchProposed, row) for (row,) in rows]
 
 

@@ -21,8 +21,9 @@ from crossregion.domain.events import AuditHeadRecorded
 from crossregion.domain.regions import OFFICE
 from crossregion.errors import RuntimeFault, ServiceUnavailable
 from crossregion.kafka.connection import OPERATOR, Kafka
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Connection, Database
+from crossregion.postgres import queries, transactions
+from crossregion.postgres.connection import Connection
+from crossregion.postgres.transactions import Database
 from schemas import codec, envelope, topics
 
 HEAD_SECONDS = 10.0
@@ -93,7 +94,7 @@ def check(entries: Iterable[Entry], heads: Heads) -> int:
 def entries(connection: Connection) -> Iterator[Entry]:
     """All rows in their order, fetched a part at a time."""
     with connection.cursor(name="audit") as cursor:
-        cursor.execute(transactions.query("audit_entries"))
+        cursor.execute(queries.query("audit_entries"))
         for row in cursor:
             yield Entry(*row)
 
@@ -142,7 +143,7 @@ def verify(kafka: Kafka, dsn: str | None) -> tuple[int, int]:
 
 def chain(connection: Connection) -> None:
     """Note what units have asked to read, which they are given once it is noted."""
-    connection.execute(transactions.query("chain_audit"))
+    connection.execute(queries.query("chain_audit"))
 
 
 class HeadWriter:
@@ -172,7 +173,7 @@ class HeadWriter:
         Raises: KafkaError when waiting cannot help.
         """
         found = self._database.transact(
-            lambda connection: connection.execute(transactions.query("audit_head")).fetchone()
+            lambda connection: connection.execute(queries.query("audit_head")).fetchone()
         )
         if found is None or found == self._written:
             return

@@ -14,19 +14,11 @@ from typing import Any, cast
 
 import structlog
 
-from consumers.registry.projections import (
-    decisions as decisions_projection,
-)
-from consumers.registry.projections import (
-    files,
-    handovers,
-    tips,
-)
-from consumers.registry.projections import (
-    notices as notices_projection,
-)
+from consumers.registry.projections import decisions as decisions_projection
+from consumers.registry.projections import files, handovers, tips
+from consumers.registry.projections import notices as notices_projection
 from crossregion import event_validation, logs
-from crossregion.domain import acknowledgements, agreements, events, validation
+from crossregion.domain import acknowledgements, agreements, identifiers, validation
 from crossregion.domain.dates import day_of
 from crossregion.domain.events import (
     AgreementRecorded,
@@ -40,8 +32,8 @@ from crossregion.domain.tips import anonymised
 from crossregion.domain.validation import Judgement, Refused
 from crossregion.failpoints import crash_point
 from crossregion.kafka import invalid_records
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Connection
+from crossregion.postgres import queries
+from crossregion.postgres.connection import Connection
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
 
@@ -176,7 +168,7 @@ class Batch:
     ) -> str:
         """List what stands on a topic of our own and cannot be used; intake never sees it."""
         letter: DeadLettered = {
-            "dead_letter_id": events.dead_letter_id(topic, partition, offset),
+            "dead_letter_id": identifiers.dead_letter_id(topic, partition, offset),
             "topic": topic,
             "partition": partition,
             "offset": offset,
@@ -196,7 +188,9 @@ class Batch:
             return "refused"
         if event != "DeadLettered":
             return "refused"
-        letter_id = events.dead_letter_id(*(letter[n] for n in ("topic", "partition", "offset")))
+        letter_id = identifiers.dead_letter_id(
+            *(letter[n] for n in ("topic", "partition", "offset"))
+        )
         if letter["reason"] == DISCARDED:
             self.settled.setdefault(letter_id, DISCARDED)
             return DISCARDED
@@ -298,26 +292,24 @@ class Batch:
 
     def write(self, connection: Connection) -> None:
         """Store everything; a row that is there already, or is outdated, changes nothing."""
-        transactions.put(connection, "add_sightings", self.sightings)
-        transactions.put(connection, "add_revisions", self.revisions)
-        transactions.put(connection, "add_facts", list(self.facts.values()))
-        changed = transactions.put(connection, "hold", list(self.held.values()))
+        queries.put(connection, "add_sightings", self.sightings)
+        queries.put(connection, "add_revisions", self.revisions)
+        queries.put(connection, "add_facts", list(self.facts.values()))
+        changed = queries.put(connection, "hold", list(self.held.values()))
         now = [self.held[kind, unit, record_id] for kind, unit, record_id in changed]
-        transactions.put(connection, "remove_persons", now)
-        transactions.put(
-            connection, "add_persons", [row for held in now for row in self._persons(held)]
-        )
-        transactions.put(connection, "add_flags", self.flags)
-        transactions.put(connection, "put_proposals", list(self.proposals.values()))
-        transactions.put(connection, "add_agreements", list(self.agreements.values()))
+        queries.put(connection, "remove_persons", now)
+        queries.put(connection, "add_persons", [row for held in now for row in self._persons(held)])
+        queries.put(connection, "add_flags", self.flags)
+        queries.put(connection, "put_proposals", list(self.proposals.values()))
+        queries.put(connection, "add_agreements", list(self.agreements.values()))
         if now or self.decisions:
             decisions_projection.write(connection, list(self.decisions.values()), now)
         if self.notices or self.answers:
             notices_projection.write(
                 connection, list(self.notices.values()), list(self.answers.values())
             )
-            transactions.put(connection, "add_notices_said", list(self.notices_said.values()))
-        transactions.put(connection, "put_reassignments", list(self.reassignments.values()))
+            queries.put(connection, "add_notices_said", list(self.notices_said.values()))
+        queries.put(connection, "put_reassignments", list(self.reassignments.values()))
         if self.handovers:
             handovers.write(connection, self.handovers)
         if self.notes or self.handovers:
@@ -325,10 +317,10 @@ class Batch:
         if self.tip_routes or self.triages:
             tips.write(connection, self.tip_routes, self.triages)
         for letter in self.dead_letters:
-            connection.execute(transactions.query("put_dead_letter"), letter)
+            connection.execute(queries.query("put_dead_letter"), letter)
         for dead_letter_id, outcome in self.settled.items():
             connection.execute(
-                transactions.query("settle_dead_letter"),
+                queries.query("settle_dead_letter"),
                 {"dead_letter_id": dead_letter_id, "outcome": outcome},
             )
         crash_point("in-transaction")
@@ -384,7 +376,7 @@ def _moment(received: int | None) -> str | None:
 def _accepted_on(headers: Mapping[str, bytes]) -> str | None:
     """The day on which the unit says that it accepted the event."""
     at = envelope.when(headers.get("ce_time"))
-    return None if at is None else events.day_of_acceptance(at)
+    return None if at is None else identifiers.day_of_acceptance(at)
 
 
 def _event_id(value: bytes | None, headers: Mapping[str, bytes]) -> str:

@@ -14,13 +14,10 @@ import signal
 import threading
 import time
 import uuid
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
-from kafka.admin import KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CommitFailedError, RebalanceInProgressError
 
@@ -29,15 +26,18 @@ from consumers.registry.batch import INTAKE, Batch
 from consumers.registry.projections import files, notices
 from crossregion import logs, metrics
 from crossregion.domain.acknowledgements import EARLY_SECONDS
-from crossregion.errors import RuntimeFault, run_process
+from crossregion.errors import RuntimeFault
 from crossregion.failpoints import crash_point
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import subscription
 from crossregion.kafka.connection import Kafka
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Connection, Database
+from crossregion.postgres import migrations, queries
+from crossregion.postgres.connection import Connection
+from crossregion.postgres.transactions import Database
+from crossregion.process import run_process
 from crossregion.settings import settings
 from schemas import topics
+from schemas.units import UNITS
 
 PRINCIPAL = "registry"
 GROUP = "crossregion-registry"
@@ -60,8 +60,6 @@ POLL_MS = 200
 COUNT_SECONDS = 30.0
 SESSION_MS = 10_000
 KINDS = {"cases": "case", "rescues": "rescue", "files": "file", "tips": "tip"}
-
-Row = dict[str, Any]
 
 log = structlog.get_logger()
 
@@ -144,8 +142,8 @@ class Registry:
     def _know_topics(self, connection: Connection) -> dict[str, uuid.UUID]:
         """Kafka's id of each topic when the registry read it first."""
         now = [{"name": name, "topic_id": str(one)} for name, one in self._topic_ids().items()]
-        transactions.put(connection, "add_topics", now)
-        return dict(connection.execute(transactions.query("topics")).fetchall())
+        queries.put(connection, "add_topics", now)
+        return dict(connection.execute(queries.query("topics")).fetchall())
 
     def _handle(self, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
         handled = [record for found in fetched.values() for record in found]
@@ -195,98 +193,20 @@ class Registry:
 
     def _count_tips(self) -> None:
         waiting = self._database.transact(
-            lambda connection: connection.execute(transactions.query("tips_to_triage")).fetchall()
+            lambda connection: connection.execute(queries.query("tips_to_triage")).fetchall()
         )
         found = {unit: (count, overdue) for unit, count, overdue in waiting}
-        for unit in topics.UNITS:
+        for unit in UNITS:
             count, overdue = found.get(unit, (0, 0))
             metrics.TIPS_WAITING.labels(unit).set(count)
             metrics.TIPS_OVERDUE.labels(unit).set(overdue)
 
     def _count_proposals(self) -> None:
         rows = self._database.transact(
-            lambda connection: connection.execute(
-                transactions.query("proposals_by_band")
-            ).fetchall()
+            lambda connection: connection.execute(queries.query("proposals_by_band")).fetchall()
         )
         for band, count in rows:
             metrics.PROPOSALS.labels(band).set(count)
-
-
-def _by_unit_and_kind(rows: Iterable[tuple[str, int]]) -> dict[tuple[str, str], int]:
-    counts: dict[tuple[str, str], int] = defaultdict(int)
-    for topic, count in rows:
-        name, _, unit = topic.partition(".")
-        if name in KINDS:
-            counts[unit, KINDS[name]] += count
-    return dict(counts)
-
-
-def revisions(connection: Connection) -> dict[tuple[str, str], int]:
-    """Accepted revisions by (unit, kind)."""
-    rows = connection.execute(transactions.query("count_revisions")).fetchall()
-    return {(unit, kind): count for unit, kind, count in rows}
-
-
-def duplicates(connection: Connection) -> dict[tuple[str, str], int]:
-    """Records on the unit's topics whose event stands there before, by (unit, kind)."""
-    return _by_unit_and_kind(connection.execute(transactions.query("count_duplicates")).fetchall())
-
-
-def dead_letters(connection: Connection) -> dict[tuple[str, str], int]:
-    """Events that cannot be used, each counted once, by (unit of the topic, kind)."""
-    return _by_unit_and_kind(
-        connection.execute(transactions.query("count_dead_letters")).fetchall()
-    )
-
-
-def flags(connection: Connection) -> Iterator[Row]:
-    """One row for each accepted revision of a case."""
-    return transactions.rows(connection, "flags")
-
-
-def open_proposals(connection: Connection) -> Iterator[Row]:
-    """Proposals in force: stated ones first, then by probability."""
-    return transactions.rows(connection, "open_proposals")
-
-
-def dead_letter_rows(connection: Connection) -> Iterator[Row]:
-    """Dead letters without their bytes, which may hold names."""
-    return transactions.rows(connection, "dead_letters")
-
-
-def dead_letter_event(connection: Connection, dead_letter_id: str) -> bytes | None:
-    """The whole dead letter as it stands on its topic."""
-    row = connection.execute(
-        transactions.query("dead_letter_event"), {"dead_letter_id": dead_letter_id}
-    ).fetchone()
-    return None if row is None else bytes(row[0])
-
-
-def content(connection: Connection) -> str:
-    """A hash of all that the registry says, to compare a rebuilt one with."""
-    row = connection.execute(transactions.query("content")).fetchone()
-    return str(row[0]) if row else ""
-
-
-def rebuild(kafka: Kafka, dsn: str | None, purpose: str = "") -> None:
-    """Empty the registry and have the topics read again from their beginning.
-
-    A worker that has been stopped stays a member until its session ends, and is waited for.
-    Raises: RuntimeFault while a registry worker runs.
-    """
-    admin = KafkaAdminClient(**kafka.options(kafka_connection.OPERATOR))
-    try:
-        deadline = time.monotonic() + 2 * SESSION_MS / 1000
-        while admin.describe_groups([GROUP])[GROUP]["members"]:
-            if time.monotonic() > deadline:
-                raise RuntimeFault("A registry worker runs: stop it, then rebuild.")
-            time.sleep(POLL_MS / 1000)
-        transactions.drop_registry(dsn, purpose)
-        if admin.list_group_offsets(GROUP)[GROUP]:
-            admin.delete_groups([GROUP])
-    finally:
-        admin.close()
 
 
 def main() -> None:
@@ -294,7 +214,7 @@ def main() -> None:
     chosen = settings()
     logs.configure(chosen.log_level)
     kafka = kafka_connection.reachable(chosen)
-    transactions.require_current(chosen.database)
+    migrations.require_current(chosen.database)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

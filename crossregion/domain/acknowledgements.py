@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crossregion.domain import decisions, events
+from crossregion.domain import decisions, identifiers
 from crossregion.domain.events import NoticeAcknowledged, NoticeReassigned
 from crossregion.domain.regions import OFFICE
 from crossregion.domain.validation import MAX_ID, Refused, check_texts
@@ -52,7 +52,7 @@ class Told:
 def version(answer: NoticeAcknowledged) -> tuple[int, str]:
     """By which of two answers the higher holds; the time is no part of it."""
     content = {name: value for name, value in answer.items() if name != "acknowledged_at"}
-    return answer["revision"], events.digest_of(events.canonical(content))
+    return answer["revision"], identifiers.digest_of(identifiers.canonical(content))
 
 
 def in_force(told: Told | None, answers: Iterable[NoticeAcknowledged]) -> NoticeAcknowledged | None:
@@ -117,4 +117,4 @@ def _check_notice_id(notice_id: str) -> None:
 def reassignment_version(given: NoticeReassigned) -> tuple[int, str]:
     """By which of two reassignments of a notice the higher holds."""
     content = {name: value for name, value in given.items() if name != "reassigned_at"}
-    return given["revision"], events.digest_of(events.canonical(content))
+    return given["revision"], identifiers.digest_of(identifiers.canonical(content))

@@ -10,10 +10,11 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 
-from crossregion.domain import events
+from crossregion.domain import identifiers
+from crossregion.domain.code_lists import code_list, departments
 from crossregion.domain.dates import day
 from crossregion.domain.events import AgreementRecorded, Contact
-from crossregion.domain.regions import OFFICE, code_list, departments, regions
+from crossregion.domain.regions import OFFICE, regions
 from crossregion.domain.routing import CHANNELS, LEVELS, Terms, is_province
 from crossregion.domain.validation import MAX_ID, MAX_LIST, Refused, check_texts
 
@@ -28,7 +29,7 @@ Version = tuple[int, str]
 
 def version(agreement: AgreementRecorded) -> Version:
     """What decides between two states of one agreement."""
-    return agreement["revision"], events.agreement_digest(agreement)
+    return agreement["revision"], identifiers.agreement_digest(agreement)
 
 
 def is_unit(code: str) -> bool:
@@ -104,7 +105,9 @@ def check(agreement: AgreementRecorded) -> None:
     _check_contacts(agreement["contacts"], agreement["units"])
     if agreement["revision"] < 1:
         raise Refused("wrong-revision", "revision")
-    if agreement["agreement_id"] != events.agreement_id(agreement["units"], agreement["number"]):
+    if agreement["agreement_id"] != identifiers.agreement_id(
+        agreement["units"], agreement["number"]
+    ):
         raise Refused("wrong-id", "agreement_id does not follow from units and number")
 
 

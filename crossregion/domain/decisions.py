@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crossregion.domain import events
+from crossregion.domain import identifiers
 from crossregion.domain.events import Evidence, MatchDecided, PairWeighed
 from crossregion.domain.regions import OFFICE
 from crossregion.domain.validation import MAX_ID, MAX_LIST, Refused, check_texts
@@ -122,7 +122,7 @@ def check(decision: MatchDecided, partition: int, expected: int) -> None:
         raise Refused("wrong-revision", "revision")
     if decision["proposal_revision"] < 1:
         raise Refused("wrong-revision", "proposal_revision")
-    pair = events.proposal_id(
+    pair = identifiers.proposal_id(
         decision["case_unit"],
         decision["victim_id"],
         decision["rescue_unit"],
@@ -130,7 +130,7 @@ def check(decision: MatchDecided, partition: int, expected: int) -> None:
     )
     if decision["proposal_id"] != pair:
         raise Refused("wrong-id", "proposal_id does not follow from the persons")
-    if decision["decision_id"] != events.decision_id(decision):
+    if decision["decision_id"] != identifiers.decision_id(decision):
         raise Refused("wrong-id", "decision_id does not follow from the content")
 
 

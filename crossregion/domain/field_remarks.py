@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime
 
+from crossregion.domain.code_lists import code_list
 from crossregion.domain.events import Remark
-from crossregion.domain.regions import code_list, regions
+from crossregion.domain.regions import regions
 
 EARLIEST = date(1900, 1, 1)
 

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from crossregion.domain import acknowledgements, events
+from crossregion.domain import acknowledgements, identifiers
 from crossregion.domain.events import HandoverRecorded
 from crossregion.domain.validation import MAX_ID, Refused, check_texts
 
@@ -152,7 +152,7 @@ def record_of(step: HandoverRecorded) -> Record:
 def step_id(step: HandoverRecorded) -> str:
     """UUIDv5 of what is done, after what and by whom; the time is no part of it."""
     content = {k: v for k, v in step.items() if k not in ("step_id", "recorded_at")}
-    return str(uuid.uuid5(events.NAMESPACE, f"handover\n{events.canonical(content)}"))
+    return str(uuid.uuid5(identifiers.NAMESPACE, f"handover\n{identifiers.canonical(content)}"))
 
 
 def check(step: HandoverRecorded, topic_unit: str, units: Iterable[str]) -> None:

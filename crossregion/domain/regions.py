@@ -7,15 +7,15 @@ month there.
 
 from __future__ import annotations
 
-import csv
 import functools
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from importlib import resources
 
 import pycountry
+
+from crossregion.domain.code_lists import _table
 
 OFFICE = "220000"
 CHANGBAISHAN = "22CBS0"
@@ -180,23 +180,6 @@ def _borders() -> dict[str, frozenset[str]]:
         for row in _table("regions.csv")
         if row["level"] != "province"
     }
-
-
-@functools.cache
-def code_list(enum: str) -> frozenset[str]:
-    """The values of one vocabulary of `data/enumerations.csv`."""
-    return frozenset(row["value"] for row in _table("enumerations.csv") if row["enum"] == enum)
-
-
-@functools.cache
-def departments() -> frozenset[str]:
-    """The codes of `data/departments.csv`."""
-    return frozenset(row["code"] for row in _table("departments.csv"))
-
-
-def _table(name: str) -> list[dict[str, str]]:
-    text = (resources.files("crossregion.domain") / "data" / name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
 
 
 def _jilin() -> Iterator[_Row]:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from crossregion.domain import acknowledgements, events
+from crossregion.domain import acknowledgements, identifiers
 from crossregion.domain.events import RecordRemarked, TipTriaged
 from crossregion.domain.regions import OFFICE, regions
 from crossregion.domain.routing import is_urgent
@@ -233,7 +233,7 @@ class Desk:
 def triage_id(triage: Mapping[str, object]) -> str:
     """UUIDv5 of what is made of what, after what and by whom; the time is no part of it."""
     content = {k: v for k, v in triage.items() if k not in ("triage_id", "triaged_at")}
-    return str(uuid.uuid5(events.NAMESPACE, f"triage\n{events.canonical(content)}"))
+    return str(uuid.uuid5(identifiers.NAMESPACE, f"triage\n{identifiers.canonical(content)}"))
 
 
 def check(triage: TipTriaged, topic_unit: str, units: Collection[str]) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, cast
 
-from crossregion.domain import events, identity_number
+from crossregion.domain import events, identifiers, identity_number
+from crossregion.domain.code_lists import code_list
 from crossregion.domain.dates import day, year
 from crossregion.domain.events import (
     BoundaryFlagged,
@@ -34,7 +35,7 @@ from crossregion.domain.events import (
 from crossregion.domain.field_remarks import date_remarks, place_remarks, word_remarks
 from crossregion.domain.files import entries
 from crossregion.domain.flags import flag_of, found_leg
-from crossregion.domain.regions import code_list, regions
+from crossregion.domain.regions import regions
 
 MAX_VICTIMS = 200
 MAX_LEGS = 50
@@ -318,11 +319,11 @@ def _identified(
         raise Refused("another-unit", "unit")
     if record["revision"] < 1:
         raise Refused("over-limit", "revision")
-    content = events.canonical_content(record)
+    content = identifiers.canonical_content(record)
     if len(content) > MAX_TEXT or content.count(",") >= MAX_LIST or NUL_IN_JSON in content:
         check_texts(record, "")
-    digest = events.digest_of(content)
-    event_id = events.event_id(record["unit"], record_id, record["revision"], digest)
+    digest = identifiers.digest_of(content)
+    event_id = identifiers.event_id(record["unit"], record_id, record["revision"], digest)
     if ce_id is not None and ce_id != event_id:
         raise Refused("wrong-id", "ce_id does not follow from the content")
     return digest, event_id

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from crossregion.data_directory import write_private
+from crossregion.private_files import write_private
 
 AUTHORITY_NAME = "Crossregion private CA"
 AUTHORITY_DAYS = 3650

@@ -16,7 +16,7 @@ from pathlib import Path
 from signal import SIGTERM, Signals
 from typing import ClassVar
 
-from crossregion.data_directory import HOST, write_private
+from crossregion.data_directory import HOST
 from crossregion.embedded.certificates import Authority
 from crossregion.embedded.processes import Guard, process_guard, spawn
 from crossregion.embedded.service import EmbeddedService
@@ -24,6 +24,7 @@ from crossregion.errors import ServiceUnavailable
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import users
 from crossregion.kafka.connection import Kafka
+from crossregion.private_files import write_private
 
 KAFKA_VERSION = "4.3.1"
 COORDINATES = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossregion.errors import leave_no_core
+from crossregion.process import leave_no_core
 
 GUARD_SCRIPT = Path(__file__).with_name("guard.py")
 LOG_LIMIT_BYTES = 10 * 1024 * 1024

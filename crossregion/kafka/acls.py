@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from crossregion.kafka import connection as kafka_connection
 from schemas import topics
+from schemas.units import NOTIFIED
 
 UNIT = "unit"
 """The role, in the contracts of topics, of whichever unit a topic belongs to."""
@@ -36,7 +37,7 @@ class Grant:
 
 def units() -> dict[str, str]:
     """The principal of each unit and partner, with its code."""
-    return {kafka_connection.unit(code): code for code in topics.NOTIFIED}
+    return {kafka_connection.unit(code): code for code in NOTIFIED}
 
 
 def principals() -> tuple[str, ...]:

@@ -28,8 +28,6 @@ MECHANISM = "SCRAM-SHA-512"
 LINKAGE_GROUPS = "crossregion-linkage-"
 """How the groups of linkage begin, which end with the version of their model."""
 
-patches.mend()
-
 
 def unit(code: str) -> str:
     """The principal of a unit."""
@@ -46,8 +44,11 @@ class Kafka:
     def options(self, principal: str) -> dict[str, Any]:
         """Connection options of a principal; kafka-python and aiokafka take the same.
 
+        Whoever connects needs them, so kafka-python's patches are applied here.
+
         Raises: ServiceUnavailable when the CA or the password is missing or open to others.
         """
+        patches.apply_patches()
         return {
             "bootstrap_servers": self.address,
             "security_protocol": "SASL_SSL",

@@ -1,7 +1,8 @@
-"""What kafka-python 3.0.12 does wrong, mended: TLS, passwords, and records it cannot read."""
+"""What kafka-python 3.0.12 does wrong: TLS, passwords, and records that it cannot read."""
 
 from __future__ import annotations
 
+import functools
 import ssl
 import time
 from typing import Any
@@ -13,6 +14,7 @@ from kafka.producer.sender import Sender
 from kafka.record import memory_records
 
 from crossregion.kafka.record_batch import Batch
+from crossregion.patching import require_version
 
 HANDSHAKE_SECONDS = 5.0
 
@@ -70,8 +72,13 @@ def run_once(self: Any) -> None:
         self.force_close()
 
 
-def mend() -> None:
-    """Have every client of this process use these."""
+@functools.cache
+def apply_patches() -> None:
+    """Have every client of this process use these.
+
+    Raises: PatchMismatch where another version is installed.
+    """
+    require_version("kafka-python", "3.0.12")
     manager.KafkaSSLTransport = Transport
     manager.KafkaConnectionManager._connect = connect
     Sender.run_once = run_once

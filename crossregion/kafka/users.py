@@ -27,12 +27,12 @@ from kafka.admin import (
 )
 from kafka.errors import NoError, SaslAuthenticationFailedError
 
-from crossregion.data_directory import write_private
 from crossregion.errors import ServiceUnavailable
 from crossregion.kafka import acls as kafka_acls
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka.acls import Grant
 from crossregion.kafka.connection import Kafka
+from crossregion.private_files import write_private
 
 USER, ANYWHERE = "User:", "*"
 REMOVED = ".removed"

@@ -19,7 +19,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from crossregion.domain.events import MatchProposed, PairWeighed, proposal_id
+from crossregion.domain.events import MatchProposed, PairWeighed
+from crossregion.domain.identifiers import proposal_id
 from crossregion.linkage.model import Model
 
 Proposal = MatchProposed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from crossregion.domain import decisions, events
+from crossregion.domain import decisions, identifiers
 from crossregion.domain.decisions import CONFIRMED, DISMISSED
 from crossregion.domain.events import MatchDecided, PairWeighed
 from crossregion.linkage.model import Model
@@ -41,6 +41,6 @@ def confirmed(in_force: Mapping[str, MatchDecided]) -> set[str]:
 
 
 def _proposal_of(pair: PairWeighed) -> str:
-    return events.proposal_id(
+    return identifiers.proposal_id(
         pair["case_unit"], pair["victim_id"], pair["rescue_unit"], pair["rescue_id"]
     )

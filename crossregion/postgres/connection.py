@@ -103,3 +103,14 @@ def is_temporary(error: BaseException) -> bool:
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError)
     return TEMPORARY.fullmatch(error.sqlstate) is not None
+
+
+def as_role(dsn: str, role: str) -> str:
+    """The same connection, in which its role acts as another that it is a member of."""
+    return make_conninfo(dsn, options=f"-c role={role}")
+
+
+def in_schema(dsn: str, schema: str) -> str:
+    """The same connection, in which names without a schema are those of this one."""
+    given = conninfo_to_dict(dsn).get("options") or ""
+    return make_conninfo(dsn, options=f"{given} -c search_path={schema}".strip())

@@ -13,17 +13,20 @@ from dataclasses import dataclass
 from datetime import date
 from typing import cast
 
-from crossregion.domain import agreements, events
+from crossregion.domain import agreements, identifiers
+from crossregion.domain.code_lists import code_list, departments
 from crossregion.domain.events import AgreementRecorded, Contact
-from crossregion.domain.regions import OFFICE, code_list, departments
+from crossregion.domain.regions import OFFICE
 from crossregion.domain.routing import LEVELS
 from crossregion.domain.validation import Refused
 from crossregion.errors import RuntimeFault
 from crossregion.kafka import office
 from crossregion.kafka.connection import Kafka
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Row
+from crossregion.postgres import audit, queries
+from crossregion.postgres import connection as postgres_connection
+from crossregion.postgres.queries import Row
 from schemas import topics
+from schemas.units import PARTNERS, UNITS
 
 POLL_SECONDS = 0.1
 FIELDS = tuple(AgreementRecorded.__annotations__)
@@ -48,10 +51,10 @@ class Outcome:
 
 def listed(dsn: str | None, unit: str | None = None) -> list[Row]:
     """The agreements, each in the state that holds."""
-    with transactions.connect(dsn) as connection:
+    with postgres_connection.connect(dsn) as connection:
         return [
             row
-            for row in transactions.rows(connection, "agreements")
+            for row in queries.rows(connection, "agreements")
             if unit is None or unit in row["units"]
         ]
 
@@ -74,10 +77,10 @@ def find(dsn: str | None, agreement_id: str) -> list[Row]:
 
 def corridors(dsn: str | None, on: date, without_agreement: bool = False) -> list[Row]:
     """Pairs of units with cases between them, the busiest first; `agreed` on that day."""
-    with transactions.connect(dsn) as connection:
+    with postgres_connection.connect(dsn) as connection:
         return [
             row
-            for row in transactions.rows(connection, "corridors", {"on": on})
+            for row in queries.rows(connection, "corridors", {"on": on})
             if not (without_agreement and row["agreed"])
         ]
 
@@ -103,7 +106,7 @@ def record(
     Raises: NotToBeRecorded, ServiceUnavailable.
     """
     agreement: AgreementRecorded = {
-        "agreement_id": events.agreement_id(units, number),
+        "agreement_id": identifiers.agreement_id(units, number),
         "revision": 1,
         "number": number,
         "units": sorted(units),
@@ -122,20 +125,20 @@ def record(
         raise NotToBeRecorded(_said(refused, agreement)) from None
     agreement_id = agreement["agreement_id"]
     known = _states(dsn, agreement_id)
-    digest = events.agreement_digest(agreement)
+    digest = identifiers.agreement_digest(agreement)
     if known and known[-1]["digest"] == digest:
         return Outcome(known[-1], True)
     agreement["revision"] = known[-1]["revision"] + 1 if known else 1
-    with transactions.connect(dsn) as connection:
+    with postgres_connection.connect(dsn) as connection:
         purpose = f"revision {agreement['revision']}"
-        transactions.append_audit(connection, "record", f"agreement {agreement_id}", purpose)
+        audit.append_audit(connection, "record", f"agreement {agreement_id}", purpose)
     office.send(
         kafka,
         topics.AGREEMENTS,
         "AgreementRecorded",
         agreement,
         key=agreement_id,
-        event_id=events.event_id(OFFICE, agreement_id, agreement["revision"], digest),
+        event_id=identifiers.event_id(OFFICE, agreement_id, agreement["revision"], digest),
         unit=OFFICE,
     )
     return _outcome(dsn, agreement_id, (agreement["revision"], digest), wait)
@@ -156,8 +159,8 @@ def _outcome(
 
 
 def _states(dsn: str | None, agreement_id: str) -> list[Row]:
-    with transactions.connect(dsn) as connection:
-        return list(transactions.rows(connection, "agreement", {"agreement_id": agreement_id}))
+    with postgres_connection.connect(dsn) as connection:
+        return list(queries.rows(connection, "agreement", {"agreement_id": agreement_id}))
 
 
 def in_force(row: Row, on: date) -> bool:
@@ -173,8 +176,8 @@ def _said(refused: Refused, agreement: AgreementRecorded) -> str:
     roles = ", ".join(agreements.CONTACT_ROLES)
     known = {
         "number": "An agreement needs its number, of 100 characters at most.",
-        "units": f"{given} are no two units: Jilin's are {', '.join(topics.UNITS)}; also "
-        f"{', '.join(topics.PARTNERS)}, or another province's code, such as 210000.",
+        "units": f"{given} are no two units: Jilin's are {', '.join(UNITS)}; also "
+        f"{', '.join(PARTNERS)}, or another province's code, such as 210000.",
         "signed_on": f"{agreement['signed_on']} is no day: write 2026-01-31.",
         "valid_from": f"{agreement['valid_from']} is no day: write 2026-01-31.",
         "valid_to": f"{agreement['valid_to']} is no day: write 2026-01-31.",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossregion.errors import RuntimeFault
-from schemas import topics
+from schemas.units import UNITS
 
 WHOLE = "all"
 COLUMNS = ["unit", "reported", "solved"]
@@ -32,7 +32,7 @@ class Baseline:
         """None where it says nothing; of the whole also the sum, if it has every unit."""
         if unit != WHOLE or WHOLE in self.counts:
             return self.counts.get(unit)
-        if not self.counts.keys() >= set(topics.UNITS):
+        if not self.counts.keys() >= set(UNITS):
             return None
         reported, solved = zip(*self.counts.values(), strict=True)
         return sum(reported), sum(solved)
@@ -79,10 +79,8 @@ def _row(row: list[str], where: str) -> tuple[str, tuple[int, int]]:
     if len(row) != len(COLUMNS):
         raise BaselineUnusable(f"{where}: {len(row)} values, not {len(COLUMNS)}.")
     unit, *numbers = (value.strip() for value in row)
-    if unit not in (*topics.UNITS, WHOLE):
-        raise BaselineUnusable(
-            f"{where}: the unit must be one of {', '.join(topics.UNITS)} or {WHOLE}."
-        )
+    if unit not in (*UNITS, WHOLE):
+        raise BaselineUnusable(f"{where}: the unit must be one of {', '.join(UNITS)} or {WHOLE}.")
     for name, number in zip(COLUMNS[1:], numbers, strict=True):
         if not (number.isascii() and number.isdecimal() and len(number) <= 9):
             raise BaselineUnusable(f"{where}: {name} must be a number of cases.")

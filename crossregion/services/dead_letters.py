@@ -6,15 +6,17 @@ A dead letter is put back through the topic `replays`, never by writing the unit
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from consumers.registry import batch, worker
 from crossregion.errors import RuntimeFault, ServiceUnavailable
 from crossregion.kafka.connection import OPERATOR, Kafka
-from crossregion.postgres import transactions
+from crossregion.postgres import audit, queries, transactions
+from crossregion.postgres.connection import Connection
+from crossregion.postgres.queries import Row
 from schemas import codec, envelope, topics
 
 DISCARDED = "discarded"
@@ -31,7 +33,7 @@ class NotReplayable(RuntimeFault):
 def listed(dsn: str | None) -> list[dict[str, Any]]:
     """Every dead letter with its origin, reason and outcome; never its bytes."""
     with transactions.session(dsn) as connection:
-        return list(worker.dead_letter_rows(connection))
+        return list(dead_letter_rows(connection))
 
 
 def find(
@@ -44,10 +46,10 @@ def find(
     found = None
     if _is_id(dead_letter_id):
         with transactions.session(dsn) as connection:
-            found = worker.dead_letter_event(connection, dead_letter_id)
+            found = dead_letter_event(connection, dead_letter_id)
             if found is not None:
                 subject = f"dead letter {dead_letter_id}"
-                transactions.append_audit(connection, action, subject, purpose)
+                audit.append_audit(connection, action, subject, purpose)
     if found is None:
         raise DeadLetterUnknown(
             f"There is no dead letter {dead_letter_id}: see `crossregion dead-letters list`."
@@ -70,7 +72,7 @@ def replay(kafka: Kafka, dsn: str | None, dead_letter_id: str, purpose: str = ""
     Raises: DeadLetterUnknown, NotReplayable.
     """
     letter = find(dsn, dead_letter_id, "replay", purpose)
-    if letter["topic"] not in batch.INTAKE:
+    if letter["topic"] not in topics.intake_names():
         raise NotReplayable(
             f"Only what a unit has sent can be put back, and this stood on {letter['topic']}: "
             f"`crossregion dead-letters discard {dead_letter_id}`."
@@ -109,3 +111,16 @@ def _send(kafka: Kafka, letter: dict[str, Any]) -> None:
             "The dead letter was not sent; try again, once too often does no harm. "
             f"{kafka.explain(error, OPERATOR)}"
         ) from None
+
+
+def dead_letter_rows(connection: Connection) -> Iterator[Row]:
+    """Dead letters without their bytes, which may hold names."""
+    return queries.rows(connection, "dead_letters")
+
+
+def dead_letter_event(connection: Connection, dead_letter_id: str) -> bytes | None:
+    """The whole dead letter as it stands on its topic."""
+    row = connection.execute(
+        queries.query("dead_letter_event"), {"dead_letter_id": dead_letter_id}
+    ).fetchone()
+    return None if row is None else bytes(row[0])

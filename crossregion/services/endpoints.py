@@ -12,13 +12,14 @@ import uuid
 from collections.abc import Callable
 from datetime import timedelta
 
-from consumers.delivery.channels import mail, webhook
 from crossregion.errors import RuntimeFault
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Connection, Row, query
-from schemas import topics
+from crossregion.postgres import audit, queries, transactions
+from crossregion.postgres.connection import Connection
+from crossregion.postgres.queries import Row, query
+from crossregion.services import addresses
+from schemas.units import NOTIFIED
 
-UNITS = topics.NOTIFIED
+UNITS = NOTIFIED
 SECRET_BYTES = 32
 ENABLED, DISABLED, REMOVED = "enabled", "disabled", "removed"
 
@@ -41,9 +42,9 @@ def add(
     if unit not in UNITS:
         raise EndpointRefused(f"{unit} is no unit that is told: {', '.join(UNITS)}.")
     if kind == "webhook":
-        webhook.parse_url(address)
+        addresses.parse_url(address)
     else:
-        mail.parse_mailbox(address)
+        addresses.parse_mailbox(address)
     endpoint_id, secret = str(uuid.uuid4()), _secret() if kind == "webhook" else None
     row = {
         "endpoint_id": endpoint_id,
@@ -53,21 +54,19 @@ def add(
         "network": network,
     }
     with transactions.session(dsn) as connection:
-        if next(transactions.rows(connection, "endpoint_of_address", row), None):
+        if next(queries.rows(connection, "endpoint_of_address", row), None):
             raise EndpointRefused(f"{unit} has this {kind} already: `crossregion endpoints list`.")
         connection.execute(query("add_endpoint"), row)
         if secret is not None:
             connection.execute(query("add_secret"), {"endpoint_id": endpoint_id, "secret": secret})
-        transactions.append_audit(
-            connection, "add endpoint", f"{unit} {kind} {endpoint_id}", purpose
-        )
+        audit.append_audit(connection, "add endpoint", f"{unit} {kind} {endpoint_id}", purpose)
     return endpoint_id, secret
 
 
 def listed(dsn: str | None) -> list[Row]:
     """Every endpoint with what became of its deliveries; never a secret."""
     with transactions.session(dsn) as connection:
-        return list(transactions.rows(connection, "list_endpoints"))
+        return list(queries.rows(connection, "list_endpoints"))
 
 
 def rotate(dsn: str | None, endpoint_id: str, overlap: timedelta, purpose: str) -> str:
@@ -128,11 +127,11 @@ def _change(
     except ValueError:
         raise _unknown(endpoint_id) from None
     with transactions.session(dsn) as connection:
-        found = next(transactions.rows(connection, "find_endpoint", row), None)
+        found = next(queries.rows(connection, "find_endpoint", row), None)
         if found is None:
             raise _unknown(endpoint_id)
         work(connection, found)
-        transactions.append_audit(
+        audit.append_audit(
             connection, action, f"{found['unit']} {found['kind']} {endpoint_id}", purpose
         )
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from consumers.registry.projections import files
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Row
-from crossregion.services import notices
+from crossregion.postgres import clock, queries, transactions
+from crossregion.postgres.queries import Row
+from crossregion.services import disclosure
 
 
 def due(dsn: str | None, own: bool) -> list[Row]:
     """What every file owes that this role may see, with its state today; `own` as a unit."""
     with transactions.session(dsn) as connection:
-        files.look_from_today(connection)
-        return list(transactions.rows(connection, "own_file_items" if own else "file_items"))
+        clock.look_from_today(connection)
+        return list(queries.rows(connection, "own_file_items" if own else "file_items"))
 
 
 def read(
@@ -25,7 +24,7 @@ def read(
     unit, rescue_id = rescue
     asked = {"rescue_unit": unit, "rescue_id": rescue_id}
     with transactions.session(dsn) as connection:
-        found = transactions.rows(connection, "own_file_notes" if own else "file_notes", asked)
+        found = queries.rows(connection, "own_file_notes" if own else "file_notes", asked)
         notes = [row["note"] for row in found]
     items = [row for row in due(dsn, own) if (row["rescue_unit"], row["rescue_id"]) == rescue]
     return notes, items
@@ -37,4 +36,4 @@ def read_whole(dsn: str | None, notes: Iterable[dict[str, Any]], purpose: str = 
     Raises: ReadingNotNoted.
     """
     keys = [{name: note[name] for name in ("kind", "unit", "record_id")} for note in notes]
-    return notices.read_records(dsn, keys, purpose)
+    return disclosure.read_records(dsn, keys, purpose)

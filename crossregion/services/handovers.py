@@ -18,10 +18,11 @@ from crossregion.errors import RuntimeFault
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import producer
 from crossregion.kafka.connection import Kafka
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Row
+from crossregion.postgres import queries, transactions
+from crossregion.postgres.queries import Row
 from crossregion.services.notices import POLL_SECONDS
 from schemas import codec, envelope, topics
+from schemas.units import UNITS
 
 MEANS = {
     "offered": "only its owner may offer it, to another unit, and one offer at a time",
@@ -47,7 +48,7 @@ class Outcome:
 def listed(dsn: str | None) -> list[Row]:
     """The records that the unit of this role has a part in by a hand-over."""
     with transactions.session(dsn) as connection:
-        return list(transactions.rows(connection, "handovers"))
+        return list(queries.rows(connection, "handovers"))
 
 
 def act(
@@ -85,12 +86,12 @@ def act(
     )
     step["step_id"] = handovers.step_id(step)
     try:
-        handovers.check(step, unit, topics.UNITS)
+        handovers.check(step, unit, UNITS)
     except Refused as refused:
         if refused.reason == "another-unit":
             raise _not_now(record, action, unit) from None
         codes = {"reason": handovers.REFUSALS, "kind": handovers.KINDS, "role": handovers.ROLES}
-        known = ", ".join(codes.get(refused.detail, topics.UNITS))
+        known = ", ".join(codes.get(refused.detail, UNITS))
         raise NotToBeHandedOver(f"{refused.detail} must be one of these: {known}.") from None
     if handovers.after(standing, step) is None:
         raise _not_now(record, action, unit)
@@ -129,7 +130,7 @@ def _holds(dsn: str | None, record: Record) -> bool:
     kind, _, record_id = record
     with transactions.session(dsn) as connection:
         asked = {"kind": kind, "record_id": record_id}
-        return bool(list(transactions.rows(connection, "own_record", asked)))
+        return bool(list(queries.rows(connection, "own_record", asked)))
 
 
 def _standing(reporter: str, row: Row | None) -> Standing:

@@ -6,12 +6,10 @@ An answer counts once the registry has recorded it: the notice may have been wit
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from crossregion.domain import acknowledgements, decisions, events, handovers
+from crossregion.domain import acknowledgements, decisions, handovers, identifiers
 from crossregion.domain.acknowledgements import ACCEPTED, ANSWERED, RECEIVED
 from crossregion.domain.events import NoticeAcknowledged, NoticeReassigned
 from crossregion.domain.notices.content import TIP
@@ -20,9 +18,10 @@ from crossregion.errors import RuntimeFault
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import producer
 from crossregion.kafka.connection import Kafka
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Connection, Row
+from crossregion.postgres import audit, queries, transactions
+from crossregion.postgres.queries import Row
 from schemas import codec, envelope, topics
+from schemas.units import NOTIFIED
 
 POLL_SECONDS = 0.1
 
@@ -33,10 +32,6 @@ class NoticeUnknown(RuntimeFault):
 
 class NotToBeAnswered(RuntimeFault):
     """The notice does not stand, or the answer is not well given."""
-
-
-class ReadingNotNoted(RuntimeFault):
-    """The audit does not say yet that the unit reads; waiting can help."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +45,17 @@ class Outcome:
 def listed(dsn: str | None) -> list[Row]:
     """Every notice that the unit of this role was told, the oldest first."""
     with transactions.session(dsn) as connection:
-        return list(transactions.rows(connection, "told_notices"))
+        return list(queries.rows(connection, "told_notices"))
 
 
 def of_all_units(dsn: str | None, purpose: str = "") -> list[Row]:
     """The same of every unit, for the office, which knows the case of a mere reference."""
     with transactions.session(dsn) as connection:
-        transactions.append_audit(connection, "list", "notices", purpose)
-        found = list(transactions.rows(connection, "registered_notices"))
+        audit.append_audit(connection, "list", "notices", purpose)
+        found = list(queries.rows(connection, "registered_notices"))
         cases = {
-            events.case_reference(row["unit"], row["record_id"]): row["record_id"]
-            for row in transactions.rows(connection, "every_case")
+            identifiers.case_reference(row["unit"], row["record_id"]): row["record_id"]
+            for row in queries.rows(connection, "every_case")
         }
     return [{**row, "cause": cases.get(row["cause"], row["cause"])} for row in found]
 
@@ -85,53 +80,6 @@ def due(notice: Row) -> datetime | None:
         return None
     until: datetime | None = notice["answer_until"]
     return until
-
-
-def read_disclosed(dsn: str | None, basis: str, purpose: str = "", wait: float = 10.0) -> list[Row]:
-    """The records that a notice discloses since the unit of this role has accepted it.
-
-    Raises: ReadingNotNoted.
-    """
-    with transactions.session(dsn) as connection:
-        keys = list(transactions.rows(connection, "readable_records", {"basis": basis}))
-    return read_records(dsn, keys, purpose, wait)
-
-
-def read_records(
-    dsn: str | None, keys: Sequence[Row], purpose: str = "", wait: float = 10.0
-) -> list[Row]:
-    """Whole records that the unit of this role may read; what it may not is left out.
-
-    Each is read once the audit says who took it and what for, which the registry worker writes.
-    Raises: ReadingNotNoted.
-    """
-    with transactions.session(dsn) as connection:
-        asked = [_ask(connection, key, purpose) for key in keys]
-    found = []
-    deadline = time.monotonic() + wait
-    with transactions.session(dsn) as connection:
-        for key, ticket in zip(keys, asked, strict=True):
-            if ticket is None:
-                continue
-            while not (
-                given := list(transactions.rows(connection, "read_record", {"ticket": ticket}))
-            ):
-                if time.monotonic() > deadline:
-                    raise ReadingNotNoted(
-                        "The audit has not noted the reading yet, so nothing is shown: see that a "
-                        "registry worker runs, and try again."
-                    )
-                connection.commit()
-                time.sleep(POLL_SECONDS)
-            found += [{**key, **row} for row in given]
-    return found
-
-
-def _ask(connection: Connection, key: Row, purpose: str) -> uuid.UUID | None:
-    asked = {**key, "actor": transactions.user(), "purpose": purpose}
-    (row,) = transactions.rows(connection, "ask_record", asked)
-    ticket: uuid.UUID | None = row["ticket"]
-    return ticket
 
 
 def acknowledge(
@@ -224,17 +172,15 @@ def reassign(
 
     Raises: NoticeUnknown, NotToBeAnswered, ServiceUnavailable.
     """
-    if to_unit not in topics.NOTIFIED:
-        raise NotToBeAnswered(f"{to_unit} is no unit: {', '.join(topics.NOTIFIED)}.")
+    if to_unit not in NOTIFIED:
+        raise NotToBeAnswered(f"{to_unit} is no unit: {', '.join(NOTIFIED)}.")
     if role not in decisions.ROLES:
         raise NotToBeAnswered(f"{role} is no role: {', '.join(decisions.ROLES)}.")
     with transactions.session(dsn) as connection:
-        found = list(transactions.rows(connection, "registered_notice", {"notice_id": notice_id}))
+        found = list(queries.rows(connection, "registered_notice", {"notice_id": notice_id}))
         if not found:
             raise NoticeUnknown(f"There is no notice {notice_id}: see `crossregion notices list`.")
-        transactions.append_audit(
-            connection, "reassign", f"notice {found[0]['notice_id']}", purpose
-        )
+        audit.append_audit(connection, "reassign", f"notice {found[0]['notice_id']}", purpose)
     (notice,) = found
     _check_kind(notice)
     if not notice["issued"]:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from crossregion import installed_model
-from crossregion.domain import decisions, events
+from crossregion.domain import decisions, identifiers
 from crossregion.domain.decisions import CONFIRMED, Standing
 from crossregion.domain.events import MatchDecided, MatchProposed
 from crossregion.domain.regions import OFFICE
@@ -22,8 +22,10 @@ from crossregion.kafka import office
 from crossregion.kafka.connection import Kafka
 from crossregion.linkage import explanation as explanation_linkage
 from crossregion.linkage.explanation import Explanation
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Connection, Row
+from crossregion.postgres import audit, queries
+from crossregion.postgres import connection as postgres_connection
+from crossregion.postgres.connection import Connection
+from crossregion.postgres.queries import Row
 from schemas import topics
 
 POLL_SECONDS = 0.1
@@ -80,11 +82,11 @@ def listed(
 
     `undecided` leaves those that wait for an analyst: offered, and not confirmed.
     """
-    with transactions.connect(dsn) as connection:
-        transactions.append_audit(connection, "list", "proposals", purpose)
+    with postgres_connection.connect(dsn) as connection:
+        audit.append_audit(connection, "list", "proposals", purpose)
         return [
             row
-            for row in transactions.rows(connection, "decided_proposals")
+            for row in queries.rows(connection, "decided_proposals")
             if unit in (None, row["case_unit"], row["rescue_unit"])
             and band in (None, row["band"])
             and (not undecided or (row["open"] and row["verdict"] != CONFIRMED))
@@ -96,14 +98,14 @@ def find(dsn: str | None, proposal_id: str, action: str = "read", purpose: str =
 
     Raises: ProposalUnknown.
     """
-    with transactions.connect(dsn) as connection:
+    with postgres_connection.connect(dsn) as connection:
         found = _find(connection, proposal_id)
         if found is None:
             raise ProposalUnknown(
                 f"There is no proposal {proposal_id}: see `crossregion proposals list`."
             )
         subject = f"proposal {found.proposal['proposal_id']}"
-        transactions.append_audit(connection, action, subject, purpose)
+        audit.append_audit(connection, action, subject, purpose)
         return found
 
 
@@ -112,9 +114,9 @@ def _find(connection: Connection, proposal_id: str) -> Found | None:
         this = {"proposal_id": str(uuid.UUID(proposal_id))}
     except ValueError:
         return None
-    for proposal in list(transactions.rows(connection, "proposal", this)):
-        rivals = list(transactions.rows(connection, "rivals", this))
-        return Found(proposal, rivals, list(transactions.rows(connection, "decisions", this)))
+    for proposal in list(queries.rows(connection, "proposal", this)):
+        rivals = list(queries.rows(connection, "rivals", this))
+        return Found(proposal, rivals, list(queries.rows(connection, "decisions", this)))
     return None
 
 
@@ -160,7 +162,7 @@ def decide(
             "decided_at": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )
-    decision["decision_id"] = events.decision_id(decision)
+    decision["decision_id"] = identifiers.decision_id(decision)
     _, refused = decisions.step(found.standing, decision)
     if refused is not None:
         if in_force is None:
@@ -197,7 +199,7 @@ def _send(kafka: Kafka, decision: MatchDecided) -> None:
 
 def _outcome(dsn: str | None, decision: MatchDecided, wait: float) -> Outcome | None:
     deadline = time.monotonic() + wait
-    with transactions.connect(dsn) as connection:
+    with postgres_connection.connect(dsn) as connection:
         while True:
             with connection.transaction():
                 found = _find(connection, decision["proposal_id"])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from crossregion.domain.regions import code_list
+from crossregion.domain.code_lists import code_list
 from crossregion.domain.reports.facts import OTHER_WORD
 from crossregion.domain.reports.figures import (
     PATTERNS,
@@ -23,10 +23,11 @@ from crossregion.domain.reports.figures import (
     parts,
 )
 from crossregion.errors import RuntimeFault
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Connection, Row
+from crossregion.postgres import audit, queries
+from crossregion.postgres.connection import Connection
+from crossregion.postgres.queries import Row
 from crossregion.services.baseline import NOTHING, WHOLE, Baseline
-from schemas import topics
+from schemas.units import UNITS
 
 
 class NothingKnown(RuntimeFault):
@@ -62,7 +63,7 @@ def newest(connection: Connection) -> datetime:
 
     Raises: NothingKnown.
     """
-    (row,) = transactions.rows(connection, "newest_known")
+    (row,) = queries.rows(connection, "newest_known")
     if row["newest"] is None:
         raise NothingKnown("The registry has read nothing yet that could be counted.")
     if not row["whole"]:
@@ -77,14 +78,13 @@ def _solved(connection: Connection, question: Question) -> Table:
     pattern = {"pattern": PATTERNS[question.by]}
     found = {
         (row["unit"], row["period"]): (row["reported"], row["solved"], row["unclear"])
-        for row in transactions.rows(connection, "solved", {**question.values, **pattern})
+        for row in queries.rows(connection, "solved", {**question.values, **pattern})
     }
-    known = {row["unit"] for row in transactions.rows(connection, "undated", question.values)}
+    known = {row["unit"] for row in queries.rows(connection, "undated", question.values)}
     rows: list[list[Cell]] = []
     for period in parts(question.since, question.until, question.by):
         of_units = {
-            unit: found.get((unit, period), (0, 0, 0)) if unit in known else None
-            for unit in topics.UNITS
+            unit: found.get((unit, period), (0, 0, 0)) if unit in known else None for unit in UNITS
         }
         told = [counts for counts in of_units.values() if counts is not None]
         whole = tuple(map(sum, zip(*told, strict=True))) if told else None
@@ -134,7 +134,7 @@ def _corridors(connection: Connection, question: Question) -> Table:
             teller.time(row["median_handover_hours"], row["handed_over"]),
             "yes" if row["agreed"] else "no",
         ]
-        for row in transactions.rows(connection, "supervised_corridors", question.values)
+        for row in queries.rows(connection, "supervised_corridors", question.values)
         if question.concerns(row["one"], row["other"])
     ]
     return Table("corridors", "Pairs of units with cases between them", CORRIDORS, rows)
@@ -153,7 +153,7 @@ def _agreements(connection: Connection, question: Question) -> Table:
     """Pairs with cases in the period that have no agreement, and how many have one."""
     found = [
         row
-        for row in transactions.rows(connection, "supervised_agreements", question.values)
+        for row in queries.rows(connection, "supervised_agreements", question.values)
         if question.concerns(row["one"], row["other"])
     ]
     count = question.teller.count
@@ -179,7 +179,7 @@ def _venues(connection: Connection, question: Question) -> Table:
     count, share = question.teller.count, question.teller.share
     found = [
         row
-        for row in transactions.rows(connection, "venues", question.values)
+        for row in queries.rows(connection, "venues", question.values)
         if question.concerns(row["unit"])
     ]
     stated = sum(row["cases"] for row in found if row["venue"] is not None)
@@ -204,7 +204,7 @@ def _aid(connection: Connection, question: Question) -> Table:
     """A row for every kind of aid; what nobody has recorded at all is not known."""
     teller = question.teller
     asked = {**question.values, "unit": question.unit}
-    found = {row["aid"]: row for row in transactions.rows(connection, "aid", asked)}
+    found = {row["aid"]: row for row in queries.rows(connection, "aid", asked)}
     persons = found[None]["persons"] if None in found else 0
     recorded = _recorded(connection, "assistance", question)
     rows: list[list[Cell]] = []
@@ -238,7 +238,7 @@ AID = (
 
 def _recorded(connection: Connection, kind: str, question: Question) -> bool:
     """Whether anybody has recorded such entries at all: else none is not known to be none."""
-    (row,) = transactions.rows(connection, "recorded", {**question.values, "kind": kind})
+    (row,) = queries.rows(connection, "recorded", {**question.values, "kind": kind})
     return bool(row["recorded"])
 
 
@@ -246,7 +246,7 @@ def _guardians(connection: Connection, question: Question) -> Table:
     count, share = question.teller.count, question.teller.share
     recorded = _recorded(connection, "guardian-search", question)
     rows: list[list[Cell]] = []
-    for row in transactions.rows(connection, "guardians", question.values):
+    for row in queries.rows(connection, "guardians", question.values):
         unit = row["unit"] or WHOLE
         if not question.concerns(unit):
             continue
@@ -278,7 +278,7 @@ GUARDIANS = (
 def _undated(connection: Connection, question: Question) -> Table:
     rows: list[list[Cell]] = [
         [row["unit"], *map(question.teller.count, (row["cases"], row["rescues"]))]
-        for row in transactions.rows(connection, "undated", question.values)
+        for row in queries.rows(connection, "undated", question.values)
         if question.concerns(row["unit"])
     ]
     return Table("undated", "In no period, for want of a day that can be", UNDATED, rows)
@@ -322,19 +322,19 @@ def report(
     connection: Connection, sections: Sequence[str], question: Question, purpose: str = ""
 ) -> list[Table]:
     """The sections asked for; that they were asked for stands in the audit."""
-    transactions.append_audit(connection, "report", " ".join(sections), purpose)
-    connection.execute(transactions.query("sort_in_memory"))
+    audit.append_audit(connection, "report", " ".join(sections), purpose)
+    connection.execute(queries.query("sort_in_memory"))
     return [SECTIONS[name](connection, question) for name in sections]
 
 
 def events(connection: Connection, figure: str, question: Question, purpose: str = "") -> Table:
     """The event that says so for everything that a figure counts, with what it is counted under."""
-    transactions.append_audit(connection, "report", f"events of {figure}", purpose)
+    audit.append_audit(connection, "report", f"events of {figure}", purpose)
     section, _, name = figure.partition(".")
     keys = LISTED[section]
     rows = [
         [None if row[key] is None else str(row[key]) for key in keys]
-        for row in transactions.rows(
+        for row in queries.rows(
             connection, f"{section}_events", {**question.values, "figure": name}
         )
         if question.concerns(*(row.get(key) for key in ("unit", "one", "other")))

@@ -20,10 +20,12 @@ from crossregion.errors import RuntimeFault
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import producer
 from crossregion.kafka.connection import Kafka
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Row
-from crossregion.services.notices import POLL_SECONDS, read_records
+from crossregion.postgres import audit, queries, transactions
+from crossregion.postgres.queries import Row
+from crossregion.services.disclosure import read_records
+from crossregion.services.notices import POLL_SECONDS
 from schemas import codec, envelope, topics
+from schemas.units import UNITS
 
 Found = TypeVar("Found")
 
@@ -55,14 +57,14 @@ def listed(dsn: str | None, unit: str, purpose: str = "") -> list[Row]:
     """The tips that a unit has a part in, the first due first; of the office every one."""
     with transactions.session(dsn) as connection:
         if unit == OFFICE:
-            transactions.append_audit(connection, "list", "tips", purpose)
+            audit.append_audit(connection, "list", "tips", purpose)
     return _rows(dsn, unit)
 
 
 def _rows(dsn: str | None, unit: str) -> list[Row]:
     with transactions.session(dsn) as connection:
         name = "registered_tips" if unit == OFFICE else "tips"
-        return list(transactions.rows(connection, name))
+        return list(queries.rows(connection, name))
 
 
 def find(dsn: str | None, unit: str, tip: Tip) -> Row:
@@ -89,9 +91,9 @@ def read(dsn: str | None, unit: str, tip: Tip, purpose: str = "") -> Row | None:
     if unit != OFFICE:
         return next(iter(read_records(dsn, [key], purpose)), None)
     with transactions.session(dsn) as connection:
-        transactions.append_audit(connection, "read", f"tip {tip[0]} {tip[1]}", purpose)
+        audit.append_audit(connection, "read", f"tip {tip[0]} {tip[1]}", purpose)
         of = {"unit": tip[0], "tip_id": tip[1]}
-        found = list(transactions.rows(connection, "registered_tip", of))
+        found = list(queries.rows(connection, "registered_tip", of))
     return {**key, **found[0]} if found else None
 
 
@@ -102,7 +104,7 @@ def recorded(dsn: str | None, unit: str, tip_id: str, digest: str, wait: float) 
         with transactions.session(dsn) as connection:
             asked = {"unit": unit, "tip_id": tip_id, "digest": digest}
             name = "registered_tip_content" if unit == OFFICE else "own_tip_content"
-            if not list(transactions.rows(connection, name, asked)):
+            if not list(queries.rows(connection, name, asked)):
                 return None
         return find(dsn, unit, (unit, tip_id))
 
@@ -171,14 +173,14 @@ def triage(
 
 def _check(made: TipTriaged, unit: str) -> None:
     try:
-        tips.check(made, unit, topics.UNITS)
+        tips.check(made, unit, UNITS)
     except Refused as refused:
         codes = {
             "verdict": VERDICTS,
             "reason": DISMISSALS if made["verdict"] == tips.DISMISSED else (),
             "role": ROLES,
-            "case_unit": topics.UNITS if made["verdict"] == tips.LINKED else (),
-            "to_unit": topics.UNITS if made["verdict"] == tips.REFERRED else (),
+            "case_unit": UNITS if made["verdict"] == tips.LINKED else (),
+            "to_unit": UNITS if made["verdict"] == tips.REFERRED else (),
             "case_id": (),
         }
         known = codes.get(refused.detail, ())

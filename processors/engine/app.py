@@ -6,34 +6,24 @@ import asyncio
 import faulthandler
 import gc
 import logging
-import os
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-import mode.loop
+import faust
+import structlog
+from aiokafka import AIOKafkaProducer
 
-mode.loop.use("uvloop")
-
-import faust  # noqa: E402 (the event loop is chosen before Faust is imported)
-import structlog  # noqa: E402
-from aiokafka import AIOKafkaProducer, TopicPartition  # noqa: E402
-from aiokafka.conn import AIOKafkaConnection  # noqa: E402
-from aiokafka.consumer.subscription_state import TopicPartitionState  # noqa: E402
-from aiokafka.errors import KafkaError, SaslAuthenticationFailed  # noqa: E402
-from faust.assignor.partition_assignor import PartitionAssignor  # noqa: E402
-from faust.exceptions import ConsumerNotStarted  # noqa: E402
-
-from crossregion import logs, metrics  # noqa: E402
-from crossregion.errors import LogShortened, RuntimeFault, ServiceUnavailable, StandsStill
+from crossregion import logs, metrics
+from crossregion.errors import StandsStill
 from crossregion.kafka import connection as kafka_connection
-from crossregion.settings import settings  # noqa: E402
-from processors import restore  # noqa: E402
-from processors.engine import record_batch
+from crossregion.settings import settings
+from processors.engine import patches
+from processors.engine.liveness import busy, end_process, health, progress
+from processors.engine.patches import Assignor
+from processors.engine.watchdog import Watch
 
-EXIT_UNKNOWN_ERROR = 70
 IDLE_SECONDS = 5.0
 SESSION_SECONDS = 60.0
 LEAST_SESSION_SECONDS = 6.0
@@ -43,40 +33,6 @@ GC_THRESHOLD = 50_000
 """A batch makes many objects that live as long as it does; counting them often finds nothing."""
 
 log = structlog.get_logger()
-health = metrics.Health()
-_busy: set[str] = set()
-_count = Counter[str]()
-"""Batches handled so far, and steps, such as rebuilding, under way."""
-
-record_batch.mend()
-
-
-_connect = AIOKafkaConnection.connect
-
-
-async def connect(connection: AIOKafkaConnection) -> Any:
-    """Connect; aiokafka itself would go on with a password that was changed, for ever."""
-    try:
-        return await _connect(connection)
-    except SaslAuthenticationFailed as error:
-        found = kafka_connection.kafka(settings())
-        end_process(ServiceUnavailable(found.explain(error, connection._sasl_plain_username)))
-
-
-AIOKafkaConnection.connect = connect
-
-
-_await_reset = TopicPartitionState.await_reset
-
-
-def await_reset(state: TopicPartitionState, strategy: int) -> None:
-    """Begin at the beginning what was never read; Faust would drop all up to where it was."""
-    if state.has_valid_position:
-        end_process(LogShortened())
-    _await_reset(state, strategy)
-
-
-TopicPartitionState.await_reset = await_reset
 
 
 def options(principal: str) -> dict[str, Any]:
@@ -97,28 +53,12 @@ def credentials(connection: Mapping[str, Any]) -> faust.SASLCredentials:
     )
 
 
-class Assignor(PartitionAssignor):  # type: ignore[misc, unused-ignore]
-    """Faust's own, which ignores a topic of whose partitions Kafka has not told the leader yet."""
-
-    @classmethod
-    def _get_copartitioned_groups(cls, topics: set[str], cluster: Any, subscriptions: Any) -> Any:
-        """The topic would stand still, given to nobody: end instead, and join anew."""
-        for topic in sorted(topics):
-            if not cluster.partitions_for_topic(topic):
-                end_process(
-                    RuntimeFault(
-                        f"Kafka has not told of any partition of {topic}: if the topic is missing, "
-                        "run crossregion topics apply."
-                    )
-                )
-        return super()._get_copartitioned_groups(topics, cluster, subscriptions)
-
-
 def make_app(name: str, group: str | None = None) -> faust.App:
     """A Faust app without tables, web server, leader topic or topic creation.
 
     It logs in as the principal of its name; its group is named after it, if no other is given.
     """
+    patches.apply_patches()
     connection = options(name)
     patience = settings().patience
     session = max(LEAST_SESSION_SECONDS, SESSION_SECONDS * patience)
@@ -148,7 +88,7 @@ def make_app(name: str, group: str | None = None) -> faust.App:
     )
 
     async def beat_while_idle() -> None:
-        if not _busy:
+        if not busy:
             health.beat()
 
     app.timer(IDLE_SECONDS)(beat_while_idle)
@@ -167,48 +107,6 @@ class WatchedApp(faust.App):  # type: ignore[misc, unused-ignore]
     async def on_start(self) -> None:
         await super().on_start()
         self.add_future(self.watch.run())
-
-
-class Watch:
-    """Sees to it that what stands on the topics comes.
-
-    After lost connections a Faust worker sometimes fetches nothing any more (faults.md, F13),
-    while its session in the group lives on, so that nobody takes its work over. One way there: when
-    the seeking of offsets is cancelled, so is the task that has partitions read after a rebalance,
-    for good, and Faust logs it below warnings.
-    """
-
-    def __init__(self, app: faust.App, connection: Mapping[str, Any], seconds: float) -> None:
-        self._app = app
-        self._connection = connection
-        self._seconds = seconds
-        self._batches = -1
-        self._left: set[restore.Place] = set()
-
-    async def run(self) -> None:
-        """Look again and again."""
-        while True:
-            await asyncio.sleep(self._seconds)
-            await self.look()
-
-    async def look(self) -> None:
-        """End the process when nothing moved since the last look, and there was more at both."""
-        before, idle = self._left, not _busy and self._batches == _count["batches"]
-        self._batches, self._left = _count["batches"], set()
-        if not idle or _count["steps"] or not (mine := self._assignment()):
-            return
-        try:
-            self._left = await restore.behind(self._connection, self._app.conf.id, mine)
-        except KafkaError as error:
-            log.warning("Kafka does not say how much there is", error=type(error).__name__)
-        if before & self._left and self._batches == _count["batches"]:
-            end_process(StandsStill())
-
-    def _assignment(self) -> set[TopicPartition]:
-        try:
-            return {TopicPartition(*one) for one in self._app.consumer.assignment()}
-        except ConsumerNotStarted:
-            return set()
 
 
 def producer_of(app: faust.App) -> AIOKafkaProducer:
@@ -232,41 +130,18 @@ async def each_batch(
         batches: AsyncIterator[Sequence[Any]] = stream.take_events(size, within=within)
         async for events in batches:
             metrics.OLDEST_UNHANDLED.labels(process).set(events[0].message.timestamp)
-            _busy.add(process)
+            busy.add(process)
             await handle(events)
-            _busy.discard(process)
-            _count["batches"] += 1
+            busy.discard(process)
+            progress["batches"] += 1
             metrics.OLDEST_UNHANDLED.labels(process).set(0)
             health.beat()
     except asyncio.CancelledError as error:
-        if process in _busy:
+        if process in busy:
             end_process(error)
         raise
     except Exception as error:  # noqa: BLE001 (nothing may leave: Faust would acknowledge)
         end_process(error)
-
-
-async def or_end_process(step: Awaitable[None]) -> None:
-    """Await a step that must not fail in silence."""
-    _count["steps"] += 1
-    try:
-        await step
-    except Exception as error:  # noqa: BLE001 (Faust would only log it)
-        end_process(error)
-    finally:
-        _count["steps"] -= 1
-
-
-def end_process(error: BaseException) -> None:
-    """End at once, nothing committed: whoever supervises starts the process again."""
-    if isinstance(error, RuntimeFault):
-        log.error("The process ends", fault=str(error))
-    else:
-        log.error(
-            "Unknown error; the process ends", error=type(error).__name__, where=logs.where(error)
-        )
-    sys.stderr.flush()
-    os._exit(EXIT_UNKNOWN_ERROR)
 
 
 class Worker(faust.Worker):  # type: ignore[misc, unused-ignore]

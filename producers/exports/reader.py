@@ -13,12 +13,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crossregion.domain import events
+from crossregion.domain import identifiers
 from crossregion.domain.events import CaseRecorded, Identity, Leg, RescueRecorded, Victim
 from crossregion.domain.validation import MAX_ID, MAX_LEGS, MAX_LIST, MAX_TEXT, MAX_VICTIMS
 from producers.exports.formats import Format, formats
 from producers.exports.tables import ExportUnreadable, Row, printable, read_table
 from producers.exports.values import age_band, birth_of, date_of, height_of, time_of
+from producers.records import Exported
 
 LIMITS = {"record_id": MAX_ID, "person_number": MAX_ID, "stated_case_id": MAX_ID}
 LISTS = {
@@ -77,20 +78,6 @@ class Refusal:
     @property
     def message(self) -> str:
         return MESSAGES[self.reason]
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """One record of an export; without a revision of its own it has 0, and the spool counts."""
-
-    event: str
-    record_id: str
-    record: events.Record
-    lines: tuple[int, ...]
-
-    @property
-    def has_revision(self) -> bool:
-        return self.record["revision"] > 0
 
 
 @dataclass
@@ -302,7 +289,7 @@ class _Reader:
         """The victims, each once and in an order that the file's has no part in."""
         identities = [self._identity(line, cells) for line, cells in lines]
         unnumbered = {
-            events.canonical(identity): identity["name"]
+            identifiers.canonical(identity): identity["name"]
             for (_, cells), identity in zip(lines, identities, strict=True)
             if not cells.get("person_number")
         }
@@ -399,7 +386,7 @@ def _number(identity: Identity, named: Counter[str | None]) -> str:
     """
     name = identity["name"]
     content = {"name": name} if name and named[name] == 1 else identity
-    return "x" + hashlib.sha256(events.canonical(content).encode()).hexdigest()[:12]
+    return "x" + hashlib.sha256(identifiers.canonical(content).encode()).hexdigest()[:12]
 
 
 def _encodable(text: str) -> bool:

@@ -28,8 +28,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from crossregion import logs, metrics
-from crossregion.errors import RuntimeFault, run_process
+from crossregion.errors import RuntimeFault
 from crossregion.failpoints import crash_point
+from crossregion.process import run_process
 from crossregion.settings import Settings, settings
 from producers.http_intake import problems
 from producers.http_intake import request as http_intake_request
@@ -40,7 +41,7 @@ from producers.http_intake.problems import Problem
 from producers.http_intake.protocol import HEAD_SECONDS, PROBLEM, LimitedProtocol
 from producers.http_intake.request import PUBLIC, Sender
 from producers.spool.store import KINDS, Parcel, SpoolError
-from schemas import topics
+from schemas.units import UNITS
 
 PUBLIC_EVENTS = frozenset({"TipRecorded"})
 """What everybody may send, without a key; nothing else, and nothing before it has a contract."""
@@ -298,10 +299,10 @@ def listening(chosen: Settings) -> socket.socket:
             f"CROSSREGION_INTAKE_HOST is {host}: outside this machine only with TLS. Set "
             "CROSSREGION_INTAKE_CERTIFICATE, or have a proxy on this machine do it."
         )
-    if chosen.intake_public_unit not in (None, *topics.UNITS):
+    if chosen.intake_public_unit not in (None, *UNITS):
         raise RuntimeFault(
             f"CROSSREGION_INTAKE_PUBLIC_UNIT is {chosen.intake_public_unit}, which is no unit "
-            f"that publishes: {', '.join(topics.UNITS)}."
+            f"that publishes: {', '.join(UNITS)}."
         )
     _check_proxies(chosen.intake_proxies or "")
     if chosen.intake_certificate is not None:

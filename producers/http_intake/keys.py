@@ -15,9 +15,9 @@ from pathlib import Path
 
 import structlog
 
-from crossregion.data_directory import write_private
 from crossregion.errors import RuntimeFault
-from schemas import topics
+from crossregion.private_files import write_private
+from schemas.units import UNITS
 
 MOST_KEYS = 2
 NAME_LENGTH = 8
@@ -51,7 +51,7 @@ class Keys:
         """The unit whose key this is."""
         unit = key.split("-")[1] if key.count("-") > 1 else ""
         digest = _digest(key)
-        known = [one.digest for one in self.of(unit)] if unit in topics.UNITS else []
+        known = [one.digest for one in self.of(unit)] if unit in UNITS else []
         matches = [
             hmac.compare_digest(digest, one) for one in (known + [NOBODY] * MOST_KEYS)[:MOST_KEYS]
         ]

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from crossregion.domain.events import Remark
-from producers.exports.reader import Exported
 from producers.http_intake import problems
 from producers.http_intake.problems import Problem
 from producers.json_records import Fault, Unfit, check, id_field, parse
+from producers.records import Exported
 from producers.spool.store import REFUSED, Stored
 from schemas import envelope
 

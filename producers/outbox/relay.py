@@ -21,14 +21,15 @@ import psycopg
 import structlog
 
 from crossregion import logs, metrics
-from crossregion.errors import RuntimeFault, run_process
+from crossregion.errors import RuntimeFault
 from crossregion.failpoints import crash_point
 from crossregion.postgres import connection as postgres_connection
 from crossregion.postgres.connection import Connection, DatabaseFailed
+from crossregion.process import run_process
 from crossregion.settings import settings
 from producers.json_records import Fault, Unfit, check, parse
 from producers.spool.store import KINDS, REFUSED, Parcel, Spool, SpoolBusy, SpoolFull, Stored
-from schemas import topics
+from schemas.units import UNITS
 
 SETTING = "CROSSREGION_OUTBOX"
 MOST_ROWS = 200
@@ -221,8 +222,8 @@ def relay(unit: str, data: Path, *, once: bool = False) -> Counts | None:
     Raises: RuntimeFault, SpoolError.
     """
     chosen = settings()
-    if unit not in topics.UNITS:
-        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(topics.UNITS)}.")
+    if unit not in UNITS:
+        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(UNITS)}.")
     with Spool(data / "spool" / f"{unit}.sqlite", unit) as spool:
         one = Relay(chosen.outbox, spool)
         if once:

@@ -22,10 +22,10 @@ from typing import Any, Self, cast
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
-from crossregion.domain import events
+from crossregion.domain import events, identifiers
 from crossregion.domain.events import DayClosed
 from crossregion.failpoints import crash_point
-from producers.exports.reader import Exported
+from producers.records import Exported
 from producers.spool.errors import (
     BUSY_SECONDS,
     SpoolBusy,
@@ -362,7 +362,7 @@ class Spool:
 
     def _accept(self, one: Exported) -> Stored:
         kind = KINDS[one.event]
-        digest = events.content_digest(one.record)
+        digest = identifiers.content_digest(one.record)
         revision = one.record["revision"]
         newest = None if one.has_revision else self._newest(kind, one.record_id)
         if newest is not None and newest[1] == digest:
@@ -374,7 +374,7 @@ class Spool:
             new = self._insert(
                 kind, one.record_id, revision, digest, value, counted=not one.has_revision
             )
-        event_id = events.event_id(self.unit, one.record_id, revision, digest)
+        event_id = identifiers.event_id(self.unit, one.record_id, revision, digest)
         return Stored(one.record_id, ACCEPTED if new else UNCHANGED, revision, event_id)
 
     def _newest(self, kind: str, record_id: str) -> tuple[int, str] | None:
@@ -468,7 +468,7 @@ class Spool:
                 _key(kind, record_id, value),
                 EVENTS[kind],
                 record_id,
-                events.event_id(self.unit, record_id, revision, digest),
+                identifiers.event_id(self.unit, record_id, revision, digest),
                 value,
                 datetime.fromtimestamp(accepted_at, UTC),
             )
@@ -507,15 +507,15 @@ class Spool:
             "SELECT record_id, revision, digest, accepted_at, sent FROM event WHERE accepted_at > 0"
         )
         for record_id, revision, digest, accepted_at, sent in rows:
-            day = events.day_of_acceptance(datetime.fromtimestamp(accepted_at, UTC))
-            ids[day].append(events.event_id(self.unit, record_id, revision, digest))
+            day = identifiers.day_of_acceptance(datetime.fromtimestamp(accepted_at, UTC))
+            ids[day].append(identifiers.event_id(self.unit, record_id, revision, digest))
             if not sent:
                 waiting.add(day)
         told = {day: rest for day, *rest in self._rows("SELECT * FROM day")}
         found: list[DayClosed] = []
         for day in sorted(ids.keys() - waiting):
             revision, *before = told.get(day, [0, None, None])
-            count, digest = len(ids[day]), events.digest_of_ids(ids[day])
+            count, digest = len(ids[day]), identifiers.digest_of_ids(ids[day])
             if day < today.isoformat() and [count, digest] != before:
                 found.append(
                     {

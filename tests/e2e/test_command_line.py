@@ -14,13 +14,13 @@ from kafka.admin import ConfigResource, KafkaAdminClient
 from typer.testing import CliRunner
 
 from cli.main import app, main
-from crossregion.data_directory import write_private
 from crossregion.embedded import postgres
 from crossregion.embedded.stack import WORKERS
 from crossregion.errors import ServiceUnavailable
 from crossregion.kafka import admin as kafka_admin
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka.connection import Kafka
+from crossregion.private_files import write_private
 from schemas import topics as contracts
 from tests.e2e.command import assert_one_clear_line, run
 

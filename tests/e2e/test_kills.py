@@ -12,8 +12,11 @@ from typing import Any
 import psycopg
 
 from cli import demo
-from consumers.registry import worker
-from crossregion.embedded.stack import OWNER, STOP_ORDER, Lags, Stack, flows
+from consumers.registry import counts
+from consumers.registry import rebuild as registry_rebuild
+from crossregion.embedded.stack import STOP_ORDER, Stack
+from crossregion.flows import Lags, flows
+from crossregion.installation import OWNER
 from producers.publisher import publish
 from producers.spool.store import Spool
 from schemas import topics
@@ -29,10 +32,10 @@ def quiet(_: object) -> None:
 def said(stack: Stack) -> dict[str, Any]:
     """All that a run ends with, the revisions of proposals and notices left out."""
     with psycopg.connect(stack.database) as connection:
-        proposals = [{**row, "revision": 0} for row in worker.open_proposals(connection)]
+        proposals = [{**row, "revision": 0} for row in counts.open_proposals(connection)]
         return {
-            "content": worker.content(connection),
-            "flags": list(worker.flags(connection)),
+            "content": counts.content(connection),
+            "flags": list(counts.flags(connection)),
             "proposals": sorted(proposals, key=lambda row: str(row["proposal_id"])),
             "notices": in_force(stack.kafka),
         }
@@ -77,9 +80,9 @@ def test_kills_change_nothing_and_neither_does_a_second_run_or_a_rebuild(
 def rebuild(stack: Stack) -> None:
     """Drop the registry while its worker is stopped, and have it read everything again."""
     stack.supervisor.stop(["registry"])
-    worker.rebuild(stack.kafka, stack.dsn(OWNER))
+    registry_rebuild.rebuild(stack.kafka, stack.dsn(OWNER))
     with psycopg.connect(stack.database) as connection:
-        assert worker.revisions(connection) == {}
+        assert counts.revisions(connection) == {}
     for name in STOP_ORDER:
         stack.supervisor.start(name)
     wait_for_quiet(stack)

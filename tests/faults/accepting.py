@@ -14,8 +14,8 @@ import resource
 import sys
 from pathlib import Path
 
-from crossregion.errors import run_process
-from producers.exports.reader import Exported
+from crossregion.process import run_process
+from producers.records import Exported
 from producers.spool.errors import BUSY_SECONDS
 from producers.spool.store import Spool
 from tests.faults.generate import NAMED_BY

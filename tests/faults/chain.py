@@ -13,7 +13,7 @@ from psycopg import sql
 
 from consumers.registry import audit_chain
 from consumers.registry.audit_chain import AuditBroken
-from crossregion.embedded.stack import OPERATOR
+from crossregion.installation import OPERATOR
 from tests.faults import ways
 from tests.faults.generate import UNITS
 from tests.faults.rig import Rig, Scale

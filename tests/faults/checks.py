@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from crossregion.data_directory import HOST
-from crossregion.domain import events as events_domain
+from crossregion.domain import identifiers
 from schemas import codec, topics
 from tests.faults import saying, tips
 from tests.faults.generate import CANARY
@@ -76,7 +76,7 @@ def _check_registry(rig: Rig, right: Expected, verdict: Verdict) -> None:
         verdict.lost += len(right.events.keys() - stored.keys())
         verdict.twice += len(revisions) - len(stored)
         _compare("revisions", right.events, stored, verdict)
-        altered = [row[0] for row in revisions if events_domain.content_digest(row[6]) != row[5]]
+        altered = [row[0] for row in revisions if identifiers.content_digest(row[6]) != row[5]]
         if altered:
             verdict.wrong.append(f"{len(altered)} records are not as they were sent")
         held = rows("record", "kind, unit, record_id, revision, digest")

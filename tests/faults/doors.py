@@ -11,11 +11,12 @@ from typing import Any, LiteralString
 import psycopg
 from kafka.errors import GroupAuthorizationFailedError
 
-from crossregion.data_directory import HOST, write_private
+from crossregion.data_directory import HOST
 from crossregion.embedded.certificates import Authority
 from crossregion.kafka import acls, users
 from crossregion.kafka import admin as kafka_admin
 from crossregion.kafka import connection as kafka_connection
+from crossregion.private_files import write_private
 from schemas import topics as contracts
 from tests.faults.generate import UNITS
 from tests.faults.rig import GROUPS, Rig, Scale

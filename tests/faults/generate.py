@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crossregion.domain import events
+from crossregion.domain import events, identifiers
 from crossregion.domain.identity_number import check_digit_right
 from schemas import codec, topics
+from schemas import units as known_units
 from tests.faults.saying import Sayings
 from tests.faults.tips import Tips
 
@@ -50,7 +51,7 @@ HOMES = tuple(
 the weights, but the index need not find them, and the oracle compares all with all."""
 JILIN = ("220202", "220381", "222401", "220102", "220602", "220702", "220802", "220303")
 PLACES = (*JILIN, "130502", "341222", "22CBS0", "KP", "HK", "220200", "130000", "999999", None)
-UNITS = tuple(unit for unit in topics.UNITS if unit not in ("220000", "22CBS0"))
+UNITS = tuple(unit for unit in known_units.UNITS if unit not in ("220000", "22CBS0"))
 MARKS = tuple(
     side + part + kind
     for side in "左右"
@@ -154,7 +155,7 @@ class Generator:
             units = sorted(draw.sample(UNITS, 2))
             number = f"{self._prefix}-L{draw.randint(1, 5)}"
             letter: dict[str, Any] = {
-                "agreement_id": events.agreement_id(units, number),
+                "agreement_id": identifiers.agreement_id(units, number),
                 "revision": draw.randint(1, 3),
                 "number": number,
                 "units": units,
@@ -449,8 +450,8 @@ def of(event: str, record: dict[str, Any], *, through_spool: bool = True) -> Mad
     """A right event of a record."""
     record_id = record[NAMED_BY[event]]
     topic = next(topic for topic in topics.INTAKE if event in topic.schemas).name(record["unit"])
-    digest = events.content_digest(record)  # type: ignore[arg-type]
-    event_id = events.event_id(record["unit"], record_id, record["revision"], digest)
+    digest = identifiers.content_digest(record)  # type: ignore[arg-type]
+    event_id = identifiers.event_id(record["unit"], record_id, record["revision"], digest)
     return Made(topic, event, record, codec.encode(event, record), event_id.encode(), through_spool)
 
 

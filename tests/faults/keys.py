@@ -10,7 +10,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from crossregion.domain import delivery
 from crossregion.domain.regions import OFFICE
-from crossregion.embedded.stack import OPERATOR
+from crossregion.installation import OPERATOR
 from crossregion.kafka import acls, users
 from crossregion.kafka import admin as kafka_admin
 from crossregion.kafka.connection import unit as principal_of

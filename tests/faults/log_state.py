@@ -6,8 +6,10 @@ from contextlib import closing
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from consumers.registry import worker
-from crossregion.embedded.stack import OWNER, STOP_ORDER, Lags
+from consumers.registry import rebuild, worker
+from crossregion.embedded.stack import STOP_ORDER
+from crossregion.flows import Lags
+from crossregion.installation import OWNER
 from crossregion.kafka import admin as made_topics
 from crossregion.kafka.admin import read_again
 from crossregion.kafka.connection import ADMIN
@@ -39,7 +41,7 @@ def replay(rig: Rig, scale: Scale) -> None:
     for empty in (False, True)[-scale.times :]:
         rig.supervisor.stop(STOP_ORDER)
         if empty:
-            worker.rebuild(rig.kafka, rig.dsn(OWNER))
+            rebuild.rebuild(rig.kafka, rig.dsn(OWNER))
         else:
             rig.forget("registry-1")
             read_again(rig.kafka, worker.GROUP)
@@ -79,7 +81,7 @@ def topics_made_anew(rig: Rig, scale: Scale) -> None:
     rig.supervisor.stop(STOP_ORDER)
     fields = ("topic", "partition", "key", "value", "headers")
     send(rig.kafka, [{name: getattr(one, name) for name in fields} for one in copy])
-    worker.rebuild(rig.kafka, rig.dsn(OWNER))
+    rebuild.rebuild(rig.kafka, rig.dsn(OWNER))
     _begin_again(rig)
     rig.accept(rig.generator.batch(scale.events))
 

@@ -19,6 +19,7 @@ from crossregion.domain.notices import content as content_domain
 from crossregion.domain.validation import Refused, judge_event
 from schemas import codec, topics
 from schemas.codec import Undecodable
+from schemas.units import UNITS
 
 if TYPE_CHECKING:
     from tests.faults.oracle import Accepted
@@ -190,7 +191,7 @@ def taken(one: Accepted) -> tuple[str, Said] | str:
     try:
         event, content = codec.decode(one.value)
         if event == "HandoverRecorded":
-            handovers.check(cast(HandoverRecorded, content), unit, topics.UNITS)
+            handovers.check(cast(HandoverRecorded, content), unit, UNITS)
         else:
             acknowledgements.check(cast(NoticeAcknowledged, content), unit)
         return event, content

@@ -8,8 +8,8 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from cli.topics import discrepancies
-from crossregion.embedded.stack import addresses
+from cli.reconcile import discrepancies
+from crossregion.installation import addresses
 from crossregion.settings import Settings
 from producers.spool.store import Spool
 from schemas import codec, topics

@@ -14,6 +14,7 @@ from crossregion.domain.notices import content
 from crossregion.domain.tips import DISMISSALS, DISMISSED, LINKED, NEW, REFERRED, Placed, Standing
 from crossregion.domain.validation import Judgement
 from schemas import codec, topics
+from schemas.units import UNITS
 
 TRIAGE = frozenset(topics.TRIAGE.names())
 Tip = tuple[str, str]
@@ -183,5 +184,5 @@ def triage_of(value: bytes | None, topic: str) -> TipTriaged:
     """Raises: Undecodable, Refused."""
     _, record = codec.decode(value, topics.TRIAGE.schemas)
     triage = cast(TipTriaged, record)
-    tips.check(triage, topics.unit_of_topic(topic), topics.UNITS)
+    tips.check(triage, topics.unit_of_topic(topic), UNITS)
     return triage

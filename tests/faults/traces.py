@@ -11,8 +11,9 @@ from pathlib import Path
 
 from kafka.record import MemoryRecordsBuilder
 
-from crossregion.data_directory import HOST, write_private
+from crossregion.data_directory import HOST
 from crossregion.failpoints import RAISE
+from crossregion.private_files import write_private
 from tests.faults import checks, storage
 from tests.faults.generate import CANARY_TEXT, RARE, SURNAMES, spoilt
 from tests.faults.rig import Rig, Scale, Stuck

@@ -15,11 +15,12 @@ import psycopg
 import pytest
 
 from consumers.reconcile import answers
-from consumers.registry import worker
-from crossregion.domain import events
+from consumers.registry import counts, rebuild
+from crossregion.domain import events, identifiers
 from crossregion.embedded.postgres import SUPERUSER
-from crossregion.embedded.stack import OPERATOR, OWNER, STOP_ORDER, Stack
-from crossregion.services import agreements
+from crossregion.embedded.stack import STOP_ORDER, Stack
+from crossregion.installation import OPERATOR, OWNER
+from crossregion.services import agreements, dead_letters
 from crossregion.services import notices as notices_service
 from crossregion.services.agreements import AgreementUnknown, NotToBeRecorded, Outcome
 from schemas import codec, topics
@@ -71,7 +72,7 @@ def put_case(
 
 def told(stack: Stack, case_id: str) -> dict[str, tuple[str, int | None]]:
     """Of the flags of a case: what each unit may know and its hours."""
-    known = (case_id, events.case_reference("220200", case_id))
+    known = (case_id, identifiers.case_reference("220200", case_id))
     return {
         one["unit"]: (one["disclosure"], one["answer_within_hours"])
         for one in in_force(stack.kafka).values()
@@ -106,7 +107,7 @@ def put(stack: Stack, *letters: dict[str, Any] | bytes) -> None:
 
 def letter(**changes: Any) -> dict[str, Any]:
     found = {**LETTER, "case_types": [], "valid_from": "2026-01-09", **changes}
-    return {**found, "agreement_id": events.agreement_id(found["units"], found["number"])}
+    return {**found, "agreement_id": identifiers.agreement_id(found["units"], found["number"])}
 
 
 def corridor(stack: Stack, one: str, other: str, on: date = TODAY) -> dict[str, Any]:
@@ -208,7 +209,7 @@ def test_of_two_contents_under_one_revision_one_holds_in_registry_and_notices(
 ) -> None:
     rivals = [letter(number="two", answer_within_hours=hours) for hours in (11, 13, 12)]
     put(stack, *rivals)
-    held = max(rivals, key=lambda one: events.agreement_digest(one))  # type: ignore[arg-type]
+    held = max(rivals, key=lambda one: identifiers.agreement_digest(one))  # type: ignore[arg-type]
     states = agreements.find(stack.database, held["agreement_id"])
     assert len(states) == 3
     assert states[-1]["answer_within_hours"] == held["answer_within_hours"]
@@ -244,7 +245,7 @@ def test_what_cannot_be_an_agreement_is_set_aside_and_changes_nothing(stack: Sta
     with psycopg.connect(stack.dsn(OPERATOR)) as connection:
         rows = [
             row
-            for row in worker.dead_letter_rows(connection)
+            for row in dead_letters.dead_letter_rows(connection)
             if row["topic"] == topics.AGREEMENTS.name()
         ]
     assert [row["reason"] for row in sorted(rows, key=lambda row: row["offset"])] == [
@@ -258,12 +259,12 @@ def test_what_cannot_be_an_agreement_is_set_aside_and_changes_nothing(stack: Sta
 def test_a_rebuild_ends_as_it_was_and_nothing_is_said_again(stack: Stack) -> None:
     def everything() -> tuple[Any, ...]:
         with psycopg.connect(stack.database) as connection:
-            content = worker.content(connection)
+            content = counts.content(connection)
         return content, agreements.corridors(stack.database, TODAY), notices(stack.kafka)
 
     before = everything()
     stack.supervisor.stop(["registry", "notices"])
-    worker.rebuild(stack.kafka, stack.dsn(OWNER))
+    rebuild.rebuild(stack.kafka, stack.dsn(OWNER))
     for name in STOP_ORDER:
         stack.supervisor.start(name)
     wait_for_quiet(stack)
@@ -276,7 +277,7 @@ def test_recording_stands_in_the_audit(stack: Stack) -> None:
             "SELECT role, subject, purpose FROM audit.entry WHERE action = 'record'"
         ).fetchall()
     assert len(rows) == 4
-    known = events.agreement_id([LIAONING, "220000"], "1")
+    known = identifiers.agreement_id([LIAONING, "220000"], "1")
     assert rows[0] == ("crossregion_office", f"agreement {known}", "revision 1")
 
 

@@ -20,17 +20,20 @@ import pytest
 
 from consumers.notices import worker as notices_worker
 from consumers.reconcile import answers
+from consumers.registry import counts, rebuild
 from consumers.registry import worker as registry_worker
 from crossregion import metrics
 from crossregion.domain.acknowledgements import EARLY_SECONDS
 from crossregion.domain.regions import OFFICE
 from crossregion.embedded.postgres import SUPERUSER
-from crossregion.embedded.stack import OPERATOR, OWNER, STOP_ORDER, Stack
-from crossregion.services import handovers
+from crossregion.embedded.stack import STOP_ORDER, Stack
+from crossregion.installation import OPERATOR, OWNER
+from crossregion.services import dead_letters, disclosure, handovers
 from crossregion.services import notices as notices_service
 from crossregion.services.handovers import NotToBeHandedOver
 from crossregion.services.notices import NoticeUnknown, NotToBeAnswered
 from schemas import codec, topics
+from schemas.units import ENTERING
 from tests.e2e.command import run
 from tests.integration.test_decisions import CASE, CASE_UNIT, EXAMPLES, case, example, put
 from tests.support.live import in_force, notices, send, wait_for_quiet, wait_until
@@ -72,7 +75,7 @@ def acknowledge(
 
 def disclosed(stack: Stack, unit: str, notice_id: str) -> list[tuple[str, Any]]:
     """The records that a unit may read by a notice."""
-    found = notices_service.read_disclosed(as_unit(stack, unit), notice_id, "a review")
+    found = disclosure.read_disclosed(as_unit(stack, unit), notice_id, "a review")
     return [(row["kind"], row["record"]) for row in found]
 
 
@@ -158,7 +161,7 @@ def test_what_cannot_be_an_answer_is_set_aside_and_changes_nothing(stack: Stack)
     assert told(stack, NEXT) == [before]
     assert stack.supervisor.pids() == pids
     with psycopg.connect(stack.dsn(OPERATOR)) as connection:
-        reasons = sorted(row["reason"] for row in registry_worker.dead_letter_rows(connection))
+        reasons = sorted(row["reason"] for row in dead_letters.dead_letter_rows(connection))
     assert reasons == [
         "another-unit", "another-unit", "not-single-object", "not-single-object", "over-limit",
         "unknown-code", "unknown-code", "unstorable-text",
@@ -177,7 +180,7 @@ def test_a_case_is_handed_over_and_asked_back(stack: Stack) -> None:
         return outcome.holds, owner, offered_to, asked_back
 
     def reads(unit: str) -> bool:
-        return bool(notices_service.read_disclosed(as_unit(stack, unit), "handover", "a review"))
+        return bool(disclosure.read_disclosed(as_unit(stack, unit), "handover", "a review"))
 
     def asked() -> list[tuple[str, list[str]]]:
         """Of the hand-over, what the taker's list says."""
@@ -232,12 +235,12 @@ def start(stack: Stack, *but: str) -> None:
 def test_a_rebuild_ends_as_it_was_and_nothing_is_said_again(stack: Stack) -> None:
     def everything() -> tuple[str, Any, Any]:
         with psycopg.connect(stack.database) as connection:
-            content = registry_worker.content(connection)
+            content = counts.content(connection)
         return content, told(stack, NEXT), notices(stack.kafka)
 
     before = everything()
     stack.supervisor.stop(["registry"])
-    registry_worker.rebuild(stack.kafka, stack.dsn(OWNER))
+    rebuild.rebuild(stack.kafka, stack.dsn(OWNER))
     start(stack)
     wait_for_quiet(stack)
     assert everything() == before
@@ -409,5 +412,5 @@ def test_the_commands_say_what_is_recorded(stack: Stack, tmp_path: Path) -> None
 
 def test_the_stack_tells_the_commands_where_a_unit_enters(stack: Stack) -> None:
     addresses = json.loads((stack.data / "addresses.json").read_text())
-    assert set(addresses["units"]) == set(topics.ENTERING)
+    assert set(addresses["units"]) == set(ENTERING)
     assert addresses["units"][TOLD] == as_unit(stack, TOLD)

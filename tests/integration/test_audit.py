@@ -15,8 +15,9 @@ from consumers.registry.audit_chain import AuditBroken, Entry, HeadWriter
 from consumers.registry.batch import INTAKE, Batch
 from crossregion.kafka import admin as broker
 from crossregion.kafka.connection import Kafka
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Database, DatabaseFailed
+from crossregion.postgres import audit, migrations
+from crossregion.postgres.connection import DatabaseFailed
+from crossregion.postgres.transactions import Database
 from crossregion.services import dead_letters
 from tests.e2e.command import assert_one_clear_line, run
 from tests.integration.test_registry import history
@@ -30,11 +31,11 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 def audited(new_database: Callable[[], str], as_role: AsRole, rows: int) -> str:
     """A database with some rows in its audit; returns its operator's DSN."""
     dsn = new_database()
-    transactions.migrate(dsn)
+    migrations.migrate(dsn)
     operator = as_role(dsn, "crossregion_operator")
     with psycopg.connect(operator) as connection:
         for number in range(rows):
-            transactions.append_audit(connection, "read", f"记录 {number}", "why,\n1:x")
+            audit.append_audit(connection, "read", f"记录 {number}", "why,\n1:x")
     return operator
 
 
@@ -133,7 +134,7 @@ def test_rows_written_at_once_are_one_chain(
     def write() -> None:
         for _ in range(10):
             with psycopg.connect(operator) as connection:
-                transactions.append_audit(connection, "read", "record", "")
+                audit.append_audit(connection, "read", "record", "")
 
     threads = [threading.Thread(target=write) for _ in range(4)]
     for thread in threads:
@@ -163,7 +164,7 @@ def test_what_is_read_and_rebuilt_is_noted_and_outlives_the_registry(
     dead_letters.replay(kafka, operator, letter_id)
     with pytest.raises(dead_letters.DeadLetterUnknown):
         dead_letters.find(operator, "00000000-0000-0000-0000-000000000000")
-    transactions.drop_registry(owner, "new columns")
+    migrations.drop_registry(owner, "new columns")
     assert dead_letters.listed(operator) == []
     subject = f"dead letter {letter_id}"
     with psycopg.connect(operator) as connection:
@@ -200,10 +201,10 @@ def test_heads_go_to_kafka_when_they_move_and_the_command_compares_with_them(
     for _ in range(3):
         writer.write()
     with psycopg.connect(operator) as connection:
-        transactions.append_audit(connection, "read", "record", "")
+        audit.append_audit(connection, "read", "record", "")
     writer.step()
     with psycopg.connect(operator) as connection:
-        transactions.append_audit(connection, "read", "record", "")
+        audit.append_audit(connection, "read", "record", "")
     writer.step()
     assert len(read_all(kafka, "audit-heads")) == 2
     writer.close()

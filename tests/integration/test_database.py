@@ -17,15 +17,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from crossregion import logs
 from crossregion.embedded.postgres import EmbeddedPostgres
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import (
-    Database,
-    DatabaseFailed,
-    DatabaseOutdated,
-    DatabaseRefused,
-    DatabaseTooNew,
-    DatabaseUnavailable,
-)
+from crossregion.postgres import connection as postgres_connection
+from crossregion.postgres import migrations, transactions
+from crossregion.postgres.connection import DatabaseFailed, DatabaseRefused, DatabaseUnavailable
+from crossregion.postgres.migrations import DatabaseOutdated, DatabaseTooNew
+from crossregion.postgres.transactions import Database
 
 NewDatabase = Callable[[], str]
 
@@ -42,28 +38,28 @@ def test_migrations_run_forwards_on_a_database_in_use(
 ) -> None:
     dsn = new_database()
     with pytest.raises(DatabaseOutdated, match="registry migrate"):
-        transactions.require_current(dsn)
-    assert transactions.migrate(dsn) == sorted(transactions.migrations())
-    assert transactions.migrate(dsn) == []
-    transactions.require_current(dsn)
-    with psycopg.connect(transactions.as_role(dsn, "crossregion_registry")) as connection:
+        migrations.require_current(dsn)
+    assert migrations.migrate(dsn) == sorted(migrations.migrations())
+    assert migrations.migrate(dsn) == []
+    migrations.require_current(dsn)
+    with psycopg.connect(postgres_connection.as_role(dsn, "crossregion_registry")) as connection:
         connection.execute("INSERT INTO registry.sighting VALUES ('t', 0, 1, 'e', 'accepted')")
 
-    known = transactions.migrations()
+    known = migrations.migrations()
     next_one = max(known) + 1
     later = {**known, next_one: "ALTER TABLE registry.sighting ADD COLUMN more text"}
     monkeypatch.setattr(transactions, "migrations", lambda: later)
     with pytest.raises(DatabaseOutdated):
-        transactions.require_current(dsn)
-    assert transactions.migrate(dsn) == [next_one]
-    office = transactions.as_role(dsn, "crossregion_office")
+        migrations.require_current(dsn)
+    assert migrations.migrate(dsn) == [next_one]
+    office = postgres_connection.as_role(dsn, "crossregion_office")
     assert count(dsn, "registry.sighting") == 0
     assert count(office, "registry.sighting") == 1
 
     broken = {**later, next_one + 1: "CREATE TABLE registry.half (); SELECT 1 / 0"}
     monkeypatch.setattr(transactions, "migrations", lambda: broken)
     with pytest.raises(DatabaseFailed, match="SQLSTATE 22012"):
-        transactions.migrate(dsn)
+        migrations.migrate(dsn)
     assert count(dsn, "pg_tables WHERE tablename = 'half'") == 0
     assert count(dsn, "public.crossregion_migration") == len(later)
 
@@ -74,10 +70,10 @@ def test_the_migrations_hold_all_that_the_scheduling_library_has() -> None:
     named = [
         file.name
         for one in sorted(files.iterdir(), key=lambda file: file.name)
-        for found in transactions.PROCRASTINATE.finditer(one.read_text("utf-8"))
-        for file in transactions.library_steps(*found.groups())
+        for found in migrations.PROCRASTINATE.finditer(one.read_text("utf-8"))
+        for file in migrations.library_steps(*found.groups())
     ]
-    assert named == [file.name for file in transactions.library_steps("00", "99")]
+    assert named == [file.name for file in migrations.library_steps("00", "99")]
     assert len(named) == 38
 
 
@@ -85,21 +81,21 @@ def test_workers_that_start_together_migrate_once(new_database: NewDatabase) -> 
     dsn = new_database()
     done: list[list[int]] = []
     threads = [
-        threading.Thread(target=lambda: done.append(transactions.migrate(dsn))) for _ in range(4)
+        threading.Thread(target=lambda: done.append(migrations.migrate(dsn))) for _ in range(4)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(done) == [[], [], [], sorted(transactions.migrations())]
+    assert sorted(done) == [[], [], [], sorted(migrations.migrations())]
 
 
 def test_a_database_of_a_newer_version_is_left_alone(new_database: NewDatabase) -> None:
     dsn = new_database()
-    transactions.migrate(dsn)
+    migrations.migrate(dsn)
     with psycopg.connect(dsn) as connection:
         connection.execute("INSERT INTO public.crossregion_migration VALUES (9999)")
-    for refused in (transactions.migrate, transactions.require_current):
+    for refused in (migrations.migrate, migrations.require_current):
         with pytest.raises(DatabaseTooNew, match=r"9999.*install the newer version"):
             refused(dsn)
 
@@ -116,7 +112,7 @@ def test_what_cannot_be_reached_is_one_line_that_says_what_to_do(new_database: N
         ("what is this", DatabaseRefused, "no connection string"),
     ]:
         with pytest.raises(fault, match=says) as refusal:
-            transactions.connect(dsn)
+            postgres_connection.connect(dsn)
         assert "\n" not in str(refusal.value)
         assert "wrong-secret" not in str(refusal.value)
 
@@ -151,7 +147,7 @@ def test_work_waits_while_postgres_is_away_and_is_done_when_it_is_back(service_d
         held.transact(lambda connection: connection.execute("CREATE TABLE effect (value integer)"))
         postgres.stop()
         with pytest.raises(DatabaseUnavailable):
-            transactions.connect(dsn)
+            postgres_connection.connect(dsn)
         work = threading.Thread(
             target=held.transact,
             args=[lambda connection: connection.execute("INSERT INTO effect VALUES (1)")],
@@ -251,5 +247,5 @@ def test_another_machines_database_is_spoken_to_under_its_certificate(
 
 def test_a_server_without_a_certificate_is_one_clear_line(new_database: NewDatabase) -> None:
     with pytest.raises(DatabaseRefused, match="sslrootcert") as refused:
-        transactions.connect(make_conninfo(new_database(), sslmode="require"))
+        postgres_connection.connect(make_conninfo(new_database(), sslmode="require"))
     assert "\n" not in str(refused.value)

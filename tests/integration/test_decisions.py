@@ -17,11 +17,12 @@ import psycopg
 import pytest
 
 from consumers.reconcile import records as reconcile_records
-from consumers.registry import worker as registry_worker
-from crossregion.domain import events
+from consumers.registry import counts, rebuild
+from crossregion.domain import events, identifiers
 from crossregion.embedded.postgres import SUPERUSER
-from crossregion.embedded.stack import DATABASE, OPERATOR, OWNER, STOP_ORDER, Stack
-from crossregion.services import proposals
+from crossregion.embedded.stack import STOP_ORDER, Stack
+from crossregion.installation import DATABASE, OPERATOR, OWNER
+from crossregion.services import dead_letters, proposals
 from crossregion.services.proposals import NotToBeDecided, Outcome, ProposalUnknown
 from schemas import codec, topics
 from tests.support.live import in_force, notices, read_all, send, wait_for_quiet, wait_until
@@ -36,7 +37,7 @@ def example(event: str) -> dict[str, Any]:
 
 CASE, RESCUE = example("CaseRecorded"), example("RescueRecorded")
 CASE_UNIT, RESCUE_UNIT = CASE["unit"], RESCUE["unit"]
-PROPOSAL = events.proposal_id(
+PROPOSAL = identifiers.proposal_id(
     CASE_UNIT, CASE["victims"][0]["victim_id"], RESCUE_UNIT, RESCUE["rescue_id"]
 )
 NOTE = "她姐姐认出了她"
@@ -165,7 +166,7 @@ def test_the_second_flag_follows_the_case_and_never_changes_it(stack: Stack) -> 
     wait_for_quiet(stack)
     assert told(stack, "flag") == both
     with psycopg.connect(stack.database) as connection:
-        reported = list(registry_worker.flags(connection))
+        reported = list(counts.flags(connection))
     assert [row["destination"] for row in reported] == [None, "220300", "220181", None]
 
 
@@ -213,7 +214,7 @@ def made(stack: Stack, verdict: str, reason: str, **changes: Any) -> dict[str, A
     known = {"previous": revision, "revision": revision + 1, "verdict": verdict, "reason": reason}
     decision = {**example("MatchDecided"), **known, **changes}
     if "decision_id" not in changes:
-        decision["decision_id"] = events.decision_id(cast(events.MatchDecided, decision))
+        decision["decision_id"] = identifiers.decision_id(cast(events.MatchDecided, decision))
     return decision
 
 
@@ -274,7 +275,7 @@ def test_what_cannot_be_a_decision_is_set_aside_and_changes_nothing(stack: Stack
     assert in_force(stack.kafka) == unchanged
     assert stack.supervisor.pids() == pids
     with psycopg.connect(stack.dsn(OPERATOR)) as connection:
-        reasons = [row["reason"] for row in registry_worker.dead_letter_rows(connection)]
+        reasons = [row["reason"] for row in dead_letters.dead_letter_rows(connection)]
     assert sorted(reasons) == sorted(
         [
             "wrong-partition",
@@ -334,13 +335,13 @@ def test_a_confirmed_pair_stays_proposed_when_the_records_no_longer_speak_for_it
 def test_a_rebuild_ends_as_it_was_and_nothing_is_said_again(stack: Stack) -> None:
     def everything() -> tuple[str, int, int, Any]:
         with psycopg.connect(stack.database) as connection:
-            content = registry_worker.content(connection)
+            content = counts.content(connection)
         said = len(read_all(stack.kafka, topics.MATCH_PROPOSALS.name()))
         return content, said, audited(stack), notices(stack.kafka)
 
     before = everything()
     stack.supervisor.stop(["registry"])
-    registry_worker.rebuild(stack.kafka, stack.dsn(OWNER))
+    rebuild.rebuild(stack.kafka, stack.dsn(OWNER))
     for name in STOP_ORDER:
         stack.supervisor.start(name)
     wait_for_quiet(stack)

@@ -25,10 +25,10 @@ from psycopg.rows import dict_row
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from consumers.delivery.worker import GROUP
-from crossregion.data_directory import write_private
 from crossregion.failpoints import KILLED
 from crossregion.kafka.connection import ADMIN, Kafka
-from crossregion.postgres import transactions
+from crossregion.postgres import migrations, queries
+from crossregion.private_files import write_private
 from crossregion.services import endpoints
 from schemas import codec, envelope, topics
 from tests.support import live, receivers
@@ -162,7 +162,7 @@ def rig(
     certificates = receivers.Certificates(home)
     context = certificates.context("receiver", ["localhost", "127.0.0.1"])
     owner = new_database()
-    transactions.migrate(owner)
+    migrations.migrate(owner)
     with (
         receivers.webhooks(context) as web,
         receivers.mailboxes(context) as (mail, port),
@@ -396,7 +396,7 @@ def test_a_replay_and_a_rebuild_send_nothing_again_and_lose_no_attempt(rig: Rig)
     rig.stop()
     before = {path: len(got) for path, got in rig.web.got.items()}
     attempts = rig.rows("SELECT count(*) AS count FROM delivery.attempt")
-    transactions.drop_registry(rig.owner)
+    migrations.drop_registry(rig.owner)
     admin = KafkaAdminClient(**rig.kafka.options(ADMIN))
     admin.remove_group_members(GROUP, [MemberToRemove(group_instance_id="delivery-1")])
     admin.delete_groups([GROUP])
@@ -484,7 +484,7 @@ def test_an_attempt_that_is_put_down_again_after_a_lost_commit_is_the_same(rig: 
     for row in before:
         late = {**row, "endpoint_id": hook, "state": "waiting", "failures": 9, "gone": True}
         with psycopg.connect(rig.worker) as connection:
-            connection.execute(transactions.query("put_attempt"), late)
+            connection.execute(queries.query("put_attempt"), late)
     assert rig.rows(everything, hook) == before
     endpoints.remove(rig.operator, hook, "")
 

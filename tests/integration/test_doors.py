@@ -19,12 +19,15 @@ from psycopg import sql
 
 from consumers.registry import audit_chain
 from consumers.registry.batch import Batch
-from crossregion.domain import events
+from crossregion.domain import identifiers
 from crossregion.embedded import postgres
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Database, RolesMissing
+from crossregion.postgres import audit, migrations, transactions
+from crossregion.postgres import connection as postgres_connection
+from crossregion.postgres.migrations import RolesMissing
+from crossregion.postgres.transactions import Database
 from crossregion.services import endpoints
 from schemas import codec, topics
+from schemas.units import PARTNERS, UNITS
 from tests.integration.test_registry import NOTICE, TIP, answered, handed, history, triaged
 from tests.support.database_rights import (
     DELIVERY,
@@ -62,7 +65,7 @@ AsRole = Callable[[str, str], str]
 def dsn(new_database: Callable[[], str], as_role: Callable[[str, str], str]) -> str:
     """A registry with records, flags, a proposal and dead letters of several units."""
     dsn = new_database()
-    transactions.migrate(dsn)
+    migrations.migrate(dsn)
     batch = Batch()
     for record in history():
         batch.take(*record)
@@ -89,7 +92,7 @@ def told(unit: str, *recipients: str) -> bytes:
     flag = json.loads(
         (Path(__file__).parents[2] / "schemas/examples/BoundaryFlagged/1/example.json").read_text()
     )
-    digest = events.content_digest(record)  # type: ignore[arg-type]
+    digest = identifiers.content_digest(record)  # type: ignore[arg-type]
     known = {"unit": unit, "case_id": "220300-C9", "revision": record["revision"]}
     return codec.encode(
         "BoundaryFlagged", {**flag, **known, "digest": digest, "told": list(recipients)}
@@ -142,7 +145,7 @@ def test_no_role_of_ours_can_pass_the_policies_or_make_roles(enter: Enter) -> No
         " AND NOT (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)"
     )
     found = {name: (login, inherit) for name, login, inherit in rows}
-    units = {f"unit_{unit}" for unit in (*topics.UNITS, *topics.PARTNERS)}
+    units = {f"unit_{unit}" for unit in (*UNITS, *PARTNERS)}
     groups = {f"crossregion_{name}" for name in ("unit", "own", "summary", "audit")}
     assert found == {
         **dict.fromkeys(units | {WORKER, DELIVERY, OFFICE, OPERATOR, SUPERVISION}, (True, True)),
@@ -205,7 +208,7 @@ def test_a_unit_reads_whole_records_that_it_reported_and_no_other(enter: Enter) 
         enter(OFFICE).execute("SELECT unit, record_id FROM registry.record_revision").fetchall()
     )
     seen = set()
-    for unit in (*topics.UNITS, *topics.PARTNERS):
+    for unit in (*UNITS, *PARTNERS):
         found = own(enter(f"unit_{unit}"))
         assert {reporter for reporter, _ in found} <= {unit}
         seen |= found
@@ -371,7 +374,7 @@ def test_no_open_transaction_of_a_unit_holds_up_the_audit(
     with reader.transaction(), psycopg.connect(as_role(dsn, "unit_220500")) as other:
         reader.execute("SELECT pg_advisory_lock(hashtext('audit.entry'))")
         assert ask(reader, *C1) is not None
-        transactions.append_audit(operator, "read", "a record", "")
+        audit.append_audit(operator, "read", "a record", "")
         ticket = ask(other, *C1)
         other.commit()
         noted(as_role(dsn, WORKER))
@@ -403,7 +406,7 @@ def test_who_has_the_turn_for_long_holds_up_no_worker(
     reader, worker = enter("unit_220500"), as_role(dsn, WORKER)
     ticket = ask(reader, *C1)
     with enter(OPERATOR).transaction():
-        transactions.append_audit(enter(OPERATOR), "read", "a record", "")
+        audit.append_audit(enter(OPERATOR), "read", "a record", "")
         noted(worker)
         assert given(reader, ticket) is None
     noted(worker)
@@ -492,7 +495,7 @@ def test_a_tip_is_read_by_who_received_it_and_who_has_to_triage_it_and_by_no_oth
 
     def readers() -> set[str]:
         found = set()
-        for unit in topics.UNITS:
+        for unit in UNITS:
             before = audited(enter)
             record = read(worker, enter(f"unit_{unit}"), *key)
             assert len(audited(enter)) - len(before) == (record is not None)
@@ -504,7 +507,7 @@ def test_a_tip_is_read_by_who_received_it_and_who_has_to_triage_it_and_by_no_oth
 
     def seers() -> set[str]:
         asked = "SELECT FROM registry.tips() WHERE tip_id = 'doors'"
-        return {unit for unit in topics.UNITS if enter(f"unit_{unit}").execute(asked).fetchall()}
+        return {unit for unit in UNITS if enter(f"unit_{unit}").execute(asked).fetchall()}
 
     assert (readers(), seers()) == ({"220100", "220600"}, {"220100", "220600"})
     made = triaged("referred", "220600", to_unit="220300", tip_id="doors")
@@ -697,15 +700,15 @@ def test_a_unit_can_fill_no_disk_and_hold_up_no_migration(
     for name in ("postgres", "template1"):
         with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
             psycopg.connect(as_role(f"/{name}", UNIT))
-    unit.execute("SELECT pg_advisory_lock(%s)", [transactions.MIGRATION_LOCK])
-    assert transactions.migrate(f"{dsn}?options=-c%20statement_timeout%3D10s") == []
+    unit.execute("SELECT pg_advisory_lock(%s)", [migrations.MIGRATION_LOCK])
+    assert migrations.migrate(f"{dsn}?options=-c%20statement_timeout%3D10s") == []
     unit.execute("SELECT pg_advisory_unlock_all()")
 
 
 def test_an_owner_alone_can_run_the_whole_by_acting_as_each_role(dsn: str) -> None:
     """So `up` uses a database that the settings name, with one connection string."""
     for role, readable in ((WORKER, "record"), (OFFICE, "person"), (OPERATOR, "dead_letter")):
-        with transactions.session(transactions.as_role(dsn, role)) as connection:
+        with transactions.session(postgres_connection.as_role(dsn, role)) as connection:
             asked = sql.SQL("SELECT count(1) > 0 FROM {}").format(
                 sql.Identifier("registry", readable)
             )
@@ -720,17 +723,17 @@ def test_without_the_roles_a_migration_says_who_makes_them(
         connection.execute("ALTER ROLE crossregion_own RENAME TO crossregion_away")
         try:
             with pytest.raises(RolesMissing, match="crossregion registry roles"):
-                transactions.migrate(dsn)
+                migrations.migrate(dsn)
         finally:
             connection.execute("ALTER ROLE crossregion_away RENAME TO crossregion_own")
         connection.execute(postgres.roles())
-    assert transactions.migrate(dsn)
+    assert migrations.migrate(dsn)
 
 
 def test_one_connection_can_act_for_one_unit_after_another(
     dsn: str, as_role: Callable[[str, str], str]
 ) -> None:
     for unit in ("220100", "220300"):
-        as_unit = transactions.as_role(as_role(dsn, f"unit_{unit}"), f"unit_{unit}")
+        as_unit = postgres_connection.as_role(as_role(dsn, f"unit_{unit}"), f"unit_{unit}")
         with psycopg.connect(as_unit) as connection:
             assert {reporter for reporter, _ in own(connection)} == {unit}

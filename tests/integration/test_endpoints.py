@@ -13,7 +13,8 @@ from typer.testing import CliRunner, Result
 from cli import endpoints
 from cli.main import app
 from crossregion.errors import RuntimeFault
-from crossregion.postgres import transactions
+from crossregion.postgres import connection as postgres_connection
+from crossregion.postgres import migrations
 
 URL = "https://unit.example/notices"
 Run = Callable[..., Result]
@@ -22,7 +23,7 @@ Run = Callable[..., Result]
 @pytest.fixture(scope="module")
 def dsn(new_database: Callable[[], str]) -> str:
     dsn = new_database()
-    transactions.migrate(dsn)
+    migrations.migrate(dsn)
     return dsn
 
 
@@ -74,7 +75,7 @@ def test_an_endpoint_from_its_beginning_to_its_end(run: Run, dsn: str) -> None:
     assert "1 endpoints." in run("list").output
     again, _ = added(run("add", "220200", "webhook", URL))
     assert again != hook
-    with psycopg.connect(transactions.as_role(dsn, "crossregion_operator")) as connection:
+    with psycopg.connect(postgres_connection.as_role(dsn, "crossregion_operator")) as connection:
         secrets = connection.execute("SELECT endpoint_id::text FROM delivery.secret").fetchall()
         noted = connection.execute("SELECT action FROM audit.entry ORDER BY number").fetchall()
     assert secrets == [(again,)]

@@ -18,19 +18,21 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumers.registry import worker
+from consumers.registry import counts, rebuild
 from consumers.registry.projections import files as files_projection
 from crossregion import clock, metrics
 from crossregion.domain.files import obligations
 from crossregion.domain.handovers import Record
 from crossregion.domain.validation import Judgement, judge_event
 from crossregion.embedded.postgres import EmbeddedPostgres
-from crossregion.embedded.stack import OPERATOR, OWNER, STOP_ORDER, SUPERVISION, Stack
-from crossregion.postgres import transactions
+from crossregion.embedded.stack import STOP_ORDER, Stack
+from crossregion.installation import OPERATOR, OWNER, SUPERVISION
+from crossregion.postgres import clock as postgres_clock
+from crossregion.postgres import queries, transactions
 from crossregion.services import dead_letters, handovers, reports, tips
 from crossregion.services import files as files_service
 from producers import tips as taking
-from producers.exports.reader import Exported
+from producers.records import Exported
 from producers.spool.store import Spool
 from schemas import codec, topics
 from tests.e2e.command import assert_one_clear_line, run
@@ -209,7 +211,7 @@ def test_the_notice_ends_and_the_welfare_home_is_late(stack: Stack, today: Path)
     turn(today, "2025-03-10")
     wait_for(stack, *late, *overdue(UNIT, "WELFARE_HOME", "FIRST_CERTIFICATE"))
     with transactions.session(stack.database) as connection:
-        files_projection.look_from_today(connection)
+        postgres_clock.look_from_today(connection)
         rows = connection.execute("SELECT * FROM registry.file_overdue ORDER BY lead").fetchall()
         assert rows == [
             (UNIT, "CAD", 1, date(2025, 3, 9)),
@@ -299,7 +301,7 @@ def test_the_units_concerned_see_the_file_and_no_other(stack: Stack) -> None:
     assert {("rescue", *FILE), ("assistance", UNIT, "A1"), ("assistance", TAKER, "A9")} <= read
     assert any(SECRET in json.dumps(one, ensure_ascii=False) for one in whole)
     with transactions.session(stack.dsn(OPERATOR)) as connection:
-        audited = [row["subject"] for row in transactions.rows(connection, "audit_entries")]
+        audited = [row["subject"] for row in queries.rows(connection, "audit_entries")]
     assert f"assistance {UNIT} A1" in audited
     hidden = run("file", "show", *FILE, "--unit", STRANGER, **here)
     assert_one_clear_line(hidden, "There is no file of rescue 220100-R7 of 220100 that you may see")
@@ -438,15 +440,15 @@ def test_no_personal_value_leaves_the_entries(stack: Stack) -> None:
 def test_a_rebuild_ends_as_it_was_and_tells_nobody_again(stack: Stack) -> None:
     said = notices(stack.kafka)
     with transactions.session(stack.database) as connection:
-        before = worker.content(connection)
+        before = counts.content(connection)
     counted = figures(stack)
     stack.supervisor.stop(STOP_ORDER)
-    worker.rebuild(stack.kafka, stack.dsn(OWNER))
+    rebuild.rebuild(stack.kafka, stack.dsn(OWNER))
     for name in STOP_ORDER:
         stack.supervisor.start(name)
     stack.wait_healthy()
     wait_for_quiet(stack)
     with transactions.session(stack.database) as connection:
-        assert worker.content(connection) == before
+        assert counts.content(connection) == before
     assert notices(stack.kafka) == said
     assert figures(stack) == counted

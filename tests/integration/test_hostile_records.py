@@ -17,10 +17,11 @@ from kafka.record import memory_records
 from kafka.record.default_records import DefaultRecordBatchBuilder, DefaultRecordMetadata
 from kafka.record.util import encode_varint
 
-from consumers.registry import worker
+from consumers.registry import counts
 from crossregion.embedded.stack import Stack
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka.connection import Kafka
+from crossregion.services import dead_letters
 from producers.publisher import catch_up
 from producers.spool.store import Spool
 from schemas import codec, topics
@@ -178,8 +179,8 @@ def test_what_the_broker_takes_stops_nobody(
     flags = read_all(stack.kafka, topics.BOUNDARY_FLAGS.name())
     assert len({record.key for record in flags}) == accepted
     with psycopg.connect(stack.database) as connection:
-        assert worker.revisions(connection) == {(UNIT, "case"): accepted}
-        assert len(list(worker.dead_letter_rows(connection))) == len(refused)
+        assert counts.revisions(connection) == {(UNIT, "case"): accepted}
+        assert len(list(dead_letters.dead_letter_rows(connection))) == len(refused)
 
     with Spool(tmp_path / f"{UNIT}.sqlite", UNIT) as spool:
         catch_up(spool, stack.kafka)

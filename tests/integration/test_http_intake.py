@@ -20,10 +20,10 @@ from typing import Any
 
 import pytest
 
-from crossregion.data_directory import write_private
 from crossregion.embedded.certificates import Authority
 from crossregion.errors import RuntimeFault
 from crossregion.failpoints import KILLED
+from crossregion.private_files import write_private
 from crossregion.settings import Settings
 from producers.http_intake import app, protocol, request
 from producers.http_intake.keys import Keys
@@ -294,7 +294,9 @@ def test_who_waits_between_two_requests_is_told_nothing(running: Running) -> Non
 
 
 def test_of_too_many_connections_the_last_is_told_to_come_again(tmp_path: Path) -> None:
-    program = "from producers import http_protocol; http_protocol.MOST_CONNECTIONS = 3; " + PROGRAM
+    program = (
+        "from producers.http_intake import protocol; protocol.MOST_CONNECTIONS = 3; " + PROGRAM
+    )
     with intake(tmp_path, program) as one:
         held = [one.raw(b"POST /v1") for _ in range(3)]
         answer = raw_answer(one)

@@ -24,13 +24,13 @@ from kafka.errors import (
     SaslAuthenticationFailedError,
 )
 
-from crossregion.data_directory import write_private
 from crossregion.embedded.certificates import Authority
 from crossregion.embedded.kafka import EmbeddedKafka
 from crossregion.errors import ServiceUnavailable
 from crossregion.kafka import acls, users
 from crossregion.kafka import admin as kafka_admin
 from crossregion.kafka.connection import ADMIN, Kafka
+from crossregion.private_files import write_private
 from producers import publisher
 from producers.spool.store import Spool
 from schemas import topics as contracts

@@ -16,9 +16,10 @@ from typer.testing import CliRunner
 
 from cli import main
 from crossregion import installed_model
-from crossregion.embedded.stack import Flow, Lags, Stack
+from crossregion.embedded.stack import Stack
 from crossregion.embedded.supervisor import Supervisor, Worker
 from crossregion.failpoints import KILLED
+from crossregion.flows import Flow, Lags
 from crossregion.linkage import proposals
 from crossregion.linkage.index import Index
 from crossregion.linkage.model import Model, load, written

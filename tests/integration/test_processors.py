@@ -25,13 +25,14 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, MemberToRemove
 from kafka.structs import OffsetAndMetadata
 
-from consumers.registry import audit_chain
-from consumers.registry import worker as registry_worker
+from consumers.registry import audit_chain, counts
 from crossregion import installed_model
-from crossregion.domain import events
-from crossregion.embedded.stack import OPERATOR, WORKERS, Lags, Stack, flows
+from crossregion.domain import identifiers
+from crossregion.embedded.stack import WORKERS, Stack
 from crossregion.embedded.supervisor import Supervisor, Worker
 from crossregion.errors import StandsStill
+from crossregion.flows import Lags, flows
+from crossregion.installation import OPERATOR
 from crossregion.kafka import subscription
 from crossregion.kafka.connection import ADMIN
 from crossregion.linkage.index import Index
@@ -165,8 +166,8 @@ def test_what_cannot_be_used_is_a_dead_letter_and_holds_nothing_up(stack: Stack)
     assert (sent[-1].topic, sent[-1].partition, sent[-1].offset) not in found
     assert list(flags(stack)) == ["B2"]
     with psycopg.connect(stack.database) as connection:
-        assert registry_worker.revisions(connection) == {(UNIT, "case"): 1}
-        listed = list(registry_worker.dead_letter_rows(connection))
+        assert counts.revisions(connection) == {(UNIT, "case"): 1}
+        listed = list(dead_letters.dead_letter_rows(connection))
     assert len(listed) == len(bad)
 
 
@@ -179,7 +180,7 @@ def example(event: str) -> dict[str, Any]:
 
 def test_the_same_winner_whatever_comes_late_or_twice(stack: Stack) -> None:
     contents = [case("W1", revision=2, venue=venue) for venue in ("one", "two")]
-    digests = [events.content_digest(content) for content in contents]  # type: ignore[arg-type]
+    digests = [identifiers.content_digest(content) for content in contents]  # type: ignore[arg-type]
     first, then = (codec.encode("CaseRecorded", content) for content in contents)
     send(stack.kafka, [record(first), record(encoded("W1", revision=1)), record(first)])
     wait_for_quiet(stack)
@@ -190,7 +191,7 @@ def test_the_same_winner_whatever_comes_late_or_twice(stack: Stack) -> None:
         held = connection.execute(
             "SELECT revision, digest FROM registry.record WHERE record_id = 'W1'"
         ).fetchall()
-        assert registry_worker.duplicates(connection)[UNIT, "case"] >= 3
+        assert counts.duplicates(connection)[UNIT, "case"] >= 3
     assert held == [(2, max(digests))]
     told = [notice for key, notice in in_force(stack.kafka).items() if key not in quiet]
     assert [(notice["unit"], notice["kind"], notice["cause"]) for notice in told] == [
@@ -219,7 +220,7 @@ def test_a_dead_letter_is_put_back_or_discarded(stack: Stack) -> None:
     with psycopg.connect(stack.database) as connection:
         outcomes = {
             row["dead_letter_id"]: row["outcome"]
-            for row in registry_worker.dead_letter_rows(connection)
+            for row in dead_letters.dead_letter_rows(connection)
         }
     assert outcomes[repaired["dead_letter_id"]] == "replayed"
     assert outcomes[refused["dead_letter_id"]] == "discarded"
@@ -318,7 +319,7 @@ def test_two_linkage_workers_one_killed_say_what_one_would(
     assert not [key for key in last_weights(stack) if key[:2] == erased[:2]]
     assert last_weights(stack) == single_pass(stack)
     with psycopg.connect(stack.database) as connection:
-        proposed = {row["case_id"] for row in registry_worker.open_proposals(connection)}
+        proposed = {row["case_id"] for row in counts.open_proposals(connection)}
     assert proposed
     assert erased[1] not in proposed
 
@@ -338,8 +339,7 @@ def test_a_late_word_of_a_proposals_worker_that_is_dead_is_answered(stack: Stack
     wait_for_quiet(stack)
     with psycopg.connect(stack.database) as connection:
         standing = {
-            row["proposal_id"]: row["revision"]
-            for row in registry_worker.open_proposals(connection)
+            row["proposal_id"]: row["revision"] for row in counts.open_proposals(connection)
         }
     assert standing[said["proposal_id"]] == said["revision"] + 2
 
@@ -403,6 +403,7 @@ def test_a_faust_worker_that_gets_nothing_of_what_there_is_ends(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from processors.engine import app as engine_app
+    from processors.engine import watchdog
 
     def end(error: BaseException) -> None:
         raise error
@@ -419,7 +420,7 @@ def test_a_faust_worker_that_gets_nothing_of_what_there_is_ends(
         )
 
         async def thrice() -> None:
-            watch = engine_app.Watch(app, connection, StandsStill.after(1.0))
+            watch = watchdog.Watch(app, connection, StandsStill.after(1.0))
             for _ in range(3):
                 await watch.look()
 
@@ -434,21 +435,21 @@ CANCELLED_ONCE_IT_SEEKS = """
 import asyncio
 from faust.transport.drivers.aiokafka import Consumer
 from crossregion.errors import StandsStill
-from processors import worker
+from processors.engine import app as engine
 
 async def cancelled(consumer):
     raise asyncio.CancelledError
 
 Consumer.seek_to_committed = cancelled
 StandsStill.after = lambda patience: 0.5
-app = worker.make_app("admin", "test-cancelled")
+app = engine.make_app("admin", "test-cancelled")
 
 @app.agent(app.topic("{topic}", key_serializer="raw", value_serializer="raw"))
 async def read(stream):
     async for _ in stream:
         pass
 
-worker.run(app)
+engine.run(app)
 """
 
 
@@ -528,7 +529,7 @@ def snappy_of_runs(data: bytes) -> bytes:
 def test_a_letter_that_no_unit_sent_is_not_put_back(stack: Stack) -> None:
     (where,) = send(stack.kafka, [record(b"junk", topics.REPLAYS.name())])
     wait_for_quiet(stack)
-    letter_id = events.dead_letter_id(where.topic, where.partition, where.offset)
+    letter_id = identifiers.dead_letter_id(where.topic, where.partition, where.offset)
     with pytest.raises(dead_letters.NotReplayable, match="discard"):
         dead_letters.replay(stack.kafka, stack.dsn(OPERATOR), letter_id)
     count = len(letters(stack))
@@ -552,7 +553,7 @@ def test_garbage_between_our_own_processes_stops_none_of_them(stack: Stack) -> N
     wait_for_quiet(stack)
     assert stack.supervisor.pids() == before
     with psycopg.connect(stack.database) as connection:
-        listed = [row["topic"] for row in registry_worker.dead_letter_rows(connection)]
+        listed = [row["topic"] for row in dead_letters.dead_letter_rows(connection)]
         known = connection.execute("SELECT 1 FROM registry.flag WHERE case_id = 'G1'").fetchall()
     assert (listed.count("boundary-flags"), listed.count("match-proposals")) == (3, 3)
     assert known == [(1,)]

@@ -17,7 +17,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError
 
-from crossregion.domain import events
+from crossregion.domain import identifiers
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import patches
 from crossregion.kafka.connection import ADMIN, Kafka
@@ -104,9 +104,9 @@ def on_broker(kafka: Kafka, *names: str) -> list[tuple[str, str, int, dict[str, 
             for record in polled:
                 event, content = codec.decode(record.value)
                 headers = {name: value.decode() for name, value in record.headers}
-                digest = events.content_digest(cast(Any, content))
+                digest = identifiers.content_digest(cast(Any, content))
                 key = record.key.decode()
-                assert headers["ce_id"] == events.event_id(
+                assert headers["ce_id"] == identifiers.event_id(
                     content["unit"], key, content["revision"], digest
                 )
                 found.append((key, event, content["revision"], headers))

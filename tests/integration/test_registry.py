@@ -14,12 +14,15 @@ from typing import Any, cast
 import pytest
 
 from consumers.reconcile import files
-from consumers.registry import worker as registry_worker
+from consumers.registry import counts
 from consumers.registry.batch import Batch
 from consumers.registry.projections import notices
-from crossregion.domain import agreements, events, handovers, tips
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Database, DatabaseFailed
+from crossregion.domain import agreements, events, handovers, identifiers, tips
+from crossregion.postgres import connection as postgres_connection
+from crossregion.postgres import migrations, queries, transactions
+from crossregion.postgres.connection import DatabaseFailed
+from crossregion.postgres.transactions import Database
+from crossregion.services import dead_letters
 from processors.intake import DISCARDED, Incoming, take
 from processors.outputs import Outputs
 from schemas import codec, topics
@@ -61,8 +64,8 @@ def case(revision: int = 1, **changes: Any) -> bytes:
 
 def claimed(revision: int = 1) -> dict[str, bytes]:
     record = cast(events.CaseRecorded, {**CASE, "revision": revision})
-    digest = events.content_digest(record)
-    return {"ce_id": events.event_id(UNIT, CASE["case_id"], revision, digest).encode()}
+    digest = identifiers.content_digest(record)
+    return {"ce_id": identifiers.event_id(UNIT, CASE["case_id"], revision, digest).encode()}
 
 
 class Log:
@@ -113,12 +116,12 @@ def decided() -> list[dict[str, Any]]:
 def decision(**changes: Any) -> dict[str, Any]:
     found = {**example("MatchDecided"), **changes}
     found["revision"] = found["previous"] + 1
-    return {**found, "decision_id": events.decision_id(cast(events.MatchDecided, found))}
+    return {**found, "decision_id": identifiers.decision_id(cast(events.MatchDecided, found))}
 
 
 def agreement(**changes: Any) -> dict[str, Any]:
     found = {**example("AgreementRecorded"), **changes}
-    return {**found, "agreement_id": events.agreement_id(found["units"], found["number"])}
+    return {**found, "agreement_id": identifiers.agreement_id(found["units"], found["number"])}
 
 
 def recorded() -> list[dict[str, Any]]:
@@ -253,7 +256,7 @@ def history() -> list[Record]:
     log.add(topics.MATCH_PROPOSALS.name(), codec.encode("MatchProposed", proposed))
     stronger = {**proposed, "revision": proposed["revision"] + 1, "probability": 0.99}
     log.add(topics.MATCH_PROPOSALS.name(), codec.encode("MatchProposed", stronger))
-    other = {**proposed, "proposal_id": events.proposal_id("220100", "V", "220300", "R")}
+    other = {**proposed, "proposal_id": identifiers.proposal_id("220100", "V", "220300", "R")}
     log.add(topics.MATCH_PROPOSALS.name(), codec.encode("MatchProposed", other))
     withdrawn = {**example("MatchWithdrawn"), "proposal_id": other["proposal_id"], "revision": 9}
     log.add(topics.MATCH_PROPOSALS.name(), codec.encode("MatchWithdrawn", withdrawn))
@@ -317,26 +320,26 @@ FROM registry.link JOIN registry.confirmed_flag AS confirmed USING (proposal_id)
 """
 
 
-def decisions_of(connection: transactions.Connection) -> list[tuple[Any, ...]]:
+def decisions_of(connection: postgres_connection.Connection) -> list[tuple[Any, ...]]:
     of = {"proposal_id": example("MatchDecided")["proposal_id"]}
     names = ("verdict", "revision", "refused", "in_force", "last")
-    found = transactions.rows(connection, "decisions", of)
+    found = queries.rows(connection, "decisions", of)
     return [tuple(row[name] for name in names) for row in found]
 
 
 def said(office: str) -> dict[str, Any]:
-    with transactions.connect(office) as connection:
+    with postgres_connection.connect(office) as connection:
         return {
-            "content": registry_worker.content(connection),
-            "revisions": registry_worker.revisions(connection),
-            "duplicates": registry_worker.duplicates(connection),
-            "dead letters": registry_worker.dead_letters(connection),
-            "dead letter rows": list(registry_worker.dead_letter_rows(connection)),
-            "flags": list(registry_worker.flags(connection)),
-            "proposals": list(registry_worker.open_proposals(connection)),
+            "content": counts.content(connection),
+            "revisions": counts.revisions(connection),
+            "duplicates": counts.duplicates(connection),
+            "dead letters": counts.dead_letters(connection),
+            "dead letter rows": list(dead_letters.dead_letter_rows(connection)),
+            "flags": list(counts.flags(connection)),
+            "proposals": list(counts.open_proposals(connection)),
             "decisions": decisions_of(connection),
-            "agreements": list(transactions.rows(connection, "agreements")),
-            "corridors": list(transactions.rows(connection, "corridors", {"on": "2026-06-30"})),
+            "agreements": list(queries.rows(connection, "agreements")),
+            "corridors": list(queries.rows(connection, "corridors", {"on": "2026-06-30"})),
             "confirmed": connection.execute(CONFIRMED).fetchall(),
             "answers": connection.execute(ANSWERS).fetchall(),
             "handed over": connection.execute(HANDED_OVER).fetchall(),
@@ -348,7 +351,7 @@ def said(office: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def dsn(new_database: Callable[[], str]) -> str:
     dsn = new_database()
-    transactions.migrate(dsn)
+    migrations.migrate(dsn)
     return dsn
 
 
@@ -360,7 +363,7 @@ def worker(dsn: str, as_role: Callable[[str, str], str]) -> str:
 @pytest.fixture
 def held(dsn: str, worker: str) -> Iterator[Database]:
     """The worker's connection to a registry that holds nothing."""
-    transactions.drop_registry(dsn)
+    migrations.drop_registry(dsn)
     held = Database(worker)
     yield held
     held.close()
@@ -436,7 +439,7 @@ def test_any_order_any_batches_and_any_repetition_give_the_same_registry(
         shuffled = handled + shuffle.sample(handled, 8)
         if seed:
             shuffle.shuffle(shuffled)
-        transactions.drop_registry(dsn)
+        migrations.drop_registry(dsn)
         held = Database(worker)
         store(held, shuffled, [shuffle.randint(1, 5) for _ in shuffled])
         assert said(office) == expected, seed
@@ -460,7 +463,7 @@ def test_answers_to_what_nobody_was_told_are_let_go_and_early_ones_are_none(
     random_ids = [str(uuid.uuid4()) for _ in range(20)]
     contents = set()
     for order in (said, said[::-1]):
-        transactions.drop_registry(dsn)
+        migrations.drop_registry(dsn)
         held = Database(worker)
         batch = Batch()
         for topic, hour, value in order:
@@ -469,8 +472,8 @@ def test_answers_to_what_nobody_was_told_are_let_go_and_early_ones_are_none(
             other = codec.encode("NoticeAcknowledged", answered("accepted", 1, notice_id=notice_id))
             batch.take(own, 0, 10 + number, other, {}, 9 * HOUR)
         held.transact(batch.write)
-        with transactions.connect(office) as connection:
-            contents.add(registry_worker.content(connection))
+        with postgres_connection.connect(office) as connection:
+            contents.add(counts.content(connection))
             connection.commit()
             for now, left in ((11, 22), (11.1, 2)):
                 forgets_at = now * HOUR / 1000
@@ -480,7 +483,7 @@ def test_answers_to_what_nobody_was_told_are_let_go_and_early_ones_are_none(
                 assert connection.execute(ANSWERS).fetchall() == [
                     (NOTICE["notice_id"], "received", 1, None, None)
                 ]
-                contents.add(registry_worker.content(connection))
+                contents.add(counts.content(connection))
                 connection.commit()
         held.close()
     assert len(contents) == 1
@@ -506,7 +509,7 @@ def test_a_notice_is_due_by_its_first_statement_or_sooner_until_it_is_withdrawn(
         for hour, event, record, _ in said[start : start + size]:
             batch.take(inbox, 0, hour, codec.encode(event, record), {}, hour * HOUR)
         held.transact(batch.write)
-        with transactions.connect(office) as connection:
+        with postgres_connection.connect(office) as connection:
             query = "SELECT extract(epoch FROM answer_until) / 3600 FROM registry.notice"
             (row,) = connection.execute(query).fetchall()
         assert row == (said[min(start + size, len(said)) - 1][-1],)
@@ -523,7 +526,7 @@ def test_steps_of_strangers_are_bounded_and_show_nobody_anything(
     store(held, log.records, [count // 2, count - count // 2])
     store(held, log.records, [count])
     steps = "SELECT count(*) FROM registry.handover_step WHERE unit = '220800'"
-    with transactions.connect(office) as connection:
+    with postgres_connection.connect(office) as connection:
         assert said(office)["handed over"] == []
         assert connection.execute(steps).fetchone() == (handovers.MOST_STEPS,)
         connection.commit()
@@ -556,7 +559,7 @@ def test_of_a_unit_that_triages_without_end_a_hundred_are_kept(held: Database, o
     rightful = triaged(tips.DISMISSED, "220200", reason="unfounded")
     log.add(topics.TRIAGE.name("220200"), codec.encode("TipTriaged", rightful))
     store(held, log.records[-1:], [1])
-    with transactions.connect(office) as connection:
+    with postgres_connection.connect(office) as connection:
         stored = "SELECT unit, count(*) FROM registry.triage GROUP BY unit ORDER BY unit"
         assert connection.execute(stored).fetchall() == [
             ("220200", 1),
@@ -570,7 +573,7 @@ def test_of_a_unit_that_triages_without_end_a_hundred_are_kept(held: Database, o
         routes = "SELECT count(*) FROM registry.tip_route"
         assert connection.execute(routes).fetchone() == (count,)
     key = [{"unit": tip["unit"], "tip_id": tip["tip_id"]}]
-    assert len(held.transact(lambda c: list(transactions.put(c, "tip_routes_of", key)))) == 3
+    assert len(held.transact(lambda c: list(queries.put(c, "tip_routes_of", key)))) == 3
 
 
 def test_what_strangers_write_into_a_file_is_stored_and_not_looked_at(
@@ -579,9 +582,9 @@ def test_what_strangers_write_into_a_file_is_stored_and_not_looked_at(
     handled = history()
     store(held, handled, [len(handled)])
     file = {"rescue_unit": RESCUE["unit"], "rescue_id": RESCUE["rescue_id"]}
-    looked_at = held.transact(lambda c: list(transactions.put(c, "notes_of_files", [file])))
+    looked_at = held.transact(lambda c: list(queries.put(c, "notes_of_files", [file])))
     assert {note["unit"] for _, _, note, _, _ in looked_at} == {RESCUE["unit"], "220600"}
-    with transactions.connect(office) as connection:
+    with postgres_connection.connect(office) as connection:
         stored = connection.execute("SELECT DISTINCT unit FROM registry.file_note").fetchall()
     assert ("220300",) in stored
 
@@ -593,7 +596,7 @@ def test_an_item_that_its_file_does_not_call_for_is_found(
     store(held, handled, [len(handled)])
 
     def found() -> list[str]:
-        with transactions.connect(office) as connection:
+        with postgres_connection.connect(office) as connection:
             return list(files.owed(connection))
 
     assert found() == []
@@ -642,7 +645,7 @@ def test_two_workers_at_once_leave_no_flag_of_an_older_case(
     (second,) = halves.keys() - {first}
     thread = threading.Thread(target=other.transact, args=[halves[second].write])
 
-    def both(connection: transactions.Connection) -> None:
+    def both(connection: postgres_connection.Connection) -> None:
         halves[first].write(connection)
         thread.start()
         thread.join(0.5)
@@ -650,7 +653,7 @@ def test_two_workers_at_once_leave_no_flag_of_an_older_case(
     held.transact(both)
     thread.join(30.0)
     assert not thread.is_alive()
-    with transactions.connect(office) as connection:
+    with postgres_connection.connect(office) as connection:
         revisions = connection.execute("SELECT revision FROM registry.confirmed_flag").fetchall()
     assert revisions == [(2,)]
     other.close()
@@ -669,8 +672,8 @@ def test_a_letter_larger_than_an_event_is_listed_and_can_be_put_back(
     assert twice is not None
     assert (twice["dead_letter_id"], twice["topic"]) == (letter["dead_letter_id"], CASES)
     store(held, log.records, [len(log.records)])
-    with transactions.connect(operator) as connection:
-        event = registry_worker.dead_letter_event(connection, letter["dead_letter_id"])
+    with postgres_connection.connect(operator) as connection:
+        event = dead_letters.dead_letter_event(connection, letter["dead_letter_id"])
     assert event is not None
     assert codec.decode(event)[1] == letter
 

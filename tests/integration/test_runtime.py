@@ -34,7 +34,9 @@ from crossregion.kafka.connection import ADMIN, Kafka
 PARENT = """
 import json, sys, time
 from pathlib import Path
-from crossregion.embedded import EmbeddedKafka, EmbeddedPostgres, start_together
+from crossregion.embedded.kafka import EmbeddedKafka
+from crossregion.embedded.postgres import EmbeddedPostgres
+from crossregion.embedded.service import start_together
 data = Path(sys.argv[1])
 services = [EmbeddedKafka(data / "kafka"), EmbeddedPostgres(data / "postgres")]
 start_together(*services)

@@ -35,8 +35,9 @@ from tests.support.exports import case
 
 KILLED_BEFORE_MARKING = """
 import os, signal
-from producers import sender, spool
-spool.Spool.mark_sent = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+from producers import sender
+from producers.spool import store
+store.Spool.mark_sent = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 sender.main()
 """
 

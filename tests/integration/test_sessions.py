@@ -22,6 +22,7 @@ from producers.sender import Sender
 from producers.spool.store import Spool
 from schemas import codec
 from schemas import topics as contracts
+from schemas.units import UNITS
 from tests.support import exports
 from tests.support.live import read_all, wait_for_quiet
 
@@ -70,7 +71,7 @@ def flagged(running: Stack) -> list[str]:
 def test_the_whole_stack_goes_on_over_many_sessions_and_through_a_change_of_every_password(
     brief: Stack,
 ) -> None:
-    units = contracts.UNITS[:3]
+    units = UNITS[:3]
     for unit in units:
         accept(brief.spools, unit, 0)
     wait_for_quiet(brief)

@@ -21,14 +21,17 @@ from consumers.registry.batch import Batch
 from crossregion.domain import acknowledgements
 from crossregion.domain.reports.figures import PATTERNS, Cell, Kind, Table
 from crossregion.kafka.connection import Kafka
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Connection, Database
+from crossregion.postgres import connection as postgres_connection
+from crossregion.postgres import migrations, transactions
+from crossregion.postgres.connection import Connection
+from crossregion.postgres.transactions import Database
 from crossregion.services import baseline, reports
 from crossregion.services.baseline import WHOLE, Baseline
 from crossregion.services.reports import EVENTS, SECTIONS, NothingKnown, Question
 from processors.intake import Incoming, take
 from processors.outputs import Outputs
 from schemas import topics
+from schemas.units import UNITS
 from tests.support.figures import EARLY, ZONE, Known, quantile
 from tests.support.supervised import BEGIN, DAYS, History, Read, log
 
@@ -71,7 +74,7 @@ def shuffled(seed: int) -> list[Read]:
 @pytest.fixture(scope="module")
 def owner(new_database: Callable[[], str]) -> str:
     dsn = new_database()
-    transactions.migrate(dsn)
+    migrations.migrate(dsn)
     return dsn
 
 
@@ -146,8 +149,8 @@ def test_solved_is_what_one_counts(registry: Connection, asked: tuple[Question, 
     found = known.solved()
     table = rows(SECTIONS["solved"](registry, question))
     periods = list(dict.fromkeys(row["period"] for row in table))
-    assert {row["unit"] for row in table} == {*topics.UNITS, WHOLE}
-    assert len(table) == len(periods) * (len(topics.UNITS) + 1)
+    assert {row["unit"] for row in table} == {*UNITS, WHOLE}
+    assert len(table) == len(periods) * (len(UNITS) + 1)
     for name in ("reported", "solved", "unclear"):
         for row in table:
             of = [
@@ -307,7 +310,7 @@ def test_as_known_then_is_what_was_said_then_and_a_rebuilt_registry_says_the_sam
 ) -> None:
     then = MOMENTS[int(len(MOMENTS) * share_read)]
     dsn = new_database()
-    transactions.migrate(dsn)
+    migrations.migrate(dsn)
     worker = as_role(dsn, "crossregion_registry")
     load(worker, [record for record in LOG if record[5] <= then], 3)
     known_at = datetime.fromtimestamp(then / 1000, UTC)
@@ -320,7 +323,7 @@ def test_as_known_then_is_what_was_said_then_and_a_rebuilt_registry_says_the_sam
     now = replace(question, known_at=reports.newest(registry))
     assert [everything(registry, one) for one in (question, by_then)] == said
     assert everything(registry, now) != said[0]
-    transactions.drop_registry(dsn)
+    migrations.drop_registry(dsn)
     load(worker, shuffled(4), 4)
     with psycopg.connect(as_role(dsn, "crossregion_supervision"), autocommit=True) as rebuilt:
         assert [everything(rebuilt, one) for one in (question, by_then)] == said
@@ -408,22 +411,22 @@ def test_what_was_read_before_it_was_counted_is_not_left_out_in_silence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     dsn = new_database()
-    whole = transactions.migrations()
+    whole = migrations.migrations()
     monkeypatch.setattr(
         transactions, "migrations", lambda: {n: text for n, text in whole.items() if n < 10}
     )
-    transactions.migrate(dsn)
-    with psycopg.connect(transactions.as_role(dsn, "crossregion_registry")) as connection:
+    migrations.migrate(dsn)
+    with psycopg.connect(postgres_connection.as_role(dsn, "crossregion_registry")) as connection:
         connection.execute("INSERT INTO registry.record VALUES ('case', '220200', 'C', 1, 'd')")
     monkeypatch.undo()
-    transactions.migrate(dsn)
+    migrations.migrate(dsn)
     load(as_role(dsn, "crossregion_registry"), LOG[:20], 5)
     with (
         psycopg.connect(as_role(dsn, "crossregion_supervision")) as connection,
         pytest.raises(NothingKnown, match="registry rebuild"),
     ):
         reports.newest(connection)
-    transactions.drop_registry(dsn)
+    migrations.drop_registry(dsn)
     with (
         psycopg.connect(as_role(dsn, "crossregion_supervision")) as connection,
         pytest.raises(NothingKnown, match="read nothing yet"),

@@ -15,13 +15,14 @@ import pytest
 
 from consumers.notices import worker as notices_worker
 from consumers.reconcile import records
-from consumers.registry import worker
+from consumers.registry import counts, rebuild
 from crossregion import metrics
 from crossregion.domain.regions import OFFICE
 from crossregion.domain.tips import Tip
 from crossregion.embedded.postgres import SUPERUSER
-from crossregion.embedded.stack import DATABASE, OPERATOR, OWNER, STOP_ORDER, Stack
-from crossregion.services import handovers
+from crossregion.embedded.stack import STOP_ORDER, Stack
+from crossregion.installation import DATABASE, OPERATOR, OWNER
+from crossregion.services import dead_letters, handovers
 from crossregion.services import notices as notices_service
 from crossregion.services import tips as tips_service
 from crossregion.services.notices import NotToBeAnswered
@@ -245,7 +246,7 @@ def test_what_cannot_be_a_tip_or_a_triage_is_set_aside_and_changes_nothing(stack
     assert [tips_service.listed(stack.database, OFFICE), notices(stack.kafka)] == before
     assert stack.supervisor.pids() == pids
     with psycopg.connect(stack.dsn(OPERATOR)) as connection:
-        reasons = sorted(one["reason"] for one in worker.dead_letter_rows(connection))
+        reasons = sorted(one["reason"] for one in dead_letters.dead_letter_rows(connection))
     assert reasons == [
         "another-unit", "another-unit", "no-record-id", "not-single-object", "not-single-object",
         "nothing-said", "over-limit", "over-limit", "torn", "unknown-code", "unstorable-text",
@@ -303,12 +304,12 @@ def start(stack: Stack, *but: str) -> None:
 def test_a_rebuild_ends_as_it_was_and_nothing_is_said_again(stack: Stack) -> None:
     def everything() -> tuple[str, Any, Any]:
         with psycopg.connect(stack.database) as connection:
-            content = worker.content(connection)
+            content = counts.content(connection)
         return content, tips_service.listed(stack.database, OFFICE), notices(stack.kafka)
 
     before = everything()
     stack.supervisor.stop(["registry"])
-    worker.rebuild(stack.kafka, stack.dsn(OWNER))
+    rebuild.rebuild(stack.kafka, stack.dsn(OWNER))
     start(stack)
     wait_for_quiet(stack)
     assert everything() == before

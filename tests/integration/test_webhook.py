@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from consumers.delivery.channels import mail, webhook
-from consumers.delivery.channels.webhook import BadAddress, Network, Receiver, Resolve
+from consumers.delivery.channels import webhook
+from consumers.delivery.channels.webhook import Network, Receiver, Resolve
 from crossregion.domain.delivery import Outcome
+from crossregion.services import addresses as addresses_service
+from crossregion.services.addresses import BadAddress
 from tests.support import receivers
 from tests.support.receivers import Certificates, Webhooks
 
@@ -73,7 +75,7 @@ def test_a_network_allowed_by_name_opens_itself_and_no_other() -> None:
 )
 def test_what_is_no_address_of_a_webhook_is_said(url: str, says: str) -> None:
     with pytest.raises(BadAddress, match=says):
-        webhook.parse_url(url)
+        addresses_service.parse_url(url)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +87,8 @@ def test_what_is_no_address_of_a_webhook_is_said(url: str, says: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_mailbox_is_said(address: str) -> None:
-    with pytest.raises(mail.BadMailbox):
-        mail.parse_mailbox(address)
+    with pytest.raises(addresses_service.BadMailbox):
+        addresses_service.parse_mailbox(address)
 
 
 def test_signatures_are_those_of_the_specification() -> None:

@@ -18,12 +18,13 @@ import pytest
 from standardwebhooks import Webhook
 
 from consumers.notices import worker as notices_worker
-from consumers.registry import worker
+from consumers.registry import counts, rebuild
 from crossregion import metrics
 from crossregion.domain.regions import OFFICE
 from crossregion.embedded.postgres import SUPERUSER
-from crossregion.embedded.stack import OPERATOR, OWNER, STOP_ORDER, Stack
-from crossregion.services import endpoints, handovers, notices, proposals
+from crossregion.embedded.stack import STOP_ORDER, Stack
+from crossregion.installation import OPERATOR, OWNER
+from crossregion.services import disclosure, endpoints, handovers, notices, proposals
 from tests.e2e.command import run
 from tests.support import exports, live, receivers
 from tests.support.live import wait_for_quiet, wait_until
@@ -144,7 +145,7 @@ def everything(stack: Stack) -> dict[str, Any]:
     )  # fmt: skip
     found: dict[str, Any] = {"notices": live.notices(stack.kafka)}
     with psycopg.connect(stack.database) as connection:
-        found["content"] = worker.content(connection)
+        found["content"] = counts.content(connection)
         found["deadlines"] = connection.execute(
             "SELECT notice_id, answer_until FROM registry.notice WHERE issued ORDER BY notice_id"
         ).fetchall()
@@ -187,18 +188,18 @@ def test_from_two_exports_to_a_hand_over(post: Post, tmp_path: Path) -> None:
 
     answer(stack, TAKER, notice_of(stack, TAKER, "flag"), "accepted", None)
     dsn = stack.dsn(f"unit_{TAKER}")
-    found = notices.read_disclosed(dsn, notice_of(stack, TAKER, "flag")["notice_id"])
+    found = disclosure.read_disclosed(dsn, notice_of(stack, TAKER, "flag")["notice_id"])
     read = {row["kind"]: row["record"] for row in found}
     assert read["case"]["victims"][0]["identity"]["name"] == NAME
     assert read["rescue"]["person"]["identity"]["name"] == NAME
-    assert notices.read_disclosed(stack.dsn(f"unit_{FOUND_AT}"), refused["notice_id"]) == []
+    assert disclosure.read_disclosed(stack.dsn(f"unit_{FOUND_AT}"), refused["notice_id"]) == []
     answer(stack, FOUND_AT, notice_of(stack, FOUND_AT, "confirmed"), "accepted", None)
 
     assert step(stack, LOST_AT, "offered", TAKER) == LOST_AT
     post.wait(TAKER, "flag", "handover")
     assert step(stack, TAKER, "accepted") == TAKER
     post.wait(TAKER, "flag", "handover", "-handover")
-    assert notices.read_disclosed(dsn, "handover")[0]["record"] == read["case"]
+    assert disclosure.read_disclosed(dsn, "handover")[0]["record"] == read["case"]
 
     wait_for_quiet(stack)
     late = notice_of(stack, LOST_AT, "confirmed")
@@ -219,7 +220,7 @@ def test_from_two_exports_to_a_hand_over(post: Post, tmp_path: Path) -> None:
     wait_for_quiet(stack)
     stack.supervisor.stop(STOP_ORDER)
     before = everything(stack)
-    worker.rebuild(stack.kafka, stack.dsn(OWNER))
+    rebuild.rebuild(stack.kafka, stack.dsn(OWNER))
     start(stack)
     wait_for_quiet(stack)
     after = everything(stack)

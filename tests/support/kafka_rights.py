@@ -23,9 +23,10 @@ from kafka.protocol.producer import ProduceRequest
 
 from crossregion.kafka import acls
 from crossregion.kafka.connection import ADMIN, Kafka
-from schemas import topics as contracts
+from schemas import units as known_units
+from schemas.units import NOTIFIED
 
-UNITS = contracts.NOTIFIED
+UNITS = NOTIFIED
 REFUSED = TopicAuthorizationFailedError.errno
 OWN = "unit-{unit}"
 EXPECTED = {
@@ -75,7 +76,7 @@ def rows() -> set[Row]:
     for pattern, (writers, readers) in EXPECTED.items():
         for unit in UNITS if "{unit}" in pattern else ("",):
             inside = ("cases", "rescues", "files", "tips", "triage", "days", "handovers")
-            if pattern.startswith(inside) and unit not in contracts.UNITS:
+            if pattern.startswith(inside) and unit not in known_units.UNITS:
                 continue
             may = {
                 "write": {one.format(unit=unit) for one in writers},

@@ -14,7 +14,8 @@ from aiokafka.structs import RecordMetadata
 from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
-from crossregion.embedded.stack import Lags, Stack
+from crossregion.embedded.stack import Stack
+from crossregion.flows import Lags
 from crossregion.kafka.connection import ADMIN, Kafka
 from producers.spool.store import Spool
 from schemas import codec, topics

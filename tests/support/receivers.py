@@ -17,8 +17,9 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from crossregion.data_directory import HOST, write_private
+from crossregion.data_directory import HOST
 from crossregion.embedded.certificates import Authority
+from crossregion.private_files import write_private
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """A made history of a province for reports: late corrections, repetitions, what cannot be, and all.
 
-Events are dicts as `tests/support/figures.py` counts them; `log` is what the registry reads of them.
+Events are dicts as `tests/support/figures.py` counts them; `log` is what the registry reads of
+them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
-from crossregion.domain import agreements, decisions, handovers
+from crossregion.domain import agreements, decisions, handovers, identifiers
 from crossregion.domain import events as events_domain
 from schemas import codec, envelope, topics
 from tests.support.figures import AIDS, DECISIVE, PLACES, STEPS, VENUES, ZONE, Event, leg
@@ -85,8 +86,8 @@ class History:
     def _intake(self, event: str, name: str, record: dict[str, Any], ms: int) -> None:
         made = cast(events_domain.CaseRecorded, record)
         unit = record["unit"]
-        event_id = events_domain.event_id(
-            unit, record[name], record["revision"], events_domain.content_digest(made)
+        event_id = identifiers.event_id(
+            unit, record[name], record["revision"], identifiers.content_digest(made)
         )
         topic = {"CaseRecorded": topics.CASES, "RescueRecorded": topics.RESCUES}.get(
             event, topics.FILES
@@ -162,7 +163,7 @@ class History:
             "rescue_id": rescue["rescue_id"],
         }
         named = (pair[name] for name in ("case_unit", "victim_id", "rescue_unit", "rescue_id"))
-        known = {**pair, "proposal_id": events_domain.proposal_id(*named)}
+        known = {**pair, "proposal_id": identifiers.proposal_id(*named)}
         partition = topics.partition_of(rescue["rescue_id"], topics.DECISIONS)
         ms = self.moment()
         verdicts = ("confirmed", "undone", "dismissed", "confirmed")[: self.rng.randint(1, 4)]
@@ -177,7 +178,7 @@ class History:
                     "previous": previous,
                 }
                 made["revision"] = made["previous"] + 1
-                made["decision_id"] = events_domain.decision_id(
+                made["decision_id"] = identifiers.decision_id(
                     cast(events_domain.MatchDecided, made)
                 )
                 self.put(
@@ -201,7 +202,7 @@ class History:
             about = {"notice_id": notice_id, "unit": unit, "revision": revision, "kind": kind}
             about["cause"] = case["case_id"]
             if closed:
-                about["cause"] = events_domain.case_reference(case["unit"], case["case_id"])
+                about["cause"] = identifiers.case_reference(case["unit"], case["case_id"])
             event = "NoticeWithdrawn" if withdraw else "NoticeIssued"
             record = about if withdraw else {
                 **example("NoticeIssued", 3),
@@ -242,7 +243,7 @@ class History:
             end = begin + timedelta(days=self.rng.randint(0, DAYS))
             made = {
                 **example("AgreementRecorded"),
-                "agreement_id": events_domain.agreement_id(units, str(number)),
+                "agreement_id": identifiers.agreement_id(units, str(number)),
                 "revision": revision,
                 "number": str(number),
                 "units": units,

@@ -14,7 +14,7 @@ from crossregion.domain import acknowledgements
 from crossregion.domain.acknowledgements import ACCEPTED, NOT_OURS, REASONS, RECEIVED, REFUSED, Told
 from crossregion.domain.events import NoticeAcknowledged, NoticeReassigned
 from crossregion.domain.validation import Refused
-from schemas import topics
+from schemas.units import NOTIFIED
 from tests.contract.test_schemas import example
 
 EXAMPLE = cast(NoticeAcknowledged, example("NoticeAcknowledged"))
@@ -128,7 +128,7 @@ TestInbox = Inbox.TestCase
 
 def test_the_examples_are_ones_that_can_hold() -> None:
     acknowledgements.check(EXAMPLE, UNIT)
-    acknowledgements.check_reassignment(GIVEN, topics.NOTIFIED)
+    acknowledgements.check_reassignment(GIVEN, NOTIFIED)
 
 
 @pytest.mark.parametrize(
@@ -170,5 +170,5 @@ def test_a_reassignment_that_could_never_hold_is_refused(
 ) -> None:
     with pytest.raises(Refused) as refused:
         given = cast(NoticeReassigned, {**GIVEN, **changes})
-        acknowledgements.check_reassignment(given, topics.NOTIFIED)
+        acknowledgements.check_reassignment(given, NOTIFIED)
     assert refused.value.reason == reason

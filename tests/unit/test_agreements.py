@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossregion.domain import agreements, events
+from crossregion.domain import agreements, identifiers
 from crossregion.domain.events import AgreementRecorded
 from crossregion.domain.routing import LEVELS
 from crossregion.domain.validation import Refused
@@ -25,7 +25,7 @@ CONTACT = {"unit": "220200", "role": "head", "office": "PSD"}
 def agreement(**changes: Any) -> AgreementRecorded:
     found = {**EXAMPLE, **changes}
     if "agreement_id" not in changes:
-        found["agreement_id"] = events.agreement_id(found["units"], found["number"])
+        found["agreement_id"] = identifiers.agreement_id(found["units"], found["number"])
     return cast(AgreementRecorded, found)
 
 
@@ -99,7 +99,7 @@ def test_what_is_no_agreement(changes: dict[str, Any], reason: str, detail: str)
 
 
 def test_its_id_has_no_direction() -> None:
-    assert events.agreement_id(["220200", "222400"], "1") == events.agreement_id(
+    assert identifiers.agreement_id(["220200", "222400"], "1") == identifiers.agreement_id(
         ["222400", "220200"], "1"
     )
 

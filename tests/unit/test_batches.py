@@ -30,8 +30,8 @@ RECORDS = st.lists(
 )
 
 
-patches.mend()
-record_batch.mend()
+patches.apply_patches()
+record_batch.apply_patches()
 
 
 class Undecodable(str):

@@ -12,7 +12,7 @@ import pytest
 from crossregion.failpoints import ANY, KILLED, RAISE
 
 PASSING = """
-from crossregion.embedded import crash_point
+from crossregion.failpoints import crash_point
 crash_point("here")
 crash_point("here")
 """

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from crossregion.domain import decisions, events
+from crossregion.domain import decisions, identifiers
 from crossregion.domain.decisions import (
     CONFIRMED,
     DISMISSED,
@@ -34,7 +34,7 @@ EXAMPLE: MatchDecided = json.loads(
 def decided(verdict: str = CONFIRMED, previous: int = 0, **changes: Any) -> MatchDecided:
     content = {"reason": REASONS[verdict][0], "revision": previous + 1, **changes}
     found = cast(MatchDecided, {**EXAMPLE, "verdict": verdict, "previous": previous, **content})
-    found["decision_id"] = events.decision_id(found)
+    found["decision_id"] = identifiers.decision_id(found)
     return found
 
 
@@ -184,7 +184,7 @@ def test_the_example_is_one_that_can_take_effect() -> None:
 )
 def test_what_could_never_take_effect_is_refused(changes: dict[str, Any], reason: str) -> None:
     decision = cast(MatchDecided, {**EXAMPLE, **changes})
-    decision["decision_id"] = events.decision_id(decision)
+    decision["decision_id"] = identifiers.decision_id(decision)
     with pytest.raises(Refused) as refused:
         decisions.check(decision, 1, 1)
     assert refused.value.reason == reason

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossregion.domain import events, validation
+from crossregion.domain import identifiers, validation
 from crossregion.domain.events import Identity
 from producers.exports.formats import formats
 from producers.exports.reader import MESSAGES, Export, read_export
@@ -322,7 +322,7 @@ def test_the_same_content_twice_is_counted_once(publish: Callable[..., Export]) 
 def test_revisions_of_a_record_in_one_file(publish: Callable[..., Export]) -> None:
     export = publish(case(修订号="2", 案件状态="破案"), case(修订号="1"), case(修订号="10"))
     assert [exported.record["revision"] for exported in export.records] == [2, 1, 10]
-    assert len({events.content_digest(exported.record) for exported in export.records}) == 2
+    assert len({identifiers.content_digest(exported.record) for exported in export.records}) == 2
 
 
 def test_a_case_is_refused_whole_when_a_row_of_it_is(tmp_path: Path) -> None:
@@ -431,7 +431,7 @@ def test_victims_of_one_name_or_none_are_told_apart(publish: Callable[..., Expor
 
 def test_the_number_outlives_a_new_optional_field(publish: Callable[..., Export]) -> None:
     found = identity(publish(case(受害人姓名="")))
-    assert events.canonical(found) == events.canonical({**found, "added_later": None})
+    assert identifiers.canonical(found) == identifiers.canonical({**found, "added_later": None})
 
 
 def test_the_content_does_not_depend_on_how_the_file_is_written(tmp_path: Path) -> None:
@@ -459,7 +459,7 @@ def test_the_content_does_not_depend_on_how_the_file_is_written(tmp_path: Path) 
     tabbed.write_text(exports.text(turned, delimiter="\t"), encoding="gb18030")
     found = [one(read_export(path, UNIT)) for path in [*files, tabbed]]
     assert all(record == found[0] for record in found)
-    assert len({events.content_digest(record) for record in found}) == 1
+    assert len({identifiers.content_digest(record) for record in found}) == 1
 
 
 CELLS = (

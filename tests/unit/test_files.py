@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crossregion.domain.code_lists import code_list, departments
 from crossregion.domain.dates import months_after
 from crossregion.domain.events import ENTRIES, FileNoted
 from crossregion.domain.files import obligations
 from crossregion.domain.files.rules import duty, rules
-from crossregion.domain.regions import code_list, departments
 from crossregion.domain.validation import judge_event
 
 EXAMPLES = Path(__file__).parents[2] / "schemas/examples"

@@ -23,7 +23,7 @@ from crossregion.domain.handovers import (
     Standing,
 )
 from crossregion.domain.validation import Refused
-from schemas import topics
+from schemas import units as known_units
 from tests.contract.test_schemas import example
 
 EXAMPLE = cast(HandoverRecorded, example("HandoverRecorded"))
@@ -235,7 +235,7 @@ TestDeed = Deed.TestCase
 
 
 def test_the_example_is_one_that_can_hold() -> None:
-    handovers.check(EXAMPLE, A, topics.UNITS)
+    handovers.check(EXAMPLE, A, known_units.UNITS)
 
 
 @pytest.mark.parametrize(
@@ -261,11 +261,11 @@ def test_what_could_never_hold_is_refused(changes: dict[str, Any], reason: str) 
     made = cast(HandoverRecorded, {**EXAMPLE, **changes})
     made["step_id"] = handovers.step_id(made)
     with pytest.raises(Refused) as refused:
-        handovers.check(made, A, topics.UNITS)
+        handovers.check(made, A, known_units.UNITS)
     assert refused.value.reason == reason
     assert "王红英" not in str(refused.value)
 
 
 def test_an_id_that_is_not_the_contents_is_refused() -> None:
     with pytest.raises(Refused, match="wrong-id"):
-        handovers.check(cast(HandoverRecorded, {**EXAMPLE, "to_unit": C}), A, topics.UNITS)
+        handovers.check(cast(HandoverRecorded, {**EXAMPLE, "to_unit": C}), A, known_units.UNITS)

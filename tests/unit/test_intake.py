@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.registry.batch import Batch
-from crossregion.domain import events, validation
+from crossregion.domain import identifiers, validation
 from processors.intake import DISCARDED, Incoming, take
 from processors.outputs import Outputs
 from schemas import codec, topics
@@ -150,7 +150,7 @@ def test_a_letter_of_a_topic_of_our_own_is_discarded_like_any_other() -> None:
     assert made(incoming(value, replays)) == (DISCARDED, [])
     batch = Batch()
     assert batch.take(replays, 0, 1, value, {}) == DISCARDED
-    letter_id = events.dead_letter_id(topics.BOUNDARY_FLAGS.name(), 0, 3)
+    letter_id = identifiers.dead_letter_id(topics.BOUNDARY_FLAGS.name(), 0, 3)
     assert batch.settled == {letter_id: DISCARDED}
 
 

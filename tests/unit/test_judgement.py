@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from crossregion.domain import events
-from crossregion.domain.regions import code_list
+from crossregion.domain import identifiers
+from crossregion.domain.code_lists import code_list
 from crossregion.domain.validation import CASE_WORDS, MAX_LEGS, MAX_VICTIMS, Refused, judge_event
 from producers.exports.formats import formats
 from schemas import codec
@@ -200,8 +200,8 @@ def test_another_units_event_is_refused(case: dict[str, Any]) -> None:
 
 def test_an_id_that_does_not_follow_from_the_content_is_refused(case: dict[str, Any]) -> None:
     assert reason("CaseRecorded", case, ce_id="not-this") == "wrong-id"
-    digest = events.content_digest(case)  # type: ignore[arg-type]
-    right = events.event_id(case["unit"], case["case_id"], case["revision"], digest)
+    digest = identifiers.content_digest(case)  # type: ignore[arg-type]
+    right = identifiers.event_id(case["unit"], case["case_id"], case["revision"], digest)
     assert judge_event("CaseRecorded", case, case["unit"], right).event_id == right
 
 

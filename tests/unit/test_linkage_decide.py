@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossregion.domain.events import PairWeighed, proposal_id
+from crossregion.domain.events import PairWeighed
+from crossregion.domain.identifiers import proposal_id
 from crossregion.linkage.model import load
 from crossregion.linkage.posterior import band, decide, probabilities
 

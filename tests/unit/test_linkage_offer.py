@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from crossregion.domain import events
+from crossregion.domain import identifiers
 from crossregion.domain.decisions import CONFIRMED, DISMISSED, MORE_NEEDED
 from crossregion.domain.events import MatchDecided, PairWeighed
 from crossregion.linkage.model import load
@@ -31,7 +31,7 @@ def pair(case_id: str, bits: float, level: str = "equal") -> PairWeighed:
 
 
 def decided(one: PairWeighed, verdict: str) -> dict[str, MatchDecided]:
-    proposal = events.proposal_id("220200", one["victim_id"], "220300", "R1")
+    proposal = identifiers.proposal_id("220200", one["victim_id"], "220300", "R1")
     content = {"proposal_id": proposal, "verdict": verdict, "kind": "weighed"}
     return {proposal: cast(MatchDecided, {**content, "evidence": one["evidence"]})}
 

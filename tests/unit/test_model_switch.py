@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from crossregion import installed_model
-from crossregion.domain import events
+from crossregion.domain import identifiers
 from crossregion.domain.events import MatchDecided
 from processors.proposals import Rescues
 from schemas import codec
@@ -58,8 +58,8 @@ def test_nothing_is_said_before_linkage_by_the_new_model_is_done(logs: Logs) -> 
     assert len(asyncio.run(rescues.go_over({}))) == 0
     logs.link(NEW, KNOWN)
     said = logs.send(asyncio.run(rescues.go_over({})))
-    stays = events.proposal_id("220200", "C1/1", "220200", "R1")
-    goes = events.proposal_id("220200", "C2/1", "220200", "R1")
+    stays = identifiers.proposal_id("220200", "C1/1", "220200", "R1")
+    goes = identifiers.proposal_id("220200", "C2/1", "220200", "R1")
     assert {(event, one["proposal_id"], one["revision"]) for event, one in said} == {
         ("MatchProposed", stays, 2),
         ("MatchWithdrawn", goes, 2),
@@ -97,7 +97,7 @@ def test_confirmed_pairs_stay_as_the_old_model_said_them_and_nobody_waits(logs: 
             **{name: proposed[name] for name in EXAMPLE if name in proposed},
             "revision": EXAMPLE["revision"],
         }
-        decision["decision_id"] = events.decision_id(cast(MatchDecided, decision))
+        decision["decision_id"] = identifiers.decision_id(cast(MatchDecided, decision))
         logs.put(DECIDED, one.partition, codec.encode("MatchDecided", decision))
     rescues = Rescues(NEW)
     assert len(start(rescues, logs)) == 0

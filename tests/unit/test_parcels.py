@@ -12,8 +12,9 @@ from typing import Any, cast
 
 import pytest
 
-from crossregion.domain import events
-from producers.exports.reader import Exported, read_export
+from crossregion.domain import identifiers
+from producers.exports.reader import read_export
+from producers.records import Exported
 from producers.spool import store
 from producers.spool.store import Parcel, Spool, Stored
 from schemas import codec
@@ -141,6 +142,6 @@ def test_an_events_id_is_the_one_under_which_it_is_sent(path: Path, tmp_path: Pa
         (taken,) = opened.take([parcel("k", one)])
         (event,) = opened.unsent(2)
         record = codec.decode(event.value)[1]
-        digest = events.content_digest(cast(Any, record))
+        digest = identifiers.content_digest(cast(Any, record))
         assert taken.stored[0].event_id == event.event_id
-        assert event.event_id == events.event_id(UNIT, "220200-C1", 1, digest)
+        assert event.event_id == identifiers.event_id(UNIT, "220200-C1", 1, digest)

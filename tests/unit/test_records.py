@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossregion.domain.events import canonical, content_digest, event_id, proposal_id
+from crossregion.domain.identifiers import canonical, content_digest, event_id, proposal_id
 from tests.contract.test_schemas import example
 
 

@@ -6,7 +6,8 @@ from datetime import date
 
 import pytest
 
-from crossregion.domain.regions import code_list, regions
+from crossregion.domain.code_lists import code_list
+from crossregion.domain.regions import regions
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from crossregion.domain.reports.figures import (
 )
 from crossregion.services import baseline
 from crossregion.services.baseline import WHOLE, BaselineUnusable
-from schemas import topics
+from schemas.units import UNITS
 
 HOSTILE = (
     "=1+1",
@@ -144,9 +144,9 @@ def test_a_baseline_says_what_it_knows_of_a_unit_and_of_all(tmp_path: Path) -> N
     path.write_text(GOOD + "all,90,30\n")
     assert baseline.read(path).of(WHOLE) == (90, 30)
     assert baseline.read(path).digest != found.digest
-    every = "".join(f"{unit},10,3\n" for unit in topics.UNITS)
+    every = "".join(f"{unit},10,3\n" for unit in UNITS)
     path.write_text(f"unit,reported,solved\n{every}")
-    count = len(topics.UNITS)
+    count = len(UNITS)
     assert baseline.read(path).of(WHOLE) == (10 * count, 3 * count)
 
 

@@ -18,12 +18,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossregion.domain import agreements, events, flags, handovers, tips
+from crossregion.domain import agreements, events, flags, handovers, identifiers, tips
 from crossregion.domain.boundary import WIDENING
+from crossregion.domain.code_lists import departments
 from crossregion.domain.events import AgreementRecorded, NoticeIssued
 from crossregion.domain.flags import Route
 from crossregion.domain.notices import content
-from crossregion.domain.regions import OFFICE, departments
+from crossregion.domain.regions import OFFICE
 from crossregion.domain.routing import (
     CHANNELS,
     LEVELS,
@@ -35,7 +36,8 @@ from crossregion.domain.routing import (
     told,
 )
 from crossregion.domain.validation import judge_event
-from schemas import topics
+from schemas import units as known_units
+from schemas.units import NOTIFIED, PARTNERS, PROVINCES
 
 ROOT = Path(__file__).parents[2]
 TABLE = tomllib.loads((ROOT / "crossregion/domain/data/routing.toml").read_text("utf-8"))
@@ -56,7 +58,7 @@ def example(event: str) -> dict[str, Any]:
 def letter(row: Row) -> AgreementRecorded:
     units = sorted(row["units"].split(";"))
     made: AgreementRecorded = {
-        "agreement_id": events.agreement_id(units, row["letter"]),
+        "agreement_id": identifiers.agreement_id(units, row["letter"]),
         "revision": 1,
         "number": row["letter"],
         "units": units,
@@ -172,7 +174,7 @@ def test_a_partner_without_an_agreement_learns_that_there_is_a_case_and_whom_to_
     fixed = ("notice_id", "revision", "unit", "disclosure", "answer_within_hours", "urgent")
     assert {name: value for name, value in bare.items() if name not in fixed} == {
         "kind": "flag",
-        "cause": events.case_reference(row["reporter"], case_of(row)["case_id"]),
+        "cause": identifiers.case_reference(row["reporter"], case_of(row)["case_id"]),
         "boundary": None,
         "units": [OFFICE],
         "remarks": [],
@@ -217,8 +219,8 @@ def test_every_line_of_the_table_is_reached_by_a_case() -> None:
 
 def test_the_table_is_whole_and_every_line_has_its_clause() -> None:
     assert set(TABLE["told"]) == set(TABLE["told_urgent"]) == {*WIDENING, "unknown"}
-    assert set(TABLE["partners"]) == set(topics.PROVINCES)
-    assert set(CHANNELS) == set(topics.PARTNERS)
+    assert set(TABLE["partners"]) == set(PROVINCES)
+    assert set(CHANNELS) == set(PARTNERS)
     clauses = {row["clause_id"]: row for row in rows("responsibilities.csv")}
     for _, recipient, _, _, disclosure, hours, clause in TABLE["terms"]["lines"]:
         assert disclosure in (*LEVELS, "agreed")
@@ -231,8 +233,8 @@ def test_the_table_is_whole_and_every_line_has_its_clause() -> None:
     assert max(line[5] for line in TABLE["terms"]["lines"]) == agreements.MAX_HOURS
 
 
-UNITS = st.sampled_from([*topics.UNITS, None])
-CODES = st.sampled_from(topics.UNITS)
+UNITS = st.sampled_from([*known_units.UNITS, None])
+CODES = st.sampled_from(known_units.UNITS)
 BOUNDARIES = st.sampled_from([*WIDENING, "unknown"])
 
 
@@ -254,7 +256,7 @@ def test_who_is_told_is_never_nobody_and_never_the_reporter(
     width = (at_least or boundary) if boundary == "unknown" else boundary
     assert reporter not in found
     assert list(found) == sorted(set(found))
-    assert set(found) <= set(topics.NOTIFIED)
+    assert set(found) <= set(NOTIFIED)
     if width in ("county", "prefecture", "province", "border") and reporter != OFFICE:
         assert found
         assert width not in ("province", "border") or OFFICE in found
@@ -269,7 +271,7 @@ AGREED = st.builds(Terms, st.sampled_from(LEVELS), st.integers(1, agreements.MAX
 
 @given(
     st.sampled_from(sorted({line[0] for line in TABLE["terms"]["lines"]})),
-    st.sampled_from(topics.NOTIFIED),
+    st.sampled_from(NOTIFIED),
     st.lists(AGREED, max_size=3),
     st.booleans(),
 )

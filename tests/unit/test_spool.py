@@ -15,9 +15,10 @@ from typing import Any, cast
 
 import pytest
 
-from crossregion.domain import events
+from crossregion.domain import identifiers
 from producers import publisher
-from producers.exports.reader import Exported, read_export
+from producers.exports.reader import read_export
+from producers.records import Exported
 from producers.spool import store
 from producers.spool.store import (
     Counts,
@@ -60,7 +61,7 @@ def sent(opened: Spool) -> list[tuple[str, int]]:
 
 
 def standing(exported: Exported, revision: int) -> Standing:
-    digest = events.content_digest(exported.record)
+    digest = identifiers.content_digest(exported.record)
     return Standing(store.KINDS[exported.event], exported.record_id, revision, digest)
 
 
@@ -73,8 +74,8 @@ def test_what_is_accepted_waits_until_it_is_marked(path: Path, export: Export) -
         assert [event.record_id for event in opened.unsent(1)] == ["220200-C1"]
         assert (first.topic, first.event) == ("cases.220200", "CaseRecorded")
         record = codec.decode(first.value)[1]
-        digest = events.content_digest(cast(Any, record))
-        assert first.event_id == events.event_id(UNIT, "220200-C1", 1, digest)
+        digest = identifiers.content_digest(cast(Any, record))
+        assert first.event_id == identifiers.event_id(UNIT, "220200-C1", 1, digest)
         opened.mark_sent([first.sequence])
         assert [one.record_id for one in opened.unsent(10)] == [second.record_id]
         assert (opened.counts("case"), opened.counts("rescue")) == (Counts(2, 1), Counts(0, 0))
@@ -303,9 +304,9 @@ def test_a_full_disk_stores_nothing_of_a_file(path: Path, export: Export) -> Non
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from producers import spool
+from producers.spool import store
 from producers.exports.reader import read_export
-original = spool.Spool._insert
+original = store.Spool._insert
 count = 0
 def insert(*arguments, **named):
     global count
@@ -313,9 +314,9 @@ def insert(*arguments, **named):
     if count > 20:
         os.kill(os.getpid(), signal.SIGKILL)
     return original(*arguments, **named)
-opened = spool.Spool(Path(sys.argv[1]), "220200")
+opened = store.Spool(Path(sys.argv[1]), "220200")
 print(opened.accept_all(read_export(Path(sys.argv[2]), "220200").records[:5]).published, flush=True)
-spool.Spool._insert = insert
+store.Spool._insert = insert
 opened.accept_all(read_export(Path(sys.argv[2]), "220200").records[5:])
 """
 
@@ -359,7 +360,7 @@ def test_a_day_is_told_once_it_is_over_and_sent_and_again_only_if_it_changes(
 ) -> None:
     with Spool(path, UNIT) as opened:
         opened.accept_all(export(case()))
-        today = date.fromisoformat(events.day_of_acceptance(datetime.now(UTC)))
+        today = date.fromisoformat(identifiers.day_of_acceptance(datetime.now(UTC)))
         tomorrow = today + timedelta(days=1)
         assert opened.days_to_tell(tomorrow) == []
         (event,) = opened.unsent(2)
@@ -367,7 +368,7 @@ def test_a_day_is_told_once_it_is_over_and_sent_and_again_only_if_it_changes(
         assert opened.days_to_tell(today) == []
         (day,) = opened.days_to_tell(tomorrow)
         assert (day["count"], day["revision"]) == (1, 1)
-        assert day["digest"] == events.digest_of_ids([event.event_id])
+        assert day["digest"] == identifiers.digest_of_ids([event.event_id])
         opened.mark_told([day])
         assert opened.days_to_tell(tomorrow) == []
         late = Standing("case", "C9", 1, "d" * 64, int(event.accepted_at.timestamp()))

@@ -37,7 +37,7 @@ from crossregion.domain.validation import (
     Refused,
     judge_event,
 )
-from schemas import topics
+from schemas import units as known_units
 from tests.contract.test_schemas import example
 
 EXAMPLE = cast(TipTriaged, example("TipTriaged"))
@@ -135,7 +135,7 @@ def test_a_corrected_place_moves_what_waits_and_undoes_nothing() -> None:
 
 @given(st.none() | st.text(max_size=8) | st.sampled_from(["KP", "HK", "710000", "229900"]))
 def test_a_tip_is_never_nobodys(place: str | None) -> None:
-    assert tips.unit_of(place) in topics.UNITS
+    assert tips.unit_of(place) in known_units.UNITS
 
 
 def test_a_tip_about_any_place_that_ever_was_is_a_units_that_can_triage() -> None:
@@ -144,7 +144,7 @@ def test_a_tip_about_any_place_that_ever_was_is_a_units_that_can_triage() -> Non
     for name in ("regions.csv", "regions_national.csv"):
         for row in csv.DictReader((data / name).read_text("utf-8").splitlines()):
             found.add(tips.unit_of(row["code"]))
-    assert found == set(topics.UNITS)
+    assert found == set(known_units.UNITS)
 
 
 class Tray(RuleBasedStateMachine):
@@ -223,7 +223,7 @@ TestTray = Tray.TestCase
 
 
 def test_the_example_is_one_that_can_hold() -> None:
-    tips.check(EXAMPLE, EXAMPLE["unit"], topics.UNITS)
+    tips.check(EXAMPLE, EXAMPLE["unit"], known_units.UNITS)
 
 
 @pytest.mark.parametrize(
@@ -255,15 +255,17 @@ def test_what_could_never_hold_is_refused(changes: dict[str, Any], reason: str) 
     made = cast(TipTriaged, {**EXAMPLE, **changes})
     made["triage_id"] = tips.triage_id(made)
     with pytest.raises(Refused) as refused:
-        tips.check(made, EXAMPLE["unit"], topics.UNITS)
+        tips.check(made, EXAMPLE["unit"], known_units.UNITS)
     assert refused.value.reason == reason
     assert "王红英" not in str(refused.value)
 
 
 def test_an_id_that_is_not_the_contents_is_refused_and_the_time_is_no_part_of_it() -> None:
     with pytest.raises(Refused, match="wrong-id"):
-        tips.check(cast(TipTriaged, {**EXAMPLE, "case_id": "x"}), EXAMPLE["unit"], topics.UNITS)
-    tips.check({**EXAMPLE, "triaged_at": "another time"}, EXAMPLE["unit"], topics.UNITS)
+        tips.check(
+            cast(TipTriaged, {**EXAMPLE, "case_id": "x"}), EXAMPLE["unit"], known_units.UNITS
+        )
+    tips.check({**EXAMPLE, "triaged_at": "another time"}, EXAMPLE["unit"], known_units.UNITS)
 
 
 def judged(**changes: Any) -> Judgement:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -13,16 +12,13 @@ from typing import Any
 import aiosmtplib
 
 from crossregion.domain import delivery
+from crossregion.domain import delivery as delivery_domain
 from crossregion.domain.delivery import Outcome
 from crossregion.errors import RuntimeFault
+from crossregion.postgres.queries import Row
 from crossregion.settings import Settings
 
 TOTAL_SECONDS, GOODBYE_SECONDS = 30.0, 5.0
-MAILBOX = re.compile(r"[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}")
-
-
-class BadMailbox(RuntimeFault):
-    """What an operator gave is no mailbox."""
 
 
 class NoMailServer(RuntimeFault):
@@ -38,16 +34,6 @@ class Server:
     sender: str
     user: str | None = None
     password: str | None = None
-
-
-def parse_mailbox(address: str) -> str:
-    """A mailbox as it was given.
-
-    Raises: BadMailbox.
-    """
-    if MAILBOX.fullmatch(address) is None:
-        raise BadMailbox("A mailbox is name@host.domain, in ASCII signs.")
-    return address
 
 
 def server(chosen: Settings) -> Server | None:
@@ -134,3 +120,25 @@ async def _leave(client: aiosmtplib.SMTP, scale: float) -> None:
         return
     finally:
         client.close()
+
+
+class MailChannel:
+    """A unit's mailbox for a while."""
+
+    def __init__(
+        self, endpoint: Row, context: ssl.SSLContext, server: Server | None, scale: float
+    ) -> None:
+        self._address, self._context = endpoint["address"], context
+        self._server, self._scale = server, scale
+
+    async def send(self, delivery: Row) -> Outcome:
+        if self._server is None:
+            return Outcome("again", "no-mail-server")
+        message_id = delivery_domain.message_id(delivery["notice_id"], delivery["revision"])
+        letter = message(
+            self._server, self._address, message_id, delivery["event"], delivery["content"]
+        )
+        return await send(self._server, self._context, letter, self._scale)
+
+    async def close(self) -> None:
+        """Each letter has a connection of its own."""

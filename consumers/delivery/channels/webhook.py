@@ -19,8 +19,10 @@ from httpcore import SOCKET_OPTION, AsyncNetworkBackend, AsyncNetworkStream
 from standardwebhooks import Webhook
 
 from crossregion.domain import delivery
+from crossregion.domain import delivery as delivery_domain
 from crossregion.domain.delivery import Outcome
-from crossregion.errors import RuntimeFault
+from crossregion.postgres.queries import Row
+from crossregion.settings import Settings
 
 TOTAL_SECONDS = 15.0
 """For one attempt, from resolving the host to the head of its answer."""
@@ -38,35 +40,8 @@ PUBLIC_IPV6 = ip_network("2000::/3")
 """All that is given out (RFC 4291, 2.4); what stands for an address of IPv4 lies elsewhere."""
 
 
-class BadAddress(RuntimeFault):
-    """What an operator gave is no address of a webhook."""
-
-
 class AddressRefused(Exception):
     """The host has an address that this endpoint may not be at."""
-
-
-def parse_url(url: str) -> tuple[str, int]:
-    """Host and port of a webhook's address.
-
-    Raises: BadAddress.
-    """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port or 443
-    except ValueError:
-        raise BadAddress("The webhook's address is no URL.") from None
-    if parts.scheme != "https":
-        raise BadAddress("A webhook's address begins with https://.")
-    if not host or parts.username is not None or parts.fragment:
-        raise BadAddress("A webhook's address is https://host[:port]/path, without a user or #.")
-    if not url.isascii() or any(ord(sign) <= 32 for sign in url):
-        raise BadAddress("A webhook's address has ASCII signs only: write its host in punycode.")
-    try:
-        host.encode("idna")
-    except UnicodeError:
-        raise BadAddress("The webhook's host is no name.") from None
-    return host, port
 
 
 def may_be_at(address: str, allowed: Network | None) -> bool:
@@ -209,3 +184,24 @@ def _untrusted(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+class WebhookChannel:
+    """A unit's webhook for a while."""
+
+    def __init__(self, endpoint: Row, context: ssl.SSLContext, chosen: Settings) -> None:
+        self._receiver = Receiver(
+            endpoint["address"],
+            endpoint["secrets"],
+            context,
+            chosen.networks.get(endpoint["network"] or ""),
+            scale=chosen.patience,
+        )
+
+    async def send(self, delivery: Row) -> Outcome:
+        message_id = delivery_domain.message_id(delivery["notice_id"], delivery["revision"])
+        body = delivery_domain.payload(delivery["event"], delivery["content"], delivery["at"])
+        return await self._receiver.send(message_id, body)
+
+    async def close(self) -> None:
+        await self._receiver.close()

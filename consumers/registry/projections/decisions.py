@@ -14,33 +14,34 @@ from crossregion.domain import decisions, flags
 from crossregion.domain.decisions import CONFIRMED, Standing
 from crossregion.domain.events import MatchDecided
 from crossregion.domain.flags import Route
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Connection, Row
+from crossregion.postgres import queries
+from crossregion.postgres.connection import Connection
+from crossregion.postgres.queries import Row
 
 PAIR = ("proposal_id", "case_unit", "case_id", "victim_id", "rescue_unit", "rescue_id")
 
 
 def write(connection: Connection, decided: Sequence[Row], changed: Sequence[Row]) -> None:
     """Store decisions, and make anew what follows from them and from records that changed."""
-    connection.execute(transactions.query("lock_links"))
-    transactions.put(connection, "add_decisions", decided)
+    connection.execute(queries.query("lock_links"))
+    queries.put(connection, "add_decisions", decided)
     proposals = {row["proposal_id"] for row in decided}
     if proposals:
         _settle(connection, proposals)
-    proposals |= {found for (found,) in transactions.put(connection, "links_of_records", changed)}
+    proposals |= {found for (found,) in queries.put(connection, "links_of_records", changed)}
     if proposals:
         these = {"proposals": sorted(proposals)}
-        connection.execute(transactions.query("remove_confirmed_flags"), these)
-        found = transactions.rows(connection, "linked_places", these)
-        transactions.put(connection, "add_confirmed_flags", list(confirmed_flags(list(found))))
+        connection.execute(queries.query("remove_confirmed_flags"), these)
+        found = queries.rows(connection, "linked_places", these)
+        queries.put(connection, "add_confirmed_flags", list(confirmed_flags(list(found))))
 
 
 def _settle(connection: Connection, proposals: set[str]) -> None:
     these = {"proposals": sorted(proposals)}
-    settled, links = follow_from(transactions.rows(connection, "decisions_of_proposals", these))
-    transactions.put(connection, "settle_decisions", settled)
-    connection.execute(transactions.query("remove_links"), these)
-    transactions.put(connection, "add_links", links)
+    settled, links = follow_from(queries.rows(connection, "decisions_of_proposals", these))
+    queries.put(connection, "settle_decisions", settled)
+    connection.execute(queries.query("remove_links"), these)
+    queries.put(connection, "add_links", links)
 
 
 def follow_from(decided: Iterable[Row]) -> tuple[list[Row], list[Row]]:

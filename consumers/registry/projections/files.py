@@ -9,11 +9,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import cast
 
-from crossregion import clock, metrics
+from crossregion import metrics
 from crossregion.domain.events import FileNoted
 from crossregion.domain.files import obligations
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Connection, Row
+from crossregion.postgres import queries
+from crossregion.postgres.clock import look_from_today
+from crossregion.postgres.connection import Connection
+from crossregion.postgres.queries import Row
 
 Rescue = tuple[str, str]
 
@@ -28,20 +30,20 @@ def write(connection: Connection, notes: Sequence[FileNoted], steps: Sequence[Ro
 
     Two workers take turns; a hand-over that one has not committed is seen by the other's turn.
     """
-    connection.execute(transactions.query("lock_files"))
+    connection.execute(queries.query("lock_files"))
     rows = [cast(Row, {**note, "note": note}) for note in notes]
-    changed = {*transactions.put(connection, "files_of_records", rows)}
-    changed |= {*transactions.put(connection, "put_file_notes", rows)}
+    changed = {*queries.put(connection, "files_of_records", rows)}
+    changed |= {*queries.put(connection, "put_file_notes", rows)}
     changed |= {(s["record_unit"], s["record_id"]) for s in steps if s["kind"] == "rescue"}
     of = [{"rescue_unit": unit, "rescue_id": rescue_id} for unit, rescue_id in sorted(changed)]
     known: dict[Rescue, list[FileNoted]] = defaultdict(list)
     charge: dict[Rescue, tuple[str, list[str]]] = {}
-    for unit, rescue_id, note, owner, readers in transactions.put(connection, "notes_of_files", of):
+    for unit, rescue_id, note, owner, readers in queries.put(connection, "notes_of_files", of):
         known[unit, rescue_id].append(note)
         charge[unit, rescue_id] = (owner or unit, readers or [unit])
-    transactions.put(connection, "remove_file_items", of)
+    queries.put(connection, "remove_file_items", of)
     owed = [row for rescue, held in known.items() for row in items(rescue, held, *charge[rescue])]
-    transactions.put(connection, "add_file_items", owed)
+    queries.put(connection, "add_file_items", owed)
 
 
 def items(
@@ -70,13 +72,5 @@ def measure(connection: Connection) -> None:
     """Set the metrics of what is due and overdue today."""
     look_from_today(connection)
     metrics.FILE_ITEMS.clear()
-    for unit, lead, state, count in connection.execute(transactions.query("count_file_items")):
+    for unit, lead, state, count in connection.execute(queries.query("count_file_items")):
         metrics.FILE_ITEMS.labels(unit, lead, state).set(count)
-
-
-def look_from_today(connection: Connection) -> None:
-    """Have the views take the day that this process takes for today, which a test may have turned.
-
-    For this transaction only.
-    """
-    connection.execute(transactions.query("look_from"), {"today": clock.today().isoformat()})

@@ -13,18 +13,19 @@ from typing import cast
 from crossregion.domain import handovers
 from crossregion.domain.events import HandoverRecorded
 from crossregion.domain.handovers import Placed, Record
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Connection, Row
+from crossregion.postgres import queries
+from crossregion.postgres.connection import Connection
+from crossregion.postgres.queries import Row
 
 
 def write(connection: Connection, steps: Sequence[Row]) -> None:
     """Store steps, and make anew where their records stand; two workers take turns."""
-    connection.execute(transactions.query("lock_handovers"))
+    connection.execute(queries.query("lock_handovers"))
     for step in steps:
         most = {"most": handovers.MOST_STEPS}
-        connection.execute(transactions.query("add_handover_step"), {**step, **most})
+        connection.execute(queries.query("add_handover_step"), {**step, **most})
     placed: dict[Record, list[Placed]] = defaultdict(list)
-    for row in transactions.put(connection, "handover_steps_of", steps):
+    for row in queries.put(connection, "handover_steps_of", steps):
         step, milliseconds, offset = row
         placed[handovers.record_of(step)].append(
             Placed(cast(HandoverRecorded, step), milliseconds, offset)
@@ -56,4 +57,4 @@ def write(connection: Connection, steps: Sequence[Row]) -> None:
                 "refused": sorted(refused - taken),
             }
         )
-    transactions.put(connection, "put_handovers", standings)
+    queries.put(connection, "put_handovers", standings)

@@ -13,8 +13,9 @@ from typing import Any, cast
 from crossregion.domain import acknowledgements
 from crossregion.domain.acknowledgements import ACCEPTED, EARLY_SECONDS, Told
 from crossregion.domain.events import NoticeAcknowledged
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Connection, Row
+from crossregion.postgres import queries
+from crossregion.postgres.connection import Connection
+from crossregion.postgres.queries import Row
 
 RECORD = "record"
 """How much a notice lets its unit know once it has accepted: the case itself, if it says so."""
@@ -25,17 +26,17 @@ def write(connection: Connection, told: Sequence[Row], answers: Sequence[Row]) -
 
     Two workers take turns: each must see what the other has written of a notice.
     """
-    connection.execute(transactions.query("lock_answers"))
-    transactions.put(connection, "put_notices", told)
-    transactions.put(connection, "withdraw_notices", told)
-    transactions.put(connection, "add_acknowledgements", answers)
+    connection.execute(queries.query("lock_answers"))
+    queries.put(connection, "put_notices", told)
+    queries.put(connection, "withdraw_notices", told)
+    queries.put(connection, "add_acknowledgements", answers)
     these = {"notices": sorted({row["notice_id"] for row in (*told, *answers)})}
     given: dict[str, list[NoticeAcknowledged]] = defaultdict(list)
     early = {"early": round(EARLY_SECONDS * 1000)}
-    for row in transactions.rows(connection, "acknowledgements_of", {**these, **early}):
+    for row in queries.rows(connection, "acknowledgements_of", {**these, **early}):
         given[row["notice_id"]].append(cast(NoticeAcknowledged, row))
     settled, disclosed = [], []
-    for notice in list(transactions.rows(connection, "notices_of", these)):
+    for notice in list(queries.rows(connection, "notices_of", these)):
         notice_id = notice["notice_id"]
         known = Told(*(notice[name] for name in ("unit", "revision", "issued", "withdrawn")))
         held: dict[str, Any] = {**(acknowledgements.in_force(known, given[notice_id]) or {})}
@@ -50,12 +51,12 @@ def write(connection: Connection, told: Sequence[Row], answers: Sequence[Row]) -
         )
         if held.get("answer") == ACCEPTED and notice["disclosure"] == RECORD:
             disclosed.append({**notice, "reader": notice["unit"]})
-    transactions.put(connection, "settle_answers", settled)
-    connection.execute(transactions.query("remove_disclosures"), these)
-    transactions.put(connection, "add_disclosures", disclosed)
+    queries.put(connection, "settle_answers", settled)
+    connection.execute(queries.query("remove_disclosures"), these)
+    queries.put(connection, "add_disclosures", disclosed)
 
 
 def forget(connection: Connection, now: float) -> None:
     """Remove answers of long ago to what nobody was told, once all notices are stored."""
     before = {"before": round((now - 2 * EARLY_SECONDS) * 1000)}
-    connection.execute(transactions.query("forget_answers"), before)
+    connection.execute(queries.query("forget_answers"), before)

@@ -14,8 +14,9 @@ from crossregion.domain import tips
 from crossregion.domain.events import TipTriaged
 from crossregion.domain.tips import Placed, Route, Standing, Tip
 from crossregion.domain.validation import Judgement
-from crossregion.postgres import transactions
-from crossregion.postgres.transactions import Connection, Row
+from crossregion.postgres import queries
+from crossregion.postgres.connection import Connection
+from crossregion.postgres.queries import Row
 
 KIND = "tip"
 
@@ -35,21 +36,19 @@ def routed(judged: Judgement) -> Row:
 
 def write(connection: Connection, routes: Sequence[Row], triages: Sequence[Row]) -> None:
     """Store revisions and triages, and make anew where their tips stand; two workers take turns."""
-    connection.execute(transactions.query("lock_tips"))
-    transactions.put(connection, "add_tip_routes", routes)
+    connection.execute(queries.query("lock_tips"))
+    queries.put(connection, "add_tip_routes", routes)
     for triage in triages:
-        connection.execute(transactions.query("add_triage"), {**triage, "most": tips.MOST_TRIAGES})
+        connection.execute(queries.query("add_triage"), {**triage, "most": tips.MOST_TRIAGES})
     named = {(row["unit"], row["tip_id"]) for row in routes}
     named |= {(row["tip_unit"], row["tip_id"]) for row in triages}
     keys = [{"unit": unit, "tip_id": tip_id} for unit, tip_id in sorted(named)]
-    transactions.put(
-        connection, "put_tips", list(follow_from(*_said_of(connection, keys)).values())
-    )
+    queries.put(connection, "put_tips", list(follow_from(*_said_of(connection, keys)).values()))
 
 
 def _said_of(connection: Connection, keys: Sequence[Row]) -> tuple[list[Row], list[Row]]:
     routes, triages = (
-        [row for (row,) in transactions.put(connection, name, keys)]
+        [row for (row,) in queries.put(connection, name, keys)]
         for name in ("tip_routes_of", "triages_of")
     )
     return routes, triages
@@ -58,7 +57,7 @@ def _said_of(connection: Connection, keys: Sequence[Row]) -> tuple[list[Row], li
 def every(connection: Connection) -> tuple[list[Row], list[Row]]:
     """Every revision and every triage that is stored."""
     routes, triages = (
-        [row["said"] for row in transactions.rows(connection, name)]
+        [row["said"] for row in queries.rows(connection, name)]
         for name in ("every_tip_route", "every_triage")
     )
     return routes, triages

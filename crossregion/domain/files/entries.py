@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any, cast
 
 from crossregion.domain import events
+from crossregion.domain.code_lists import code_list, departments
 from crossregion.domain.dates import day, months_after
 from crossregion.domain.events import (
     AssistanceRecorded,
@@ -25,7 +26,6 @@ from crossregion.domain.events import (
 )
 from crossregion.domain.field_remarks import EARLIEST, date_remarks, word_remarks
 from crossregion.domain.files.rules import duty, rules
-from crossregion.domain.regions import code_list, departments
 
 LATEST = date(2200, 1, 1)
 """Days beyond are no one's: nothing is counted from them."""

@@ -16,7 +16,6 @@ from crossregion.domain.agreements import agreed
 from crossregion.domain.boundary import boundary as boundary_of
 from crossregion.domain.dates import day
 from crossregion.domain.events import (
-    NAMESPACE,
     AgreementRecorded,
     BoundaryFlagged,
     MatchDecided,
@@ -24,10 +23,10 @@ from crossregion.domain.events import (
     NoticeIssued,
     RecordRemarked,
     Remark,
-    case_reference,
 )
 from crossregion.domain.files.obligations import Item
 from crossregion.domain.flags import Confirmed
+from crossregion.domain.identifiers import NAMESPACE, case_reference
 from crossregion.domain.regions import OFFICE, regions
 from crossregion.domain.routing import EXISTENCE, RECORD, channel_of, is_province, is_urgent, terms
 from crossregion.domain.tips import Standing

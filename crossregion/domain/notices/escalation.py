@@ -19,12 +19,12 @@ from typing import cast
 from crossregion.domain import acknowledgements, handovers
 from crossregion.domain.acknowledgements import ANSWERED, DECLINED, EARLY_SECONDS, Told
 from crossregion.domain.events import (
-    NAMESPACE,
     NoticeAcknowledged,
     NoticeIssued,
     NoticeReassigned,
     NoticeWithdrawn,
 )
+from crossregion.domain.identifiers import NAMESPACE
 from crossregion.domain.notices.content import TIP
 from crossregion.domain.regions import OFFICE
 

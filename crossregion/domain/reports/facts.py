@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, TypedDict, cast
 
+from crossregion.domain.code_lists import code_list
 from crossregion.domain.dates import day
-from crossregion.domain.events import CaseRecorded, RescueRecorded, case_reference
-from crossregion.domain.regions import code_list, regions
+from crossregion.domain.events import CaseRecorded, RescueRecorded
+from crossregion.domain.identifiers import case_reference
+from crossregion.domain.regions import regions
 from crossregion.domain.validation import AGE_BANDS, Judgement
 
 OTHER_WORD = "other word"

@@ -1,0 +1,66 @@
+"""Commands of operators: dead letters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import Purpose, kafka_and_database
+from cli.terminal import Terminal
+from crossregion.private_files import write_private
+from crossregion.services import dead_letters
+
+console = Terminal()
+dead_letters_app = typer.Typer(
+    no_args_is_help=True, help="Events that cannot be used, kept until someone decides."
+)
+LetterId = Annotated[str, typer.Argument(metavar="ID", help="As `dead-letters list` shows it.")]
+
+
+@dead_letters_app.command("list")
+def dead_letters_list() -> None:
+    """Show every dead letter: where it came from, why, and what was done with it."""
+    rows = dead_letters.listed(kafka_and_database().operator)
+    for row in rows:
+        place = f"{row['topic']} partition {row['partition']} offset {row['offset']}"
+        console.print(f"{row['dead_letter_id']}  {place}  {row['outcome'] or 'open'}")
+        console.print(f"        {row['reason']}: {row['detail']}")
+    console.print(f"{len(rows)} dead letters.")
+
+
+@dead_letters_app.command("show")
+def dead_letters_show(
+    letter_id: LetterId,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Write the event's bytes here, mode 0600: they may hold names."),
+    ] = None,
+    purpose: Purpose = "",
+) -> None:
+    """Show one dead letter; its bytes only into a file."""
+    where = kafka_and_database()
+    letter = dead_letters.find(where.operator, letter_id, purpose=purpose)
+    for name in ("dead_letter_id", "topic", "partition", "offset", "reason", "detail"):
+        console.print(f"{name}: {letter[name]}")
+    console.print(f"bytes: {len(letter['value'] or b'')}")
+    if save is not None:
+        write_private(save, letter["value"] or b"")
+        console.print(f"written to {save}")
+
+
+@dead_letters_app.command("replay")
+def dead_letters_replay(letter_id: LetterId, purpose: Purpose = "") -> None:
+    """Put a dead letter back, once its cause is mended; intake judges it anew."""
+    where = kafka_and_database()
+    dead_letters.replay(where.kafka, where.operator, letter_id, purpose)
+    console.print(f"{letter_id} is on its way to intake again.")
+
+
+@dead_letters_app.command("discard")
+def dead_letters_discard(letter_id: LetterId, purpose: Purpose = "") -> None:
+    """Note that a dead letter will not be used; its bytes are kept."""
+    where = kafka_and_database()
+    dead_letters.discard(where.kafka, where.operator, letter_id, purpose)
+    console.print(f"{letter_id} is discarded.")

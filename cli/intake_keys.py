@@ -1,0 +1,68 @@
+"""Commands of a unit: the keys of its HTTP intake."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli.terminal import Terminal
+from crossregion.errors import RuntimeFault
+from crossregion.settings import settings
+from producers.http_intake.keys import Keys
+from schemas.units import UNITS
+
+console = Terminal()
+
+intake_keys_app = typer.Typer(
+    no_args_is_help=True, help="Keys by which units enter the HTTP intake."
+)
+
+
+def _keys() -> Keys:
+    chosen = settings()
+    return Keys(chosen.intake_keys or chosen.data / "intake-keys")
+
+
+def _known(unit: str) -> str:
+    if unit not in UNITS:
+        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(UNITS)}.")
+    return unit
+
+
+UnitArgument = Annotated[str, typer.Argument(help="Code of the unit.")]
+
+
+@intake_keys_app.command("add")
+def intake_keys_add(unit: UnitArgument) -> None:
+    """Make a key for a unit, beside the one it has: both are valid, so that it can change over.
+
+    The key is printed once, here: hand it to the unit's IT.
+    """
+    key = _keys().add(_known(unit), date.today())
+    console.print(f"key, shown this once: {key}")
+
+
+@intake_keys_app.command("list")
+def intake_keys_list() -> None:
+    """Show which units have keys, by name and day; a key itself is kept nowhere."""
+    keys, count = _keys(), 0
+    table = Table("unit", "name", "made on")
+    for unit in UNITS:
+        for key in keys.of(unit):
+            table.add_row(unit, key.name, key.made_on)
+            count += 1
+    console.print(table)
+    console.print(f"{count} keys.")
+
+
+@intake_keys_app.command("remove")
+def intake_keys_remove(
+    unit: UnitArgument,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `intake-keys list` shows it.")],
+) -> None:
+    """Have a key of a unit end, at once."""
+    _keys().remove(_known(unit), name)
+    console.print(f"{name} of {unit} is no longer valid.")

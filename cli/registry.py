@@ -1,0 +1,51 @@
+"""Commands of operators: the registry in PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.options import Purpose, kafka_and_database
+from cli.terminal import Terminal
+from consumers.registry import rebuild
+from crossregion.embedded import postgres
+from crossregion.postgres import migrations
+from crossregion.settings import settings
+
+console = Terminal()
+registry_app = typer.Typer(no_args_is_help=True, help="The provincial registry in PostgreSQL.")
+
+
+@registry_app.command("migrate")
+def registry_migrate() -> None:
+    """Bring CROSSREGION_DATABASE to this version's tables; what is done already is left alone."""
+    done = migrations.migrate(settings().database)
+    console.print(f"{len(done)} migrations run.")
+
+
+@registry_app.command("roles")
+def registry_roles() -> None:
+    """Print the SQL by which an administrator makes the database's roles, before `migrate`.
+
+    It holds no password: set each role's with psql's \\password.
+    """
+    console.print(postgres.roles(), end="")
+
+
+@registry_app.command("rebuild")
+def registry_rebuild(
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask whether the registry may be dropped.")
+    ] = False,
+    purpose: Purpose = "",
+) -> None:
+    """Drop the registry and have it read again from the topics; no notice is sent again.
+
+    Stop every registry worker first and start them again afterwards.
+    """
+    where = kafka_and_database()
+    if not yes:
+        typer.confirm("Drop the registry and rebuild it from the topics?", abort=True)
+    rebuild.rebuild(where.kafka, where.owner, purpose)
+    console.print("The registry is empty: start its workers, and they fill it from the topics.")

@@ -1,0 +1,21 @@
+"""Whose certificates are trusted when a notice is delivered."""
+
+from __future__ import annotations
+
+import ssl
+
+from crossregion.errors import ServiceUnavailable
+from crossregion.settings import Settings
+
+
+def _trusting(chosen: Settings) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if chosen.authorities:
+        try:
+            context.load_verify_locations(chosen.authorities)
+        except (OSError, ssl.SSLError):
+            raise ServiceUnavailable(
+                f"{chosen.authorities} cannot be read as certificates: correct "
+                "CROSSREGION_AUTHORITIES."
+            ) from None
+    return context

@@ -1,0 +1,24 @@
+"""Who did something, noted in the transaction that does it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+
+from crossregion.postgres.connection import Connection
+from crossregion.postgres.queries import query
+
+
+def append_audit(connection: Connection, action: str, subject: str, purpose: str) -> None:
+    """Note in the audit, in this transaction, that the user of this process does something."""
+    row = {"actor": user(), "action": action, "subject": subject, "purpose": purpose}
+    connection.execute(query("append_audit"), row)
+
+
+def user() -> str:
+    """The user of this process, by its own word."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"uid {number}"

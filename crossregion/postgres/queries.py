@@ -1,0 +1,41 @@
+"""Named SQL: statements by name, run over rows."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from typing import Any, LiteralString, cast
+
+from crossregion.postgres.connection import Connection
+
+Row = dict[str, Any]
+
+
+@functools.cache
+def query(name: str) -> LiteralString:
+    """One statement of `sql/queries.sql` by its name."""
+    text = (resources.files("consumers") / "sql/queries.sql").read_text("utf-8")
+    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
+    return cast(LiteralString, dict(zip(parts[1::2], parts[2::2], strict=True))[name])
+
+
+def put(connection: Connection, name: str, given: Sequence[Row]) -> list[tuple[Any, ...]]:
+    """Run a statement over rows, given as JSON; returns what it returns."""
+    if not given:
+        return []
+    text = json.dumps(given, ensure_ascii=False)
+    cursor = connection.execute(query(name), {"rows": text})
+    return cursor.fetchall() if cursor.description else []
+
+
+def rows(
+    connection: Connection, name: str, values: Mapping[str, Any] | None = None
+) -> Iterator[Row]:
+    """What a statement finds, each row by its columns' names."""
+    cursor = connection.execute(query(name), values)
+    names = [column.name for column in cursor.description or ()]
+    for found in cursor:
+        yield dict(zip(names, found, strict=True))

@@ -1,0 +1,62 @@
+"""Who someone is: read by a unit that may, and noted in the audit before it is given."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+
+from crossregion.errors import RuntimeFault
+from crossregion.postgres import audit, queries, transactions
+from crossregion.postgres.connection import Connection
+from crossregion.postgres.queries import Row
+from crossregion.services.notices import POLL_SECONDS
+
+
+class ReadingNotNoted(RuntimeFault):
+    """The audit does not say yet that the unit reads; waiting can help."""
+
+
+def read_disclosed(dsn: str | None, basis: str, purpose: str = "", wait: float = 10.0) -> list[Row]:
+    """The records that a notice discloses since the unit of this role has accepted it.
+
+    Raises: ReadingNotNoted.
+    """
+    with transactions.session(dsn) as connection:
+        keys = list(queries.rows(connection, "readable_records", {"basis": basis}))
+    return read_records(dsn, keys, purpose, wait)
+
+
+def read_records(
+    dsn: str | None, keys: Sequence[Row], purpose: str = "", wait: float = 10.0
+) -> list[Row]:
+    """Whole records that the unit of this role may read; what it may not is left out.
+
+    Each is read once the audit says who took it and what for, which the registry worker writes.
+    Raises: ReadingNotNoted.
+    """
+    with transactions.session(dsn) as connection:
+        asked = [_ask(connection, key, purpose) for key in keys]
+    found = []
+    deadline = time.monotonic() + wait
+    with transactions.session(dsn) as connection:
+        for key, ticket in zip(keys, asked, strict=True):
+            if ticket is None:
+                continue
+            while not (given := list(queries.rows(connection, "read_record", {"ticket": ticket}))):
+                if time.monotonic() > deadline:
+                    raise ReadingNotNoted(
+                        "The audit has not noted the reading yet, so nothing is shown: see that a "
+                        "registry worker runs, and try again."
+                    )
+                connection.commit()
+                time.sleep(POLL_SECONDS)
+            found += [{**key, **row} for row in given]
+    return found
+
+
+def _ask(connection: Connection, key: Row, purpose: str) -> uuid.UUID | None:
+    asked = {**key, "actor": audit.user(), "purpose": purpose}
+    (row,) = queries.rows(connection, "ask_record", asked)
+    ticket: uuid.UUID | None = row["ticket"]
+    return ticket
