@@ -12,7 +12,7 @@ from typing import Any, cast
 from crossregion.domain import identifiers
 from crossregion.domain.events import CaseRecorded, Identity, RescueRecorded
 from producers.exports.reader import read_export
-from producers.records import Exported
+from producers.records import LocalRecord
 from schemas import codec, envelope, topics
 
 FEED = Path(__file__).parents[1] / "examples" / "feed"
@@ -30,7 +30,7 @@ class Event:
 
 
 @functools.cache
-def _examples() -> tuple[tuple[str, Exported], ...]:
+def _examples() -> tuple[tuple[str, LocalRecord], ...]:
     return tuple(
         (path.parent.name, exported)
         for path in sorted(FEED.glob("*/*.csv"))
@@ -38,7 +38,7 @@ def _examples() -> tuple[tuple[str, Exported], ...]:
     )
 
 
-def exports(count: int, seed: int = SEED) -> Iterator[tuple[str, Exported]]:
+def exports(count: int, seed: int = SEED) -> Iterator[tuple[str, LocalRecord]]:
     """Records with their units: each a different one, in the proportions of the example feed."""
     rng = random.Random(seed)
     for number in range(count):
@@ -63,7 +63,7 @@ def exports(count: int, seed: int = SEED) -> Iterator[tuple[str, Exported]]:
             record["stated_case_id"] = None
             record["person"] = {**person, "identity": identity}
         made = cast(CaseRecorded | RescueRecorded, record)
-        yield unit, Exported(example.event, record_id, made, ())
+        yield unit, LocalRecord(example.event, record_id, made, ())
 
 
 def _another(identity: Identity, rng: random.Random) -> Identity:

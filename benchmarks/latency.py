@@ -19,7 +19,7 @@ from benchmarks.feed import exports
 from benchmarks.harness import Stuck
 from crossregion.domain import identifiers
 from crossregion.embedded.stack import Stack
-from producers.records import Exported
+from producers.records import LocalRecord
 from producers.spool.store import Spool
 from schemas.units import UNITS
 
@@ -96,7 +96,7 @@ def measure(stack: Stack, count: int) -> list[float]:
     return sorted(watch.taken)
 
 
-def _event_id(unit: str, exported: Exported) -> str:
+def _event_id(unit: str, exported: LocalRecord) -> str:
     digest = identifiers.content_digest(exported.record)
     return identifiers.event_id(unit, exported.record_id, exported.record["revision"], digest)
 

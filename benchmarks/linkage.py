@@ -26,11 +26,11 @@ import psutil
 
 from benchmarks.linkage_variants import noisy, sparse
 from crossregion.domain.events import PairWeighed, PersonsListed
-from crossregion.domain.validation import judge_event
+from crossregion.domain.validation import validate_event
 from crossregion.linkage.file_linkage import linked
 from crossregion.linkage.index import Index
 from crossregion.linkage.model import load
-from crossregion.linkage.posterior import decide
+from crossregion.linkage.posterior import posterior_probabilities
 from crossregion.linkage.training import labelled
 from crossregion.linkage.training.evaluate import Figures, evaluate
 from crossregion.linkage.training.labelled import Labelled
@@ -54,7 +54,7 @@ def samples(directory: Path) -> tuple[list[PersonsListed], list[PersonsListed]]:
         unit = path.parent.name
         for exported in read_export(path, unit).records:
             record = exported.record
-            listed = judge_event(exported.event, record, unit, None).listed
+            listed = validate_event(exported.event, record, unit, None).listed
             found[listed["kind"]].append(listed)
     return found["case"], found["rescue"]
 
@@ -73,7 +73,7 @@ def streamed(cases: Iterable[PersonsListed], rescues: Iterable[PersonsListed]) -
     return {
         (proposed["case_id"], proposed["rescue_id"])
         for pairs in latest.values()
-        for proposed in decide(pairs, model)
+        for proposed in posterior_probabilities(pairs, model)
         if proposed["probability"] > LIKELY
     }
 

@@ -238,7 +238,7 @@ def write(results: Results, out: Path) -> None:
     _write_lines(out / "notices.jsonl", results.notices)
     _write_lines(out / "dead_letters.jsonl", results.dead_letters)
     _write_lines(out / "refusals.jsonl", _rows_of(results, "refusals"))
-    _write_lines(out / "doubts.jsonl", _rows_of(results, "doubts"))
+    _write_lines(out / "warnings.jsonl", _rows_of(results, "warnings"))
     units = {
         unit: {
             kind: {**account.numbers(), "balanced": account.balanced}

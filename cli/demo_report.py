@@ -33,7 +33,7 @@ def of_demo(results: Results, out: Path, console: Console) -> None:
     _notified(results, console)
     _accounted(results, console)
     console.print(
-        f"Results: {out}/ (flags, proposals, notices, dead_letters, refusals, doubts, accounts)"
+        f"Results: {out}/ (flags, proposals, notices, dead_letters, refusals, warnings, accounts)"
     )
 
 
@@ -64,7 +64,7 @@ def _refused(report: Report, console: Console) -> None:
     for text in report.unreadable:
         console.print(text, style="red", markup=False)
     _refusals(report.refusals, f"Refused rows of {report.unit}", console)
-    _refusals(report.doubts, f"Read all the same, of {report.unit}", console)
+    _refusals(report.warnings, f"Read all the same, of {report.unit}", console)
 
 
 def _refusals(refusals: Sequence[Refusal], title: str, console: Console) -> None:
@@ -140,7 +140,7 @@ def of_publishing(report: Report, left: int, console: Console) -> None:
                 f"{counts.unchanged} unchanged, {counts.refused} refused"
             )
     _refusals(report.refusals, "Refused: correct these rows and publish the file again", console)
-    _refusals(report.doubts, "Read all the same", console)
+    _refusals(report.warnings, "Read all the same", console)
     of_waiting(left, console)
 
 

@@ -65,8 +65,8 @@ def file_record(
             )
             for line, fault in found.refused:
                 console.print(f"    line {line}: {fault.message} ({fault.reason})")
-            for line, doubt in found.doubtful:
-                console.print(f"    line {line}, accepted all the same: {doubt}")
+            for line, warning in found.warnings:
+                console.print(f"    line {line}, accepted all the same: {warning}")
         left = publisher.send_all(spool, kafka)
     demo_report.of_waiting(left, console)
     if refused:

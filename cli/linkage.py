@@ -15,8 +15,8 @@ from cli.terminal import Terminal
 from consumers.registry import counts
 from crossregion import installed_model
 from crossregion.domain.events import MatchProposed, PersonsListed
-from crossregion.domain.validation import Refused as EventRefused
-from crossregion.domain.validation import judge_event
+from crossregion.domain.validation import Rejected as EventRefused
+from crossregion.domain.validation import validate_event
 from crossregion.errors import RuntimeFault
 from crossregion.flows import Lags
 from crossregion.kafka import connection as kafka_connection
@@ -29,7 +29,7 @@ from crossregion.linkage.training import train as training
 from crossregion.postgres import transactions
 from producers.exports.reader import read_export
 from producers.exports.tables import ExportUnreadable
-from producers.records import Exported
+from producers.records import LocalRecord
 
 linkage_app = typer.Typer(no_args_is_help=True, help="The linkage model.")
 console = Terminal()
@@ -94,11 +94,11 @@ def _read(path: Path, kind: str) -> list[PersonsListed]:
     return list(newest.values())
 
 
-def _judged(path: Path, exported: list[Exported]) -> Iterator[PersonsListed]:
+def _judged(path: Path, exported: list[LocalRecord]) -> Iterator[PersonsListed]:
     for one in exported:
         record = {**one.record, "revision": max(one.record["revision"], 1)}
         try:
-            yield judge_event(one.event, record, one.record["unit"], None).listed
+            yield validate_event(one.event, record, one.record["unit"], None).listed
         except EventRefused as refused:
             console.print(f"{path}, line {one.lines[0]}, cannot be used: {refused.reason}")
 
@@ -145,7 +145,7 @@ def train(
     command = f"crossregion linkage train {directory.name} --name {name}"
     try:
         figures = training.train(directory, out, name, date.today(), command)
-    except training.Refused as refused:
+    except training.ModelRejected as refused:
         raise RuntimeFault(f"Not installed: {refused}") from None
     except OSError as error:
         raise RuntimeFault(f"{error.filename or out} cannot be used: {error.strerror}.") from None

@@ -16,7 +16,7 @@ from cli import spreadsheets
 from cli.options import Purpose, kafka_and_database
 from cli.terminal import Terminal
 from crossregion.domain.dates import SHANGHAI
-from crossregion.domain.reports.figures import PATTERNS, Column, Kind, Table, Teller, shown
+from crossregion.domain.reports.figures import PATTERNS, Column, FigureFormat, Kind, Table, shown
 from crossregion.errors import RuntimeFault
 from crossregion.postgres import transactions
 from crossregion.services import baseline as baselines
@@ -98,7 +98,7 @@ def report(
         newest = reports.newest(connection)
         moment = _moment(known_at, newest)
         first, last = _period(since, as_of, moment)
-        question = Question(first, last, moment, by, unit, compared, Teller(rounded))
+        question = Question(first, last, moment, by, unit, compared, FigureFormat(rounded))
         if events:
             listed = reports.events(connection, events, question, purpose)
             sys.stdout.write(spreadsheets.to_csv(listed))

@@ -49,6 +49,6 @@ class StandsStill(RuntimeFault):
         )
 
     @staticmethod
-    def after(patience: float) -> float:
+    def after(timeout_factor: float) -> float:
         """Seconds between two looks that must find the same."""
-        return max(10.0, 30.0 * patience)
+        return max(10.0, 30.0 * timeout_factor)

@@ -20,10 +20,10 @@ from schemas import topics
 from schemas.units import NOTIFIED, UNITS
 
 
-def check(event: str, record: dict[str, Any], topic: str, partition: int) -> None:
+def validate_statement(event: str, record: dict[str, Any], topic: str, partition: int) -> None:
     """Check a decoded event by where it stands; what our own processes write is not asked.
 
-    Raises: Refused.
+    Raises: Rejected.
     """
     match event:
         case "MatchDecided":

@@ -1,7 +1,7 @@
 """Crash points: places in the code where the fault tests end a process, or raise.
 
-Nothing happens unless two settings and a file agree: `CROSSREGION_CRASH_AT` names the point (or
-is `any`), and in the directory `CROSSREGION_CRASH_DIRECTORY` stands a file with the point's name.
+Nothing happens unless two settings and a file agree: `CROSSREGION_FAILPOINT` names the point (or
+is `any`), and in the directory `CROSSREGION_FAILPOINT_DIRECTORY` stands a file with its name.
 The file is removed first, so that a point strikes once for each file, whichever process comes by.
 Whoever can set a process's environment and write its files can end it without this.
 """
@@ -24,7 +24,7 @@ class Injected(Exception):
     """An error of no known kind, raised for a test."""
 
 
-def crash_point(name: str) -> None:
+def failpoint(name: str) -> None:
     """End the process at once, or raise Injected, where a test has asked for it."""
     asked, directory = _asked()
     if directory is None or asked not in (ANY, name):
@@ -43,4 +43,4 @@ def crash_point(name: str) -> None:
 @functools.cache
 def _asked() -> tuple[str | None, Path | None]:
     chosen = settings()
-    return chosen.crash_at, chosen.crash_directory if chosen.crash_at else None
+    return chosen.failpoint, chosen.failpoint_directory if chosen.failpoint else None

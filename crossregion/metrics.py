@@ -116,8 +116,8 @@ log = structlog.get_logger()
 class Health:
     """A process is healthy while it has finished a step lately."""
 
-    def __init__(self, patience: float = 60.0) -> None:
-        self._patience = patience
+    def __init__(self, timeout_factor: float = 60.0) -> None:
+        self._patience = timeout_factor
         self._last = time.monotonic()
 
     def beat(self) -> None:

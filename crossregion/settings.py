@@ -37,7 +37,7 @@ class Settings(BaseSettings):
         default="info",
         description="The least level of our own log lines; the libraries' begin at warning always.",
     )
-    patience: float = Field(
+    timeout_factor: float = Field(
         default=1.0,
         gt=0,
         le=10,
@@ -125,12 +125,12 @@ class Settings(BaseSettings):
         default=None,
         description="Tests only: a file whose content, an ISO day, is taken for today.",
     )
-    crash_at: str | None = Field(
-        default=None, description="Tests only: the crash point that is honoured, or `any`."
+    failpoint: str | None = Field(
+        default=None, description="Tests only: the failpoint that is honoured, or `any`."
     )
-    crash_directory: Path | None = Field(
+    failpoint_directory: Path | None = Field(
         default=None,
-        description="Tests only: where a file of a crash point's name makes it strike once.",
+        description="Tests only: where a file of a failpoint's name makes it strike once.",
     )
 
     @property

@@ -18,7 +18,7 @@ from crossregion import logs, metrics
 from crossregion.domain import identifiers, validation
 from crossregion.domain.dates import day_of
 from crossregion.domain.events import DeadLettered
-from crossregion.domain.validation import Judgement, Refused
+from crossregion.domain.validation import Rejected, ValidatedEvent
 from crossregion.process import run_process
 from processors.outputs import Outputs
 from schemas import codec, envelope, topics
@@ -57,12 +57,12 @@ def take(incoming: Incoming, outputs: Outputs) -> str:
             if event == "DeadLettered" and letter["reason"] == DISCARDED:
                 return DISCARDED
             if event != "DeadLettered" or letter["topic"] not in INTAKE_TOPICS:
-                raise Refused("wrong-event", "no dead letter of an intake topic")
+                raise Rejected("wrong-event", "no dead letter of an intake topic")
             fields = ("topic", "partition", "offset", "key", "value", "headers")
             origin = replace(incoming, **{field: letter[field] for field in fields})
         event, record = codec.decode(origin.value)
         ce_id = origin.headers.get("ce_id")
-        judged = validation.judge_event(
+        judged = validation.validate_event(
             event,
             record,
             topics.unit_of_topic(origin.topic),
@@ -71,7 +71,7 @@ def take(incoming: Incoming, outputs: Outputs) -> str:
         )
         made = Outputs()
         _accept(judged, origin.headers.get("traceparent"), made)
-    except (Undecodable, Refused) as refused:
+    except (Undecodable, Rejected) as refused:
         _dead_letter(origin, refused.reason, refused.detail, outputs)
         return refused.reason
     except Exception as error:  # noqa: BLE001 (our own decision raised: this event's fault, kept)
@@ -82,7 +82,7 @@ def take(incoming: Incoming, outputs: Outputs) -> str:
     return "accepted"
 
 
-def _accept(judged: Judgement, traceparent: bytes | None, outputs: Outputs) -> None:
+def _accept(judged: ValidatedEvent, traceparent: bytes | None, outputs: Outputs) -> None:
     partition = topics.partition_of(judged.record_id, topics.LINKAGE_RECORDS)
     cause = envelope.Cause(judged.event_id, judged.unit, judged.record_id, traceparent)
     if judged.flag is not None:

@@ -103,7 +103,9 @@ class Partitions:
             else:
                 index.restore(_listed(record.value))
         except Exception as error:  # noqa: BLE001 (this record's fault: an alarm, and on)
-            invalid_records.unusable(record.topic, record.partition, record.offset, error)
+            invalid_records.report_invalid_record(
+                record.topic, record.partition, record.offset, error
+            )
 
     async def handle(self, events: Sequence[Any], outputs: Outputs) -> None:
         """Weigh every pair that the events touch."""
@@ -128,7 +130,9 @@ class Partitions:
             say(pairs, outputs)
             outcome = "listed" if record.value else "erased"
         except Exception as error:  # noqa: BLE001 (this record's fault: an alarm, and on)
-            outcome = invalid_records.unusable(record.topic, record.partition, record.offset, error)
+            outcome = invalid_records.report_invalid_record(
+                record.topic, record.partition, record.offset, error
+            )
         metrics.CROWDED.inc(index.crowded - crowded)
         metrics.EVENTS.labels("linkage", "PersonsListed", outcome).inc()
 

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
-from crossregion.failpoints import crash_point
+from crossregion.failpoints import failpoint
 from schemas import codec
 
 Headers = Sequence[tuple[str, bytes]]
@@ -75,7 +75,7 @@ class Outputs:
 
         Raises: KafkaError where sending again cannot help, such as a missing permission.
         """
-        crash_point("before-send")
+        failpoint("before-send")
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(_temporary),
             wait=wait_random_exponential(multiplier=0.2, max=10),
@@ -83,7 +83,7 @@ class Outputs:
         ):
             with attempt:
                 await self._send_pending(producer)
-        crash_point("before-commit")
+        failpoint("before-commit")
 
     async def _send_pending(self, producer: AIOKafkaProducer) -> None:
         where = list(self._pending)
@@ -109,7 +109,7 @@ class Outputs:
                 batch.append(timestamp=timestamp, key=key, value=value, headers=headers)
         acknowledged.append(await producer.send_batch(batch, topic, partition=partition))
         await asyncio.gather(*acknowledged)
-        crash_point("some-sent")
+        failpoint("some-sent")
 
 
 def _temporary(error: BaseException) -> bool:

@@ -21,9 +21,9 @@ from aiokafka.errors import KafkaError
 
 from crossregion import installed_model, metrics
 from crossregion.domain import decisions
-from crossregion.domain.decisions import Standing
+from crossregion.domain.decisions import ProposalState
 from crossregion.domain.events import MatchDecided, MatchProposed, MatchWithdrawn, PairWeighed
-from crossregion.domain.validation import Refused
+from crossregion.domain.validation import Rejected
 from crossregion.kafka import invalid_records
 from crossregion.linkage import proposals as proposals_linkage
 from crossregion.linkage.model import Model
@@ -68,7 +68,7 @@ class Rescues:
         self._model = model
         self._pairs: dict[Rescue, dict[Victim, PairWeighed]] = defaultdict(dict)
         self._said: dict[Rescue, dict[str, Said]] = defaultdict(dict)
-        self._standings: dict[Rescue, dict[str, Standing]] = defaultdict(dict)
+        self._standings: dict[Rescue, dict[str, ProposalState]] = defaultdict(dict)
         self._in_force: dict[Rescue, dict[str, MatchDecided]] = {}
         self._partitions: frozenset[int] = frozenset()
         self._unsettled: dict[Rescue, None] = {}
@@ -185,7 +185,9 @@ class Rescues:
         try:
             _, found = codec.decode(record.value, topics.PAIR_WEIGHTS.schemas)
         except Undecodable as error:
-            invalid_records.unusable(record.topic, record.partition, record.offset, error)
+            invalid_records.report_invalid_record(
+                record.topic, record.partition, record.offset, error
+            )
             return None
         pair = cast(PairWeighed, found)
         rescue = (pair["rescue_unit"], pair["rescue_id"])
@@ -206,11 +208,13 @@ class Rescues:
             decision = cast(MatchDecided, found)
             expected = topics.partition_of(decision["rescue_id"], topics.DECISIONS)
             decisions.check(decision, record.partition, expected)
-        except (Undecodable, Refused) as error:
-            invalid_records.unusable(record.topic, record.partition, record.offset, error)
+        except (Undecodable, Rejected) as error:
+            invalid_records.report_invalid_record(
+                record.topic, record.partition, record.offset, error
+            )
             return None
         rescue = (decision["rescue_unit"], decision["rescue_id"])
-        known = self._standings[rescue].get(decision["proposal_id"], Standing())
+        known = self._standings[rescue].get(decision["proposal_id"], ProposalState())
         standing, _ = decisions.step(known, decision)
         self._standings[rescue][decision["proposal_id"]] = standing
         self._in_force[rescue] = {
@@ -228,7 +232,9 @@ class Rescues:
         try:
             event, found = codec.decode(record.value, topics.MATCH_PROPOSALS.schemas)
         except Undecodable as error:
-            invalid_records.unusable(record.topic, record.partition, record.offset, error)
+            invalid_records.report_invalid_record(
+                record.topic, record.partition, record.offset, error
+            )
             return None
         proposed = cast(MatchProposed, found) if event == "MatchProposed" else None
         rescue = (found["rescue_unit"], found["rescue_id"])

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import ConsumerRecord
 
-from crossregion.failpoints import crash_point
+from crossregion.failpoints import failpoint
 
 FETCH_BYTES = 2 * 1024 * 1024
 POLL_MS = 200
@@ -102,7 +102,7 @@ async def read_again(
         consumer.assign(list(wanted))
         await consumer.seek_to_beginning()
         while wanted:
-            crash_point("rebuilding")
+            failpoint("rebuilding")
             for where, found in (await consumer.getmany(timeout_ms=POLL_MS)).items():
                 yield [record for record in found if record.offset < wanted[where]]
             for where in list(wanted):

@@ -14,7 +14,7 @@ from crossregion.domain import events
 from producers import json_records
 from producers.exports.tables import ExportUnreadable
 from producers.json_records import Fault, Unfit
-from producers.records import Exported
+from producers.records import LocalRecord
 
 MAX_FILE_BYTES = 100_000_000
 
@@ -24,11 +24,11 @@ class Entries:
     """What a file held, and what is wrong in it, line by line."""
 
     lines: int = 0
-    records: list[Exported] = field(default_factory=list)
+    records: list[LocalRecord] = field(default_factory=list)
     refused: list[tuple[int, Fault]] = field(default_factory=list)
-    doubtful: list[tuple[int, str]] = field(default_factory=list)
+    warnings: list[tuple[int, str]] = field(default_factory=list)
 
-    def refuse(self, taken: Sequence[Exported]) -> None:
+    def refuse(self, taken: Sequence[LocalRecord]) -> None:
         """Note what the spool has refused: it is too large."""
         self.refused += [(line, Fault("", "over-limit")) for one in taken for line in one.lines]
 
@@ -55,7 +55,7 @@ def read_entries(path: Path, unit: str) -> Entries:
             found.refused += [(number, fault) for fault in unfit.faults]
             continue
         found.records.append(replace(one.exported, lines=(number,)))
-        found.doubtful += [(number, f"{said['field']}: {said['code']}") for said in one.remarks]
+        found.warnings += [(number, f"{said['field']}: {said['code']}") for said in one.remarks]
     return found
 
 

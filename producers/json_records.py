@@ -19,9 +19,9 @@ import structlog
 from crossregion import logs
 from crossregion.domain.events import ENTRIES, Remark
 from crossregion.domain.tips import anonymised
-from crossregion.domain.validation import MAX_VICTIMS, Refused, judge_event
+from crossregion.domain.validation import MAX_VICTIMS, Rejected, validate_event
 from producers.exports.values import age_band, birth_of
-from producers.records import Exported
+from producers.records import LocalRecord
 from schemas import codec
 
 MOST_FAULTS = 20
@@ -75,7 +75,7 @@ class Unfit(Exception):
 class Incoming:
     """A record that is taken, and what is doubtful in it."""
 
-    exported: Exported
+    exported: LocalRecord
     remarks: list[Remark]
 
 
@@ -115,8 +115,8 @@ def check(event: str, value: object, unit: str) -> Incoming:
     if record["revision"] < 0:
         raise Unfit(Fault("/revision", "over-limit"))
     try:
-        judged = judge_event(event, {**record, "revision": record["revision"] or 1}, unit, None)
-    except Refused as refused:
+        judged = validate_event(event, {**record, "revision": record["revision"] or 1}, unit, None)
+    except Rejected as refused:
         place = id_field(event) if refused.detail == "record id" else refused.detail
         raise Unfit(Fault(_pointer(place), refused.reason)) from None
     except Exception as error:  # noqa: BLE001 (its text may hold values, and others go on)
@@ -127,7 +127,7 @@ def check(event: str, value: object, unit: str) -> Incoming:
     if len(codec.encode(event, record)) > codec.MAX_EVENT_BYTES:
         raise Unfit(Fault("", "over-limit"))
     record_id = record[id_field(event)]
-    return Incoming(Exported(event, record_id, cast(Any, record), ()), judged.remarks)
+    return Incoming(LocalRecord(event, record_id, cast(Any, record), ()), judged.remarks)
 
 
 def id_field(event: str) -> str:

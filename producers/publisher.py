@@ -17,15 +17,15 @@ import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
-from crossregion.domain.validation import Refused, judge_event
+from crossregion.domain.validation import Rejected, validate_event
 from crossregion.errors import ServiceUnavailable
-from crossregion.failpoints import crash_point
+from crossregion.failpoints import failpoint
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka.connection import Kafka
 from crossregion.settings import settings
 from producers.exports.reader import Export, Refusal, read_export
 from producers.exports.tables import ExportUnreadable
-from producers.spool.store import Event, Spool, SpoolError, Standing
+from producers.spool.store import Event, PublishedRevision, Spool, SpoolError
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
 
@@ -62,7 +62,7 @@ class Report:
         default_factory=lambda: {"case": KindReport(), "rescue": KindReport()}
     )
     refusals: list[Refusal] = field(default_factory=list)
-    doubts: list[Refusal] = field(default_factory=list)
+    warnings: list[Refusal] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     """Why a file as a whole could not be read, one message a file."""
 
@@ -92,7 +92,7 @@ def take(export: Export, spool: Spool, report: Report) -> None:
     counts.unchanged += accepted.unchanged
     counts.refused += export.records_refused + len(accepted.refused)
     report.refusals += export.refusals
-    report.doubts += export.doubts
+    report.warnings += export.warnings
     report.refusals += [
         Refusal(export.name, line, "", "over-limit")
         for one in accepted.refused
@@ -105,7 +105,7 @@ def connect(kafka: Kafka, unit: str) -> KafkaProducer:
 
     Raises: KafkaError when the broker does not answer.
     """
-    delivery_ms = int(DELIVERY_MS * settings().patience)
+    delivery_ms = int(DELIVERY_MS * settings().timeout_factor)
     return KafkaProducer(
         **kafka.options(kafka_connection.unit(unit)),
         client_id=kafka_connection.unit(unit),
@@ -142,7 +142,7 @@ def catch_up(spool: Spool, kafka: Kafka) -> None:
         allow_auto_create_topics=False,
         auto_offset_reset="none",
         bootstrap_timeout_ms=CONNECT_MS,
-        request_timeout_ms=int(DELIVERY_MS * settings().patience) // 2,
+        request_timeout_ms=int(DELIVERY_MS * settings().timeout_factor) // 2,
     )
     try:
         known = spool.places()
@@ -177,7 +177,7 @@ def _standing(
     unit: str,
     ends: dict[TopicPartition, int],
     known: dict[tuple[str, int], int],
-) -> Iterator[Standing]:
+) -> Iterator[PublishedRevision]:
     consumer.assign(list(ends))
     for place in ends:
         consumer.seek(place, known.get((place.topic, place.partition), 0))
@@ -195,19 +195,19 @@ def _standing(
 
 def _decoded(
     value: bytes | None, headers: Mapping[str, bytes | None], unit: str
-) -> Iterator[Standing]:
+) -> Iterator[PublishedRevision]:
     """What counts as published: what intake sets aside, such as a wrong id, does not."""
     ce_id = headers.get("ce_id")
     try:
         event, record = codec.decode(value)
-        judged = judge_event(
+        judged = validate_event(
             event, record, unit, None if ce_id is None else ce_id.decode("ascii", "replace")
         )
-    except (Undecodable, Refused):
+    except (Undecodable, Rejected):
         return
     at = envelope.when(headers.get("ce_time"))
     seconds = 0 if at is None else int(at.timestamp())
-    yield Standing(judged.kind, judged.record_id, judged.revision, judged.digest, seconds)
+    yield PublishedRevision(judged.kind, judged.record_id, judged.revision, judged.digest, seconds)
 
 
 def send_unsent(spool: Spool, producer: KafkaProducer) -> int:
@@ -218,7 +218,7 @@ def send_unsent(spool: Spool, producer: KafkaProducer) -> int:
     waiting: list[tuple[Event, Any]] = []
     failure: KafkaError | None = None
     acknowledged = []
-    crash_point("before-send")
+    failpoint("before-send")
     try:
         for event in spool.unsent(WINDOW):
             waiting.append((event, _send(producer, spool.unit, event)))
@@ -232,7 +232,7 @@ def send_unsent(spool: Spool, producer: KafkaProducer) -> int:
         except KafkaError as error:
             failure = error
     if acknowledged:
-        crash_point("acknowledged")
+        failpoint("acknowledged")
         spool.mark_sent(acknowledged)
     if failure is not None:
         raise failure
@@ -241,7 +241,7 @@ def send_unsent(spool: Spool, producer: KafkaProducer) -> int:
 
 def _patience() -> Callable[[], float]:
     """Seconds that are left for a whole window: kafka-python does not always give up by itself."""
-    until = time.monotonic() + 2 * DELIVERY_MS * settings().patience / 1000
+    until = time.monotonic() + 2 * DELIVERY_MS * settings().timeout_factor / 1000
     return lambda: max(0.0, until - time.monotonic())
 
 

@@ -8,7 +8,7 @@ from crossregion.domain import events
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class LocalRecord:
     """One record of an export; without a revision of its own it has 0, and the spool counts."""
 
     event: str

@@ -33,7 +33,7 @@ HELD_SECONDS = 5.0
 log = structlog.get_logger()
 
 
-class Sender:
+class SpoolSender:
     """Sends from every spool of a directory, new ones too."""
 
     def __init__(self, directory: Path, kafka: Kafka) -> None:
@@ -44,7 +44,7 @@ class Sender:
         self._last = ""
         self._accounted: dict[str, date] = {}
         self._left_alone_until: dict[str, float] = {}
-        self._patience = settings().patience
+        self._patience = settings().timeout_factor
 
     def run(self, stop: threading.Event, health: metrics.Health) -> None:
         """Send until told to stop; while Kafka is away, try again ever more slowly."""
@@ -148,7 +148,7 @@ def main() -> None:
     health = metrics.Health()
     port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
     log.info("Metrics", process="sender", port=port)
-    Sender(chosen.data / "spool", kafka).run(stop, health)
+    SpoolSender(chosen.data / "spool", kafka).run(stop, health)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from crossregion.domain import events, identifiers
 from crossregion.domain.events import PersonSummary, Remark, TipRecorded
-from crossregion.domain.validation import MAX_ID, MAX_LIST, MAX_TEXT, Refused, judge_event
+from crossregion.domain.validation import MAX_ID, MAX_LIST, MAX_TEXT, Rejected, validate_event
 from crossregion.errors import RuntimeFault
-from producers.records import Exported
+from producers.records import LocalRecord
 from producers.spool.store import Spool
 
 EVENT = "TipRecorded"
@@ -28,7 +28,7 @@ class NotToBeTaken(RuntimeFault):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TipReceipt:
     """A tip that stands in the spool: its id and digest, and what is doubtful in it.
 
     `new` says whether the spool did not have this content yet.
@@ -90,7 +90,7 @@ def _said(made: TipRecorded) -> str:
     return f"tip\n{identifiers.canonical({k: v for k, v in made.items() if k not in left_out})}"
 
 
-def take(spool: Spool, made: TipRecorded) -> Taken:
+def take(spool: Spool, made: TipRecorded) -> TipReceipt:
     """Store a tip; on return it survives a crash.
 
     Raises: NotToBeTaken, which names no value; SpoolError.
@@ -98,11 +98,11 @@ def take(spool: Spool, made: TipRecorded) -> Taken:
     numbered: TipRecorded = {**made, "revision": max(1, made["revision"])}
     received_on = datetime.now(events.SHANGHAI).date()
     try:
-        judged = judge_event(EVENT, numbered, spool.unit, None, received_on)
-    except Refused as refused:
+        judged = validate_event(EVENT, numbered, spool.unit, None, received_on)
+    except Rejected as refused:
         why = REFUSALS.get(refused.reason, refused.detail)
         raise NotToBeTaken(f"The tip was not taken: {why}.") from None
-    accepted = spool.accept_all([Exported(EVENT, made["tip_id"], made, ())])
+    accepted = spool.accept_all([LocalRecord(EVENT, made["tip_id"], made, ())])
     if accepted.refused:
         raise NotToBeTaken(f"The tip was not taken: {REFUSALS['over-limit']}.")
-    return Taken(made["tip_id"], judged.digest, judged.remarks, accepted.published > 0)
+    return TipReceipt(made["tip_id"], judged.digest, judged.remarks, accepted.published > 0)

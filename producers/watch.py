@@ -59,7 +59,7 @@ class State:
         return self.size, self.changed
 
 
-class Watch:
+class DirectoryWatcher:
     """Publishes the exports of one directory into the spool of one unit."""
 
     def __init__(
@@ -202,7 +202,7 @@ class Watch:
                 "More rows are refused", file=printable(path.name), rows=len(report.refusals)
             )
         self.report.refusals += report.refusals
-        self.report.doubts += report.doubts
+        self.report.warnings += report.warnings
         for name, kind in report.kinds.items():
             total = self.report.kinds[name]
             total.records_read += kind.records_read
@@ -267,7 +267,7 @@ def watch(directory: Path, unit: str, data: Path, *, once: bool = False) -> Repo
     signal.signal(signal.SIGIO, signal.SIG_IGN)  # sent to a lease's holder, and would end it
     chosen = settings()
     with Spool(data / "spool" / f"{unit}.sqlite", unit) as spool:
-        one = Watch(directory, spool)
+        one = DirectoryWatcher(directory, spool)
         if once:
             one.once()
             return one.report

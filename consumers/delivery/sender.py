@@ -27,13 +27,13 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_never, wait_random_
 
 from consumers.delivery.channels import mail
 from consumers.delivery.channels.mail import MailChannel
-from consumers.delivery.channels.tls import _trusting
+from consumers.delivery.channels.tls import trusting
 from consumers.delivery.channels.webhook import WebhookChannel
 from crossregion import logs, metrics
 from crossregion.domain import delivery as delivery_domain
 from crossregion.domain.delivery import LIFETIME, LONGEST_SECONDS, Outcome
 from crossregion.errors import ServiceUnavailable
-from crossregion.failpoints import crash_point
+from crossregion.failpoints import failpoint
 from crossregion.postgres import connection as postgres_connection
 from crossregion.postgres import transactions
 from crossregion.postgres.connection import Connection, DatabaseFailed
@@ -68,15 +68,15 @@ def begin(connection: Connection, endpoint_id: str) -> None:
         raise error.__cause__ or error from None
 
 
-class Sender:
+class DeliveryDispatcher:
     """Runs the jobs of one process, until told to stop or until one of them fails by our fault."""
 
     def __init__(self, dsn: str, chosen: Settings, health: metrics.Health) -> None:
         self._chosen = chosen
         self._health = health
-        self._scale = chosen.patience
+        self._scale = chosen.timeout_factor
         self._stalled = max(LEAST_STALLED_SECONDS, STALLED_SECONDS * self._scale)
-        self._of_webhooks, self._of_mail = _trusting(chosen), _trusting(chosen)
+        self._of_webhooks, self._of_mail = trusting(chosen), trusting(chosen)
         self._mail = mail.server(chosen)
         self._app = App(
             connector=PsycopgConnector(
@@ -212,7 +212,7 @@ class Sender:
         except Exception as error:  # noqa: BLE001 (one receiver's doing may not stop the others)
             log.error("A channel raised", error=type(error).__name__, where=logs.where(error))
             outcome = Outcome("again", "defect")
-        crash_point("notice-sent")
+        failpoint("notice-sent")
         row = self._settled(endpoint, delivery, outcome) | {
             "attempt_id": uuid.uuid4(),
             "endpoint_id": endpoint["endpoint_id"],

@@ -20,9 +20,9 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CommitFailedError, RebalanceInProgressError
 
 from consumers.delivery import sender as delivery_sender
-from consumers.delivery.sender import Sender
+from consumers.delivery.sender import DeliveryDispatcher
 from crossregion import logs, metrics
-from crossregion.failpoints import crash_point
+from crossregion.failpoints import failpoint
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import invalid_records, subscription
 from crossregion.kafka.connection import Kafka
@@ -68,7 +68,7 @@ class Reader:
     def run(self, stop: threading.Event, health: metrics.Health, sender: metrics.Health) -> None:
         """Read until told to stop; the process is healthy while both reading and sending are."""
         subscription.subscribe(self._consumer, TOPICS)
-        watch = subscription.Watch(self._consumer)
+        watch = subscription.ProgressWatchdog(self._consumer)
         while not stop.is_set():
             fetched = subscription.poll(self._consumer, POLL_MS)
             watch.look(bool(fetched))
@@ -81,9 +81,9 @@ class Reader:
 
     def _handle(self, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
         rows = list(_read(record for found in fetched.values() for record in found))
-        crash_point("notices-read")
+        failpoint("notices-read")
         self._database.transact(lambda connection: _put(connection, rows))
-        crash_point("deliveries-put")
+        failpoint("deliveries-put")
         try:
             self._consumer.commit(
                 {
@@ -102,7 +102,9 @@ def _read(records: Iterable[ConsumerRecord]) -> Iterable[Row]:
         try:
             event, notice = codec.decode(record.value, topics.NOTICES.schemas)
         except Undecodable as error:
-            invalid_records.unusable(record.topic, record.partition, record.offset, error)
+            invalid_records.report_invalid_record(
+                record.topic, record.partition, record.offset, error
+            )
             continue
         yield {
             "notice_id": notice["notice_id"],
@@ -119,7 +121,7 @@ def _put(connection: Connection, rows: list[Row]) -> None:
         delivery_sender.begin(connection, endpoint_id)
 
 
-def _send(sender: Sender, stop: threading.Event, faults: list[Exception]) -> None:
+def _send(sender: DeliveryDispatcher, stop: threading.Event, faults: list[Exception]) -> None:
     """Send, on a loop of its own, until told to stop; a fault stops the reading too."""
 
     async def both() -> None:
@@ -150,7 +152,7 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     health, of_sender = metrics.Health(), metrics.Health()
     faults: list[Exception] = []
-    sender = Sender(dsn, chosen, of_sender)
+    sender = DeliveryDispatcher(dsn, chosen, of_sender)
     thread = threading.Thread(target=_send, args=(sender, stop, faults), daemon=True)
     port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
     log.info("Metrics", process="delivery", port=port)

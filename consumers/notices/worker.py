@@ -31,9 +31,9 @@ from kafka.errors import KafkaError
 from crossregion import clock as calendar
 from crossregion import event_validation, logs, metrics
 from crossregion.domain.acknowledgements import EARLY_SECONDS
-from crossregion.domain.notices.board import Noticeboard
+from crossregion.domain.notices.board import NoticePlanner
 from crossregion.errors import RuntimeFault
-from crossregion.failpoints import crash_point
+from crossregion.failpoints import failpoint
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import invalid_records, subscription
 from crossregion.kafka.connection import Kafka
@@ -80,12 +80,12 @@ SESSION_MS = 10_000
 DELIVERY_MS = 5_000
 PROOF_SECONDS = 3.0
 """What is sent so soon after Kafka has agreed is taken or given up before another has the post."""
-TELLER = TopicPartition(topics.BOUNDARY_FLAGS.name(), 0)
+LEADER = TopicPartition(topics.BOUNDARY_FLAGS.name(), 0)
 
 log = structlog.get_logger()
 
 
-class _Post(ConsumerRebalanceListener):  # type: ignore[misc, unused-ignore]
+class Leadership(ConsumerRebalanceListener):  # type: ignore[misc, unused-ignore]
     """Whether Kafka has given this worker the post; None while the workers join anew.
 
     The consumer's own assignment still names what it had until the others have it.
@@ -100,11 +100,11 @@ class _Post(ConsumerRebalanceListener):  # type: ignore[misc, unused-ignore]
         self.held = None
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        self.held = TELLER in set(assigned)
+        self.held = LEADER in set(assigned)
         self.given += self.held
 
 
-class Teller:
+class NoticePublisher:
     """Reads the log, and sends what is due while Kafka says that this worker is the one."""
 
     def __init__(
@@ -127,7 +127,7 @@ class Teller:
             auto_offset_reset="earliest",
             max_poll_records=5_000,
         )
-        self._watch = subscription.Watch(self._log)
+        self._watch = subscription.ProgressWatchdog(self._log)
         self._post = KafkaConsumer(
             **common,
             group_id=f"{GROUP}-teller",
@@ -135,7 +135,7 @@ class Teller:
             client_id=f"notices-post-{worker}",
             session_timeout_ms=SESSION_MS,
         )
-        self._held = _Post()
+        self._held = Leadership()
         self._producer = KafkaProducer(
             **kafka.options(PRINCIPAL),
             client_id=f"notices-{worker}",
@@ -145,7 +145,7 @@ class Teller:
             delivery_timeout_ms=DELIVERY_MS,
             request_timeout_ms=DELIVERY_MS // 2,
         )
-        self._board = Noticeboard(hour_seconds)
+        self._board = NoticePlanner(hour_seconds)
         self._clock = clock
         self._today = today
         self._taken_over = 0
@@ -159,7 +159,7 @@ class Teller:
         """Follow the log until told to stop."""
         self._log.assign([place for topic in (*INPUTS, *TOLD) for place in self._places(topic)])
         self._log.seek_to_beginning()
-        subscription.subscribe(self._post, [TELLER.topic], self._held)
+        subscription.subscribe(self._post, [LEADER.topic], self._held)
         while not stop.is_set():
             self._read()
             self._forget()
@@ -187,11 +187,15 @@ class Teller:
             for record in records:
                 try:
                     event, content = codec.decode(record.value, EVENTS)
-                    event_validation.check(event, content, record.topic, record.partition)
+                    event_validation.validate_statement(
+                        event, content, record.topic, record.partition
+                    )
                     seconds = record.timestamp / 1000
                     self._board.take(event, content, seconds, record.offset)
                 except Exception as error:  # noqa: BLE001 (this record's fault: an alarm)
-                    invalid_records.unusable(record.topic, record.partition, record.offset, error)
+                    invalid_records.report_invalid_record(
+                        record.topic, record.partition, record.offset, error
+                    )
         if self._board.unsettled and fetched:
             self._changed = time.monotonic()
             if not before:
@@ -235,7 +239,7 @@ class Teller:
         """
         asked = time.monotonic()
         try:
-            self._post.commit({TELLER: OffsetAndMetadata(0, "", -1)})
+            self._post.commit({LEADER: OffsetAndMetadata(0, "", -1)})
         except KafkaError as error:
             log.warning("This worker may not tell the units now", error=type(error).__name__)
             return False
@@ -256,7 +260,7 @@ class Teller:
         due = self._board.difference()
         waiting = []
         if due:
-            crash_point("before-send")
+            failpoint("before-send")
         for notice, seconds in due:
             if time.monotonic() - self._proven_at > PROOF_SECONDS and not self._proven():
                 raise RuntimeFault("Another worker may tell the units now; this one starts anew.")
@@ -281,12 +285,12 @@ class Teller:
                     "Kafka has not taken all that the units must be told "
                     f"({type(error).__name__}); this worker starts anew from the log."
                 ) from error
-            crash_point("some-sent")
+            failpoint("some-sent")
             metrics.EVENTS.labels("notices", notice["kind"], event).inc()
             if seconds:
                 waited = max(0.0, time.time() - seconds)
                 metrics.RECORD_TO_NOTICE.labels(notice["unit"]).observe(waited)
-        crash_point("before-commit")
+        failpoint("before-commit")
         if any(self._done.get(where) != offset for where, offset in done.items()):
             self._log.commit(
                 {where: OffsetAndMetadata(offset, "", -1) for where, offset in done.items()}
@@ -307,7 +311,7 @@ def main() -> None:
     port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
     log.info("Metrics", process="notices", port=port)
     with kafka_connection.explained(kafka, PRINCIPAL):
-        Teller(kafka, chosen.worker, chosen.hour_seconds).run(stop, health)
+        NoticePublisher(kafka, chosen.worker, chosen.hour_seconds).run(stop, health)
 
 
 if __name__ == "__main__":

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import cast
 
 from kafka.consumer.fetcher import ConsumerRecord
 
-from consumers.reconcile.records import TELLER, differences, stored
+from consumers.reconcile.records import LEADER, differences, stored
 from consumers.registry.projections import notices
 from crossregion import event_validation
 from crossregion.domain import acknowledgements, agreements
 from crossregion.domain.acknowledgements import ACCEPTED, Told
 from crossregion.domain.events import AgreementRecorded, HandoverRecorded, NoticeAcknowledged
 from crossregion.domain.handovers import Steps
-from crossregion.domain.validation import Refused
+from crossregion.domain.validation import Rejected
 from crossregion.kafka.connection import Kafka
 from crossregion.postgres import queries
 from crossregion.postgres.connection import Connection
+from crossregion.postgres.queries import Row
 from schemas import codec, topics
 from schemas.codec import Undecodable
-
-Row = dict[str, Any]
 
 
 def answered(kafka: Kafka, connection: Connection) -> Iterator[str]:
@@ -99,10 +98,10 @@ def agreed(kafka: Kafka, connection: Connection) -> Iterator[str]:
 
 def _said(kafka: Kafka, names: Iterable[str]) -> Iterator[tuple[ConsumerRecord, str, Row]]:
     """What can count of some topics, each with where it stands."""
-    for record in stored(kafka, TELLER, names):
+    for record in stored(kafka, LEADER, names):
         try:
             event, content = codec.decode(record.value)
-            event_validation.check(event, content, record.topic, record.partition)
-        except (Undecodable, Refused):
+            event_validation.validate_statement(event, content, record.topic, record.partition)
+        except (Undecodable, Rejected):
             continue
         yield record, event, content

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from consumers.reconcile.records import differences
 from consumers.registry.projections import files
 from crossregion.domain.events import ENTRIES, FileNoted
-from crossregion.domain.validation import judge_event
+from crossregion.domain.validation import validate_event
 from crossregion.postgres import queries
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
@@ -21,7 +21,7 @@ def owed(connection: Connection) -> Iterator[str]:
     notes: dict[files.Rescue, list[FileNoted]] = defaultdict(list)
     with connection.cursor("reconcile") as cursor:
         for kind, unit, record in cursor.execute(queries.query("records_of_files")):
-            noted = judge_event(EVENTS[kind], record, unit, None).noted
+            noted = validate_event(EVENTS[kind], record, unit, None).noted
             if noted is not None:
                 notes[noted["rescue_unit"], noted["rescue_id"]].append(noted)
     charge = {

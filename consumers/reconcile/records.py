@@ -22,7 +22,7 @@ from crossregion.domain import identifiers, validation
 from crossregion.domain.events import BoundaryFlagged, MatchDecided, MatchProposed
 from crossregion.domain.notices import content
 from crossregion.domain.tips import OPEN
-from crossregion.domain.validation import Judgement
+from crossregion.domain.validation import ValidatedEvent
 from crossregion.kafka.connection import OPERATOR, Kafka
 from crossregion.linkage import proposals as proposals_linkage
 from crossregion.linkage.index import Index
@@ -33,7 +33,7 @@ from schemas.codec import Undecodable
 from schemas.units import UNITS
 
 EVENTS = {"case": "CaseRecorded", "rescue": "RescueRecorded"}
-TELLER = "notices"
+LEADER = "notices"
 """The principal that may read what every unit is told."""
 Offsets = Mapping[TopicPartition, int]
 
@@ -192,7 +192,7 @@ def _tip(row: Mapping[str, Any]) -> str:
 def _in_force(kafka: Kafka) -> dict[str, dict[str, Any]]:
     """What every unit is told at the moment, by the notice's id."""
     last: dict[str, tuple[str, dict[str, Any]]] = {}
-    for event, said in _records(kafka, TELLER, topics.NOTICES.names()):
+    for event, said in _records(kafka, LEADER, topics.NOTICES.names()):
         known = last.get(said["notice_id"])
         if event in topics.NOTICES.schemas and (
             known is None or known[1]["revision"] < said["revision"]
@@ -243,10 +243,10 @@ def committed(
         admin.close()
 
 
-def _judged(connection: Connection, query: str) -> Iterator[Judgement]:
+def _judged(connection: Connection, query: str) -> Iterator[ValidatedEvent]:
     with connection.cursor("reconcile") as cursor:
         for kind, unit, record in cursor.execute(queries.query(query)):
-            yield validation.judge_event(EVENTS[kind], record, unit, None)
+            yield validation.validate_event(EVENTS[kind], record, unit, None)
 
 
 def _open_proposals(connection: Connection) -> list[MatchProposed]:

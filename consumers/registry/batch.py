@@ -29,11 +29,12 @@ from crossregion.domain.events import (
 )
 from crossregion.domain.reports import facts
 from crossregion.domain.tips import anonymised
-from crossregion.domain.validation import Judgement, Refused
-from crossregion.failpoints import crash_point
+from crossregion.domain.validation import Rejected, ValidatedEvent
+from crossregion.failpoints import failpoint
 from crossregion.kafka import invalid_records
 from crossregion.postgres import queries
 from crossregion.postgres.connection import Connection
+from crossregion.postgres.queries import Row
 from schemas import codec, envelope, topics
 from schemas.codec import Undecodable
 
@@ -57,7 +58,6 @@ OURS = {
     for name in topic.names()
 }
 
-Row = dict[str, Any]
 
 log = structlog.get_logger()
 
@@ -120,8 +120,8 @@ class Batch:
             return self._take_replay(value, received)
         try:
             event, record = codec.decode(value, OURS[topic])
-            event_validation.check(event, record, topic, partition)
-        except (Undecodable, Refused) as error:
+            event_validation.validate_statement(event, record, topic, partition)
+        except (Undecodable, Rejected) as error:
             return self._set_aside(topic, partition, offset, value, error)
         at = _moment(received)
         match event:
@@ -164,7 +164,7 @@ class Batch:
         partition: int,
         offset: int,
         value: bytes | None,
-        error: Undecodable | Refused,
+        error: Undecodable | Rejected,
     ) -> str:
         """List what stands on a topic of our own and cannot be used; intake never sees it."""
         letter: DeadLettered = {
@@ -179,7 +179,7 @@ class Batch:
             "headers": {},
         }
         self._add_dead_letter(letter, codec.encode("DeadLettered", letter))
-        return invalid_records.unusable(topic, partition, offset, error)
+        return invalid_records.report_invalid_record(topic, partition, offset, error)
 
     def _take_replay(self, value: bytes | None, received: int | None) -> str:
         try:
@@ -204,7 +204,7 @@ class Batch:
         self.settled[letter_id] = REPLAYED
         return REPLAYED
 
-    def _add_record(self, judged: Judgement, record: Row, received: int | None) -> None:
+    def _add_record(self, judged: ValidatedEvent, record: Row, received: int | None) -> None:
         key = (judged.kind, judged.unit, judged.record_id)
         version = {"revision": judged.revision, "digest": judged.digest}
         if judged.kind == tips.KIND:
@@ -323,7 +323,7 @@ class Batch:
                 queries.query("settle_dead_letter"),
                 {"dead_letter_id": dead_letter_id, "outcome": outcome},
             )
-        crash_point("in-transaction")
+        failpoint("in-transaction")
 
     def _persons(self, held: Row) -> list[Row]:
         key = (held["kind"], held["unit"], held["record_id"], held["revision"], held["digest"])
@@ -339,12 +339,12 @@ def _persons(kind: str, record: Row) -> list[Row]:
 
 def _accepted(
     topic: str, value: bytes | None, headers: Mapping[str, bytes], received_on: date | None
-) -> tuple[Judgement, Row] | None:
+) -> tuple[ValidatedEvent, Row] | None:
     """The same verdict as intake's, which alone writes the dead letter; and the record."""
     ce_id = headers.get("ce_id")
     try:
         event, record = codec.decode(value)
-        judged = validation.judge_event(
+        judged = validation.validate_event(
             event,
             record,
             topics.unit_of_topic(topic),
@@ -352,7 +352,7 @@ def _accepted(
             received_on,
         )
         return judged, record
-    except (Undecodable, Refused):
+    except (Undecodable, Rejected):
         return None
     except Exception as error:  # noqa: BLE001 (a defect of ours: intake sets the event aside)
         log.error("A decision raised", error=type(error).__name__, where=logs.where(error))

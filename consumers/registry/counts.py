@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from consumers.registry.worker import KINDS
 from crossregion.postgres import queries
 from crossregion.postgres.connection import Connection
-
-Row = dict[str, Any]
+from crossregion.postgres.queries import Row
 
 
 def _by_unit_and_kind(rows: Iterable[tuple[str, int]]) -> dict[tuple[str, str], int]:

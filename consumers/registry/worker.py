@@ -27,7 +27,7 @@ from consumers.registry.projections import files, notices
 from crossregion import logs, metrics
 from crossregion.domain.acknowledgements import EARLY_SECONDS
 from crossregion.errors import RuntimeFault
-from crossregion.failpoints import crash_point
+from crossregion.failpoints import failpoint
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import subscription
 from crossregion.kafka.connection import Kafka
@@ -97,7 +97,7 @@ class Registry:
         Raises: RuntimeFault when a topic is not the one that has been read before.
         """
         subscription.subscribe(self._consumer, TOPICS)
-        watch = subscription.Watch(self._consumer)
+        watch = subscription.ProgressWatchdog(self._consumer)
         known = self._database.transact(self._know_topics)
         forgetting = time.monotonic() + EARLY_SECONDS
         while not stop.is_set():
@@ -162,9 +162,9 @@ class Registry:
             )
             kind = record.topic.partition(".")[0]
             metrics.EVENTS.labels("registry", kind, outcome).inc()
-        crash_point("before-transaction")
+        failpoint("before-transaction")
         self._database.transact(batch.write)
-        crash_point("before-commit")
+        failpoint("before-commit")
         try:
             self._consumer.commit(
                 {

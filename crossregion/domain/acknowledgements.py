@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from crossregion.domain import decisions, identifiers
 from crossregion.domain.events import NoticeAcknowledged, NoticeReassigned
 from crossregion.domain.regions import OFFICE
-from crossregion.domain.validation import MAX_ID, Refused, check_texts
+from crossregion.domain.validation import MAX_ID, Rejected, check_texts
 
 RECEIVED, ACCEPTED, REFUSED, NOT_OURS = "received", "accepted", "refused", "not-ours"
 REFUSALS = ("known-already", "no-capacity", "other-agency", "record-unclear")
@@ -70,48 +70,48 @@ def in_force(told: Told | None, answers: Iterable[NoticeAcknowledged]) -> Notice
 def check(answer: NoticeAcknowledged, topic_unit: str) -> None:
     """Check that an answer is one that could hold, whatever was told.
 
-    Raises: Refused, whose detail names the field.
+    Raises: Rejected, whose detail names the field.
     """
     check_texts(answer, "")
     _check_notice_id(answer["notice_id"])
     if answer["unit"] != topic_unit:
-        raise Refused("another-unit", "unit")
+        raise Rejected("another-unit", "unit")
     if answer["revision"] < 1 or answer["notice_revision"] < 1:
-        raise Refused("wrong-revision", "revision or notice_revision")
+        raise Rejected("wrong-revision", "revision or notice_revision")
     if answer["answer"] not in REASONS:
-        raise Refused("unknown-code", "answer")
+        raise Rejected("unknown-code", "answer")
     if answer["reason"] not in REASONS[answer["answer"]]:
-        raise Refused("unknown-code", "reason")
+        raise Rejected("unknown-code", "reason")
     if answer["role"] not in ROLES:
-        raise Refused("unknown-code", "role")
+        raise Rejected("unknown-code", "role")
 
 
 def check_reassignment(given: NoticeReassigned, units: Iterable[str]) -> None:
     """Check that the office gives a notice to a unit there is.
 
-    Raises: Refused, whose detail names the field.
+    Raises: Rejected, whose detail names the field.
     """
     check_texts(given, "")
     _check_notice_id(given["notice_id"])
     if given["unit"] != OFFICE:
-        raise Refused("another-unit", "unit")
+        raise Rejected("another-unit", "unit")
     if given["revision"] < 1:
-        raise Refused("wrong-revision", "revision")
+        raise Rejected("wrong-revision", "revision")
     if given["to_unit"] not in units:
-        raise Refused("unknown-code", "to_unit")
+        raise Rejected("unknown-code", "to_unit")
     if given["role"] not in decisions.ROLES:
-        raise Refused("unknown-code", "role")
+        raise Rejected("unknown-code", "role")
 
 
 def _check_notice_id(notice_id: str) -> None:
     if len(notice_id) > MAX_ID:
-        raise Refused("over-limit", "notice_id")
+        raise Rejected("over-limit", "notice_id")
     try:
         right = notice_id == str(uuid.UUID(notice_id))
     except ValueError:
         right = False
     if not right:
-        raise Refused("wrong-id", "notice_id")
+        raise Rejected("wrong-id", "notice_id")
 
 
 def reassignment_version(given: NoticeReassigned) -> tuple[int, str]:

@@ -16,7 +16,7 @@ from crossregion.domain.dates import day
 from crossregion.domain.events import AgreementRecorded, Contact
 from crossregion.domain.regions import OFFICE, regions
 from crossregion.domain.routing import CHANNELS, LEVELS, Terms, is_province
-from crossregion.domain.validation import MAX_ID, MAX_LIST, Refused, check_texts
+from crossregion.domain.validation import MAX_ID, MAX_LIST, Rejected, check_texts
 
 IN_FORCE, ENDED = STATUSES = ("in-force", "ended")
 CONTACT_ROLES = ("liaison", "duty-desk", "head")
@@ -83,62 +83,62 @@ def agreed(
 def check(agreement: AgreementRecorded) -> None:
     """Check that an agreement is one that two units can have.
 
-    Raises: Refused, whose detail names the field.
+    Raises: Rejected, whose detail names the field.
     """
     check_texts(agreement, "")
     if not 0 < len(agreement["number"]) <= MAX_ID or not agreement["number"].strip():
-        raise Refused("over-limit", "number")
+        raise Rejected("over-limit", "number")
     _check_units(agreement["units"])
     _check_days(agreement)
     types = agreement["case_types"]
     if len(set(types)) < len(types):
-        raise Refused("ambiguous", "case_types")
+        raise Rejected("ambiguous", "case_types")
     for name, given, known in (
         ("case_types", types, code_list("exploitation_type")),
         ("disclosure", [agreement["disclosure"]], LEVELS),
         ("status", [agreement["status"]], STATUSES),
     ):
         if any(one not in known for one in given):
-            raise Refused("unknown-code", name)
+            raise Rejected("unknown-code", name)
     if not 0 < agreement["answer_within_hours"] <= MAX_HOURS:
-        raise Refused("over-limit", "answer_within_hours")
+        raise Rejected("over-limit", "answer_within_hours")
     _check_contacts(agreement["contacts"], agreement["units"])
     if agreement["revision"] < 1:
-        raise Refused("wrong-revision", "revision")
+        raise Rejected("wrong-revision", "revision")
     if agreement["agreement_id"] != identifiers.agreement_id(
         agreement["units"], agreement["number"]
     ):
-        raise Refused("wrong-id", "agreement_id does not follow from units and number")
+        raise Rejected("wrong-id", "agreement_id does not follow from units and number")
 
 
 def _check_units(units: Sequence[str]) -> None:
     if len(units) != 2 or len(set(units)) < 2:
-        raise Refused("ambiguous", "units: an agreement is between two")
+        raise Rejected("ambiguous", "units: an agreement is between two")
     if not all(is_unit(unit) for unit in units):
-        raise Refused("unknown-code", "units")
+        raise Rejected("unknown-code", "units")
     if list(units) != sorted(units):
-        raise Refused("ambiguous", "units: not sorted")
+        raise Rejected("ambiguous", "units: not sorted")
 
 
 def _check_days(agreement: AgreementRecorded) -> None:
     for name in ("signed_on", "valid_from", "valid_to"):
         text = agreement[name]
         if text is not None and (not DAY.fullmatch(text) or day(text) is None):
-            raise Refused("wrong-date", name)
+            raise Rejected("wrong-date", name)
     until = agreement["valid_to"]
     if until is not None and until < agreement["valid_from"]:
-        raise Refused("wrong-date", "valid_to is before valid_from")
+        raise Rejected("wrong-date", "valid_to is before valid_from")
     if agreement["status"] == ENDED and until is None:
-        raise Refused("wrong-date", "valid_to is the day on which it ended")
+        raise Rejected("wrong-date", "valid_to is the day on which it ended")
 
 
 def _check_contacts(contacts: Sequence[Contact], units: Sequence[str]) -> None:
     if len(contacts) > MAX_LIST:
-        raise Refused("over-limit", "contacts")
+        raise Rejected("over-limit", "contacts")
     for contact in contacts:
         if contact["unit"] not in units:
-            raise Refused("another-unit", "contacts.unit")
+            raise Rejected("another-unit", "contacts.unit")
         if contact["role"] not in CONTACT_ROLES:
-            raise Refused("unknown-code", "contacts.role")
+            raise Rejected("unknown-code", "contacts.role")
         if contact["office"] not in departments():
-            raise Refused("unknown-code", "contacts.office")
+            raise Rejected("unknown-code", "contacts.office")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from crossregion.domain import identifiers
 from crossregion.domain.events import Evidence, MatchDecided, PairWeighed
 from crossregion.domain.regions import OFFICE
-from crossregion.domain.validation import MAX_ID, MAX_LIST, Refused, check_texts
+from crossregion.domain.validation import MAX_ID, MAX_LIST, Rejected, check_texts
 
 CONFIRMED, DISMISSED, MORE_NEEDED, UNDONE = "confirmed", "dismissed", "more-needed", "undone"
 ROLES = ("analyst", "supervisor")
@@ -42,7 +42,7 @@ STRONGER_BITS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ProposalState:
     """Where one proposal stands: the decisions that hold, and the last that took effect."""
 
     held: tuple[MatchDecided, ...] = ()
@@ -63,7 +63,7 @@ class Standing:
         return self.effective["verdict"] if self.effective else None
 
 
-def step(standing: Standing, decision: MatchDecided) -> tuple[Standing, str | None]:
+def step(standing: ProposalState, decision: MatchDecided) -> tuple[ProposalState, str | None]:
     """The standing after one more decision, and why that was refused, None when it took effect.
 
     Refusals: ``stale``, ``not-allowed`` by `FOLLOWS`, ``already-decided`` by the same verdict on
@@ -75,16 +75,16 @@ def step(standing: Standing, decision: MatchDecided) -> tuple[Standing, str | No
     if verdict not in FOLLOWS[standing.verdict]:
         return standing, "not-allowed"
     if verdict == UNDONE:
-        return Standing(standing.held[:-1], decision), None
+        return ProposalState(standing.held[:-1], decision), None
     known = effective is not None and effective["verdict"] == verdict
     if known and effective and decision["proposal_revision"] <= effective["proposal_revision"]:
         return standing, "already-decided"
-    return Standing((*standing.held, decision), decision), None
+    return ProposalState((*standing.held, decision), decision), None
 
 
-def effective(proposal_id: str, decisions: Iterable[MatchDecided]) -> Standing:
+def effective(proposal_id: str, decisions: Iterable[MatchDecided]) -> ProposalState:
     """Where a proposal stands by a partition's decisions, given in its order."""
-    standing = Standing()
+    standing = ProposalState()
     for decision in decisions:
         if decision["proposal_id"] == proposal_id:
             standing, _ = step(standing, decision)
@@ -95,33 +95,33 @@ def check(decision: MatchDecided, partition: int, expected: int) -> None:
     """Check that a decision is one that could take effect, whatever stands.
 
     `partition` is where it stands and `expected` where its rescue's decisions do.
-    Raises: Refused, whose detail names the field.
+    Raises: Rejected, whose detail names the field.
     """
     if partition != expected:
-        raise Refused("wrong-partition", "rescue_id")
+        raise Rejected("wrong-partition", "rescue_id")
     check_texts(decision, "")
     for name in ("case_id", "victim_id", "rescue_id", "case_unit", "rescue_unit"):
         if not 0 < len(str(decision[name])) <= MAX_ID:
-            raise Refused("over-limit", name)
+            raise Rejected("over-limit", name)
     if len(decision["note"] or "") > MAX_NOTE or len(decision["evidence"]) > MAX_LIST:
-        raise Refused("over-limit", "note or evidence")
+        raise Rejected("over-limit", "note or evidence")
     if not all(math.isfinite(one["bits"]) for one in decision["evidence"]):
-        raise Refused("over-limit", "evidence.bits")
+        raise Rejected("over-limit", "evidence.bits")
     if decision["unit"] != OFFICE:
-        raise Refused("another-unit", "unit")
+        raise Rejected("another-unit", "unit")
     if decision["verdict"] not in REASONS:
-        raise Refused("unknown-code", "verdict")
+        raise Rejected("unknown-code", "verdict")
     for name, codes in (
         ("reason", REASONS[decision["verdict"]]),
         ("role", ROLES),
         ("kind", KINDS),
     ):
         if decision[name] not in codes:  # type: ignore[literal-required]
-            raise Refused("unknown-code", name)
+            raise Rejected("unknown-code", name)
     if decision["previous"] < 0 or decision["revision"] != decision["previous"] + 1:
-        raise Refused("wrong-revision", "revision")
+        raise Rejected("wrong-revision", "revision")
     if decision["proposal_revision"] < 1:
-        raise Refused("wrong-revision", "proposal_revision")
+        raise Rejected("wrong-revision", "proposal_revision")
     pair = identifiers.proposal_id(
         decision["case_unit"],
         decision["victim_id"],
@@ -129,9 +129,9 @@ def check(decision: MatchDecided, partition: int, expected: int) -> None:
         decision["rescue_id"],
     )
     if decision["proposal_id"] != pair:
-        raise Refused("wrong-id", "proposal_id does not follow from the persons")
+        raise Rejected("wrong-id", "proposal_id does not follow from the persons")
     if decision["decision_id"] != identifiers.decision_id(decision):
-        raise Refused("wrong-id", "decision_id does not follow from the content")
+        raise Rejected("wrong-id", "decision_id does not follow from the content")
 
 
 def new_evidence(dismissed: MatchDecided, pair: PairWeighed) -> list[Evidence] | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from crossregion.domain import acknowledgements, identifiers
 from crossregion.domain.events import HandoverRecorded
-from crossregion.domain.validation import MAX_ID, Refused, check_texts
+from crossregion.domain.validation import MAX_ID, Rejected, check_texts
 
 OFFERED, ACCEPTED, REFUSED, WITHDRAWN, RETURNED = (
     *("offered", "accepted", "refused", "withdrawn", "returned"),
@@ -34,7 +34,7 @@ Record = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class LogEntry:
     """A step, and where the broker has put it."""
 
     step: HandoverRecorded
@@ -47,7 +47,7 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CustodyState:
     """Where a record stands.
 
     `givers` are those from whom it came, the last one last; `readers` all that have ever owned it.
@@ -66,7 +66,7 @@ class Standing:
     request: str | None = None
 
 
-def after(standing: Standing, step: HandoverRecorded) -> Standing | None:
+def after(standing: CustodyState, step: HandoverRecorded) -> CustodyState | None:
     """The standing after one more step that follows its head; None if it is not allowed there."""
     unit, offered_to, owner = step["unit"], standing.offered_to, standing.owner
     giver = standing.givers[-1] if standing.givers else None
@@ -91,20 +91,20 @@ def after(standing: Standing, step: HandoverRecorded) -> Standing | None:
     return replace(changed, head=step["step_id"])
 
 
-def _owned(standing: Standing, by: str) -> Standing:
-    return Standing(by, standing.readers | {by}, givers=standing.givers)
+def _owned(standing: CustodyState, by: str) -> CustodyState:
+    return CustodyState(by, standing.readers | {by}, givers=standing.givers)
 
 
-def trace(record: Record, steps: Iterable[Placed]) -> Standing:
+def trace(record: Record, steps: Iterable[LogEntry]) -> CustodyState:
     """Where a record stands by all steps on it, whatever order they were read in."""
-    following: dict[str | None, list[Placed]] = defaultdict(list)
+    following: dict[str | None, list[LogEntry]] = defaultdict(list)
     for one in sorted(steps, key=lambda one: one.place):
         if record_of(one.step) == record:
             following[one.step["follows"]].append(one)
     _, unit, _ = record
-    standing = Standing(unit, frozenset({unit}))
+    standing = CustodyState(unit, frozenset({unit}))
     taken: dict[str, None] = {}
-    overtaken: list[Placed] = []
+    overtaken: list[LogEntry] = []
     while True:
         candidates = sorted((*following[standing.head], *overtaken), key=lambda one: one.place)
         for one in candidates:
@@ -127,7 +127,7 @@ class Steps:
     """All steps that count on each record, as far as they have been read."""
 
     def __init__(self) -> None:
-        self._placed: dict[Record, dict[str, Placed]] = defaultdict(dict)
+        self._placed: dict[Record, dict[str, LogEntry]] = defaultdict(dict)
         self._written: Counter[tuple[Record, str]] = Counter()
         self._read = 0
 
@@ -138,10 +138,10 @@ class Steps:
         self._read += 1
         if step["step_id"] not in known and self._written[by] < MOST_STEPS:
             self._written[by] += 1
-            known[step["step_id"]] = Placed(step, milliseconds, self._read)
+            known[step["step_id"]] = LogEntry(step, milliseconds, self._read)
         return record
 
-    def standing(self, record: Record) -> Standing:
+    def standing(self, record: Record) -> CustodyState:
         return trace(record, self._placed.get(record, {}).values())
 
 
@@ -158,17 +158,17 @@ def step_id(step: HandoverRecorded) -> str:
 def check(step: HandoverRecorded, topic_unit: str, units: Iterable[str]) -> None:
     """Check that a step is one that could hold, whatever stands; `units` may own records.
 
-    Raises: Refused, whose detail names the field.
+    Raises: Rejected, whose detail names the field.
     """
     check_texts(step, "")
     if not 0 < len(step["record_id"]) <= MAX_ID:
-        raise Refused("over-limit", "record_id")
+        raise Rejected("over-limit", "record_id")
     if len(step["follows"] or "") > MAX_ID:
-        raise Refused("over-limit", "follows")
+        raise Rejected("over-limit", "follows")
     if step["unit"] != topic_unit:
-        raise Refused("another-unit", "unit")
+        raise Rejected("another-unit", "unit")
     if step["follows"] is None and step["unit"] != step["record_unit"]:
-        raise Refused("another-unit", "follows")
+        raise Rejected("another-unit", "follows")
     offered = step["action"] == OFFERED
     for name, codes in (
         ("kind", KINDS),
@@ -180,6 +180,6 @@ def check(step: HandoverRecorded, topic_unit: str, units: Iterable[str]) -> None
         ("role", ROLES),
     ):
         if step[name] not in codes:  # type: ignore[literal-required]
-            raise Refused("unknown-code", name)
+            raise Rejected("unknown-code", name)
     if step["step_id"] != step_id(step):
-        raise Refused("wrong-id", "step_id does not follow from the content")
+        raise Rejected("wrong-id", "step_id does not follow from the content")

@@ -19,7 +19,7 @@ from crossregion.domain import acknowledgements, identifiers
 from crossregion.domain.events import RecordRemarked, TipTriaged
 from crossregion.domain.regions import OFFICE, regions
 from crossregion.domain.routing import is_urgent
-from crossregion.domain.validation import MAX_ID, TOLD_OF, Refused, check_texts
+from crossregion.domain.validation import MAX_ID, TOLD_OF, Rejected, check_texts
 
 NEW, LINKED, REFERRED, DISMISSED = VERDICTS = ("new", "linked", "referred", "dismissed")
 FOLLOWS: dict[str, tuple[str, ...]] = {
@@ -62,7 +62,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class LogEntry:
     """A triage, and where the broker has put it."""
 
     triage: TipTriaged
@@ -75,7 +75,7 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class TipState:
     """Where a tip stands: `unit` has it to triage, `may` are those that may, `had` all who had it.
 
     `last` is the triage that the next one has to follow, `taken` all that hold, in their order.
@@ -134,17 +134,17 @@ def tip_of(triage: TipTriaged) -> Tip:
     return triage["tip_unit"], triage["tip_id"]
 
 
-def reported(routes: Collection[Route]) -> Standing:
+def reported(routes: Collection[Route]) -> TipState:
     """Where a tip stands of which nothing was made, by every revision that was reported.
 
     The newest of each unit's are enough.
     """
     newest = max(routes, key=lambda route: route.version)
     units = frozenset(route.unit for route in routes)
-    return Standing(newest.unit, units, units)
+    return TipState(newest.unit, units, units)
 
 
-def after(standing: Standing, triage: TipTriaged) -> Standing | None:
+def after(standing: TipState, triage: TipTriaged) -> TipState | None:
     """The standing after one more triage that follows its last; None if it is not allowed there.
 
     Only the office has a tip go back to a unit that had it: two units would refer it for ever.
@@ -165,7 +165,7 @@ def after(standing: Standing, triage: TipTriaged) -> Standing | None:
     return replace(changed, unit=to_unit, may=frozenset({to_unit}), had=standing.had | {to_unit})
 
 
-def trace(routes: Collection[Route], triages: Iterable[Placed]) -> Standing:
+def trace(routes: Collection[Route], triages: Iterable[LogEntry]) -> TipState:
     """Where a tip stands by all that was said of it, whatever order it was read in."""
     following: dict[str | None, list[TipTriaged]] = defaultdict(list)
     for one in sorted(counting(triages), key=lambda one: one.place):
@@ -181,9 +181,9 @@ def trace(routes: Collection[Route], triages: Iterable[Placed]) -> Standing:
         standing = changed
 
 
-def counting(triages: Iterable[Placed]) -> list[Placed]:
+def counting(triages: Iterable[LogEntry]) -> list[LogEntry]:
     """Each triage once, and of each unit the first so many in the order of its topic."""
-    found: dict[str, Placed] = {}
+    found: dict[str, LogEntry] = {}
     written: Counter[str] = Counter()
     for one in sorted(triages, key=lambda one: one.offset):
         unit, name = one.triage["unit"], one.triage["triage_id"]
@@ -193,13 +193,13 @@ def counting(triages: Iterable[Placed]) -> list[Placed]:
     return list(found.values())
 
 
-class Desk:
+class TriageState:
     """Every tip and what was made of it, as far as the log has been read. Pure."""
 
     def __init__(self) -> None:
         self._newest: dict[Tip, RecordRemarked] = {}
         self._routes: dict[Tip, dict[str, Route]] = defaultdict(dict)
-        self._triages: dict[Tip, list[Placed]] = defaultdict(list)
+        self._triages: dict[Tip, list[LogEntry]] = defaultdict(list)
 
     def report(self, remarked: RecordRemarked) -> Tip:
         """Take what intake says of a tip; returns which it is."""
@@ -214,7 +214,7 @@ class Desk:
             self._routes[tip][route.unit] = route
         return tip
 
-    def triage(self, one: Placed) -> Tip:
+    def triage(self, one: LogEntry) -> Tip:
         """Take what a unit makes of a tip; returns which it is."""
         tip = tip_of(one.triage)
         self._triages[tip].append(one)
@@ -222,7 +222,7 @@ class Desk:
             self._triages[tip] = counting(self._triages[tip])
         return tip
 
-    def standing(self, tip: Tip) -> tuple[RecordRemarked, Standing] | None:
+    def standing(self, tip: Tip) -> tuple[RecordRemarked, TipState] | None:
         """The newest revision of a tip, and where it stands; None before it is reported."""
         if tip not in self._newest:
             return None
@@ -239,15 +239,15 @@ def triage_id(triage: Mapping[str, object]) -> str:
 def check(triage: TipTriaged, topic_unit: str, units: Collection[str]) -> None:
     """Check that a triage is one that could hold, whatever stands; `units` may have tips and cases.
 
-    Raises: Refused, whose detail names the field.
+    Raises: Rejected, whose detail names the field.
     """
     check_texts(triage, "")
     linked, referred = (triage["verdict"] == verdict for verdict in (LINKED, REFERRED))
     for name, text in _ids(triage, linked=linked):
         if not 0 < len(text or "") <= MAX_ID:
-            raise Refused("over-limit", name)
+            raise Rejected("over-limit", name)
     if triage["unit"] != topic_unit:
-        raise Refused("another-unit", "unit")
+        raise Rejected("another-unit", "unit")
     nothing = (None,)
     for name, codes in (
         ("verdict", VERDICTS),
@@ -259,13 +259,13 @@ def check(triage: TipTriaged, topic_unit: str, units: Collection[str]) -> None:
         ("role", ROLES),
     ):
         if triage[name] not in codes:  # type: ignore[literal-required]
-            raise Refused("unknown-code", name)
+            raise Rejected("unknown-code", name)
     if not linked and triage["case_id"] is not None:
-        raise Refused("unknown-code", "case_id")
+        raise Rejected("unknown-code", "case_id")
     if triage["revision"] < 1 or (triage["revision"] == 1) != (triage["follows"] is None):
-        raise Refused("wrong-revision", "revision")
+        raise Rejected("wrong-revision", "revision")
     if triage["triage_id"] != triage_id(triage):
-        raise Refused("wrong-id", "triage_id does not follow from the content")
+        raise Rejected("wrong-id", "triage_id does not follow from the content")
 
 
 def _ids(triage: TipTriaged, *, linked: bool) -> Iterator[tuple[str, str | None]]:

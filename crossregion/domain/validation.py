@@ -59,7 +59,7 @@ AGE_BANDS = frozenset({"under-6", "6-13", "14-17", "adult", "unknown"})
 SEXES = frozenset({"F", "M"})
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """The event cannot be identified or trusted. `detail` names a field or rule, no value."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -69,7 +69,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class ValidatedEvent:
     """An accepted event, and everything that follows from it alone.
 
     An entry of a file lists nobody, and linkage never hears of it.
@@ -91,18 +91,18 @@ class Judgement:
         return self.remarked["remarks"]
 
 
-def judge_event(
+def validate_event(
     event: str,
     record: Mapping[str, Any],
     topic_unit: str,
     ce_id: str | None,
     received_on: date | None = None,
-) -> Judgement:
+) -> ValidatedEvent:
     """Judge one decoded event that stood on an intake topic of `topic_unit`.
 
     `received_on` is the broker's day of it: no decision asks the clock, and a later day is future.
 
-    Raises: Refused, with a reason of the code list dead_letter_reason.
+    Raises: Rejected, with a reason of the code list dead_letter_reason.
     """
     if event == "CaseRecorded":
         return _case(cast(CaseRecorded, record), topic_unit, ce_id, received_on)
@@ -112,21 +112,21 @@ def judge_event(
         return _entry(event, cast(Entry, record), topic_unit, ce_id, received_on)
     if event == "TipRecorded":
         return _tip(cast(TipRecorded, record), topic_unit, ce_id, received_on)
-    raise Refused("wrong-event", f"{event} is no event of an intake topic")
+    raise Rejected("wrong-event", f"{event} is no event of an intake topic")
 
 
 def _case(
     case: CaseRecorded, topic_unit: str, ce_id: str | None, received_on: date | None
-) -> Judgement:
+) -> ValidatedEvent:
     victims = case["victims"]
     if not victims:
-        raise Refused("no-person", "victims")
+        raise Rejected("no-person", "victims")
     if len(victims) > MAX_VICTIMS:
-        raise Refused("over-limit", "victims")
+        raise Rejected("over-limit", "victims")
     if len(case["legs"]) > MAX_LEGS:
-        raise Refused("over-limit", "legs")
+        raise Rejected("over-limit", "legs")
     if len({victim["victim_id"] for victim in victims}) < len(victims):
-        raise Refused("ambiguous", "victims.victim_id")
+        raise Rejected("ambiguous", "victims.victim_id")
     digest, event_id = _identified(case, case["case_id"], topic_unit, ce_id)
     lost_on = day(case["lost_on"])
     remarks = list(_case_remarks(case, lost_on, received_on))
@@ -162,7 +162,7 @@ def _case(
 
 def _rescue(
     rescue: RescueRecorded, topic_unit: str, ce_id: str | None, received_on: date | None
-) -> Judgement:
+) -> ValidatedEvent:
     digest, event_id = _identified(rescue, rescue["rescue_id"], topic_unit, ce_id)
     found_on = day(rescue["found_on"])
     identity = rescue["person"]["identity"]
@@ -187,7 +187,7 @@ def _rescue(
 
 def _tip(
     tip: TipRecorded, topic_unit: str, ce_id: str | None, received_on: date | None
-) -> Judgement:
+) -> ValidatedEvent:
     digest, event_id = _identified(tip, tip["tip_id"], topic_unit, ce_id)
     place = tip["place"]
     known = place is not None and regions().place(place, None).country is not None
@@ -196,7 +196,7 @@ def _tip(
         None if tip["anonymous"] else tip["identity"]["reporter_contact"],
     )
     if not known and not tip["persons"] and not any((text or "").strip() for text in asked):
-        raise Refused("nothing-said", "identity.text, place and persons")
+        raise Rejected("nothing-said", "identity.text, place and persons")
     happened_on = day(tip["happened_on"])
     return _judgement(
         "tip",
@@ -232,8 +232,8 @@ def _judgement(
     exploitation: list[str],
     flag: BoundaryFlagged | None,
     noted: FileNoted | None = None,
-) -> Judgement:
-    return Judgement(
+) -> ValidatedEvent:
+    return ValidatedEvent(
         kind,
         record_id,
         unit,
@@ -282,11 +282,11 @@ def _summaries(persons: Sequence[Victim | RescuedPerson | PersonSummary]) -> lis
 
 def _entry(
     event: str, entry: Entry, topic_unit: str, ce_id: str | None, received_on: date | None
-) -> Judgement:
+) -> ValidatedEvent:
     """Whether the unit has the person in its charge is not asked: that is no single event's."""
     for name in ("rescue_unit", "rescue_id"):
         if not 0 < len(cast("dict[str, Any]", entry)[name]) <= MAX_ID:
-            raise Refused("no-record-id", name)
+            raise Rejected("no-record-id", name)
     kind, field = events.ENTRIES[event]
     record_id = str(cast("dict[str, Any]", entry)[field])
     digest, event_id = _identified(entry, record_id, topic_unit, ce_id)
@@ -314,35 +314,35 @@ def _identified(
 ) -> tuple[str, str]:
     """The content digest and the event's id, once it is sure whose event this is."""
     if not record_id or len(record_id) > MAX_ID:
-        raise Refused("no-record-id", "record id")
+        raise Rejected("no-record-id", "record id")
     if record["unit"] != topic_unit:
-        raise Refused("another-unit", "unit")
+        raise Rejected("another-unit", "unit")
     if record["revision"] < 1:
-        raise Refused("over-limit", "revision")
+        raise Rejected("over-limit", "revision")
     content = identifiers.canonical_content(record)
     if len(content) > MAX_TEXT or content.count(",") >= MAX_LIST or NUL_IN_JSON in content:
         check_texts(record, "")
     digest = identifiers.digest_of(content)
     event_id = identifiers.event_id(record["unit"], record_id, record["revision"], digest)
     if ce_id is not None and ce_id != event_id:
-        raise Refused("wrong-id", "ce_id does not follow from the content")
+        raise Rejected("wrong-id", "ce_id does not follow from the content")
     return digest, event_id
 
 
 def check_texts(value: object, path: str) -> None:
-    """Raises: Refused for the first text or list that cannot be kept."""
+    """Raises: Rejected for the first text or list that cannot be kept."""
     if isinstance(value, str):
         if len(value) > MAX_TEXT:
-            raise Refused("over-limit", path)
+            raise Rejected("over-limit", path)
         if "\0" in value:
-            raise Refused("unstorable-text", path)
+            raise Rejected("unstorable-text", path)
     elif isinstance(value, dict):
         for name, inner in value.items():
             if inner:
                 check_texts(inner, f"{path}.{name}" if path else name)
     elif isinstance(value, list):
         if len(value) > MAX_LIST and path != "victims":
-            raise Refused("over-limit", path)
+            raise Rejected("over-limit", path)
         for number, inner in enumerate(value, 1):
             check_texts(inner, f"{path}[{number}]")
 

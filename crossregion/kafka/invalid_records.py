@@ -9,15 +9,15 @@ from __future__ import annotations
 import structlog
 
 from crossregion import logs, metrics
-from crossregion.domain.validation import Refused
+from crossregion.domain.validation import Rejected
 from schemas.codec import Undecodable
 
 log = structlog.get_logger()
 
 
-def unusable(topic: str, partition: int, offset: int, error: Exception) -> str:
+def report_invalid_record(topic: str, partition: int, offset: int, error: Exception) -> str:
     """Tell of one such record; returns the reason, ``defect`` where our own decision raised."""
-    reason = error.reason if isinstance(error, (Undecodable, Refused)) else "defect"
+    reason = error.reason if isinstance(error, (Undecodable, Rejected)) else "defect"
     metrics.DEAD_LETTERS.labels(reason).inc()
     log.error(
         "A record cannot be used",

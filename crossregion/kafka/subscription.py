@@ -53,7 +53,7 @@ def poll(consumer: KafkaConsumer, timeout_ms: int) -> dict[TopicPartition, list[
     return found
 
 
-class Watch:
+class ProgressWatchdog:
     """Sees to it that what stands on the topics comes.
 
     After a lost connection kafka-python 3.0.12 sometimes fetches nothing any more, while its
@@ -62,7 +62,7 @@ class Watch:
 
     def __init__(self, consumer: KafkaConsumer) -> None:
         self._consumer = consumer
-        self._seconds = StandsStill.after(settings().patience)
+        self._seconds = StandsStill.after(settings().timeout_factor)
         self._since = time.monotonic()
         self._left: set[TopicPartition] = set()
 

@@ -14,7 +14,7 @@ from typing import IO, Any, TypedDict, TypeVar, cast
 from crossregion.domain.events import Evidence, PersonsListed
 from crossregion.linkage.index import Index
 from crossregion.linkage.model import Model, load
-from crossregion.linkage.posterior import decide
+from crossregion.linkage.posterior import posterior_probabilities
 
 PRECISIONS = {"day": "day", "month": "month", "year": "year", "estimated": "about"}
 T = TypeVar("T")
@@ -72,7 +72,7 @@ def linked(
         index.restore(case)
     found: list[LinkedPair] = []
     for rescue in rescues:
-        for one in decide(index.put(rescue), used, victims):
+        for one in posterior_probabilities(index.put(rescue), used, victims):
             found.append(
                 {
                     "case_id": one["case_id"],

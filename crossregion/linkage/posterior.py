@@ -33,7 +33,7 @@ SHORT_LIST, WORTH_A_SAMPLE = 5, 0.01
 MOST_BITS = 200.0
 
 
-def decide(
+def posterior_probabilities(
     pairs: Sequence[PairWeighed], model: Model, open_cases: int | None = None
 ) -> list[Proposal]:
     """The proposals for one rescue: stated ones first, then by probability; ranks from 1.

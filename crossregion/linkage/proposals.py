@@ -8,7 +8,7 @@ from crossregion.domain import decisions, identifiers
 from crossregion.domain.decisions import CONFIRMED, DISMISSED
 from crossregion.domain.events import MatchDecided, PairWeighed
 from crossregion.linkage.model import Model
-from crossregion.linkage.posterior import Proposal, decide
+from crossregion.linkage.posterior import Proposal, posterior_probabilities
 
 
 def offer(
@@ -29,7 +29,7 @@ def offer(
                 continue
             new[decided["proposal_id"]] = found
         offered.append(pair)
-    proposed = decide(offered, model)
+    proposed = posterior_probabilities(offered, model)
     for one in proposed:
         one["new_evidence"] = new.get(one["proposal_id"], [])
     return proposed

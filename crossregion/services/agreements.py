@@ -18,7 +18,7 @@ from crossregion.domain.code_lists import code_list, departments
 from crossregion.domain.events import AgreementRecorded, Contact
 from crossregion.domain.regions import OFFICE
 from crossregion.domain.routing import LEVELS
-from crossregion.domain.validation import Refused
+from crossregion.domain.validation import Rejected
 from crossregion.errors import RuntimeFault
 from crossregion.kafka import office
 from crossregion.kafka.connection import Kafka
@@ -121,7 +121,7 @@ def record(
     }
     try:
         agreements.check(agreement)
-    except Refused as refused:
+    except Rejected as refused:
         raise NotToBeRecorded(_said(refused, agreement)) from None
     agreement_id = agreement["agreement_id"]
     known = _states(dsn, agreement_id)
@@ -169,7 +169,7 @@ def in_force(row: Row, on: date) -> bool:
     return agreements.in_force(cast(AgreementRecorded, {**row, **days}), on)
 
 
-def _said(refused: Refused, agreement: AgreementRecorded) -> str:
+def _said(refused: Rejected, agreement: AgreementRecorded) -> str:
     """What is wrong with it and what would be right, by the field that the check names."""
     field = refused.detail.partition(":")[0]
     given = ", ".join(agreement["units"])

@@ -12,8 +12,8 @@ from typing import cast
 
 from crossregion.domain import handovers
 from crossregion.domain.events import HandoverRecorded
-from crossregion.domain.handovers import Record, Standing
-from crossregion.domain.validation import Refused
+from crossregion.domain.handovers import CustodyState, Record
+from crossregion.domain.validation import Rejected
 from crossregion.errors import RuntimeFault
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import producer
@@ -87,7 +87,7 @@ def act(
     step["step_id"] = handovers.step_id(step)
     try:
         handovers.check(step, unit, UNITS)
-    except Refused as refused:
+    except Rejected as refused:
         if refused.reason == "another-unit":
             raise _not_now(record, action, unit) from None
         codes = {"reason": handovers.REFUSALS, "kind": handovers.KINDS, "role": handovers.ROLES}
@@ -133,10 +133,10 @@ def _holds(dsn: str | None, record: Record) -> bool:
         return bool(list(queries.rows(connection, "own_record", asked)))
 
 
-def _standing(reporter: str, row: Row | None) -> Standing:
+def _standing(reporter: str, row: Row | None) -> CustodyState:
     if row is None:
-        return Standing(reporter, frozenset({reporter}))
-    return Standing(
+        return CustodyState(reporter, frozenset({reporter}))
+    return CustodyState(
         row["owner"],
         frozenset(row["readers"]),
         row["offered_to"],

@@ -14,7 +14,7 @@ from typing import cast
 
 from crossregion import installed_model
 from crossregion.domain import decisions, identifiers
-from crossregion.domain.decisions import CONFIRMED, Standing
+from crossregion.domain.decisions import CONFIRMED, ProposalState
 from crossregion.domain.events import MatchDecided, MatchProposed
 from crossregion.domain.regions import OFFICE
 from crossregion.errors import RuntimeFault
@@ -52,9 +52,9 @@ class Found:
         return next((one for one in self.decisions if one["in_force"]), None)
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> ProposalState:
         """By what the registry has recorded so far."""
-        standing = Standing()
+        standing = ProposalState()
         for one in self.decisions:
             standing, _ = decisions.step(standing, cast(MatchDecided, one))
         return standing

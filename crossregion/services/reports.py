@@ -16,9 +16,9 @@ from crossregion.domain.reports.figures import (
     PATTERNS,
     Cell,
     Column,
+    FigureFormat,
     Kind,
     Table,
-    Teller,
     difference,
     parts,
 )
@@ -34,7 +34,7 @@ class NothingKnown(RuntimeFault):
     """The registry holds nothing yet, or not all of it is counted."""
 
 
-EXACT = Teller()
+EXACT = FigureFormat()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Question:
     by: str = "year"
     unit: str | None = None
     baseline: Baseline = NOTHING
-    teller: Teller = EXACT
+    figure_format: FigureFormat = EXACT
 
     @property
     def values(self) -> Row:
@@ -108,30 +108,30 @@ SOLVED = (
 
 
 def _ratio(unit: str, period: str, counts: Sequence[int] | None, question: Question) -> list[Cell]:
-    teller = question.teller
+    figure_format = question.figure_format
     reported, solved, unclear = counts or (None, None, None)
     before, solved_before = question.baseline.of(unit) or (None, None)
-    share = teller.share(solved, reported)
-    share_before = teller.share(solved_before, before)
+    share = figure_format.share(solved, reported)
+    share_before = figure_format.share(solved_before, before)
     return [
-        *(unit, period, *map(teller.count, (reported, solved, unclear)), share),
-        *(teller.count(before), teller.count(solved_before), share_before),
+        *(unit, period, *map(figure_format.count, (reported, solved, unclear)), share),
+        *(figure_format.count(before), figure_format.count(solved_before), share_before),
         difference(share, share_before),
     ]
 
 
 def _corridors(connection: Connection, question: Question) -> Table:
-    teller = question.teller
+    figure_format = question.figure_format
     rows: list[list[Cell]] = [
         [
-            *(row["one"], row["other"], *map(teller.count, (row["cases"], row["asked"]))),
-            teller.count(row["answered"]),
-            teller.time(row["median_hours"], row["answered"]),
-            teller.time(row["slowest_tenth_hours"], row["answered"]),
-            *(teller.count(row["due"]), teller.count(row["in_time"])),
-            teller.share(row["in_time"], row["due"]),
-            teller.count(row["handed_over"]),
-            teller.time(row["median_handover_hours"], row["handed_over"]),
+            *(row["one"], row["other"], *map(figure_format.count, (row["cases"], row["asked"]))),
+            figure_format.count(row["answered"]),
+            figure_format.time(row["median_hours"], row["answered"]),
+            figure_format.time(row["slowest_tenth_hours"], row["answered"]),
+            *(figure_format.count(row["due"]), figure_format.count(row["in_time"])),
+            figure_format.share(row["in_time"], row["due"]),
+            figure_format.count(row["handed_over"]),
+            figure_format.time(row["median_handover_hours"], row["handed_over"]),
             "yes" if row["agreed"] else "no",
         ]
         for row in queries.rows(connection, "supervised_corridors", question.values)
@@ -156,7 +156,7 @@ def _agreements(connection: Connection, question: Question) -> Table:
         for row in queries.rows(connection, "supervised_agreements", question.values)
         if question.concerns(row["one"], row["other"])
     ]
-    count = question.teller.count
+    count = question.figure_format.count
     agreed = sum(row["agreed"] for row in found)
     missing: list[list[Cell]] = [
         [row["one"], row["other"], count(row["cases"]), 1, 0, 0.0]
@@ -176,7 +176,7 @@ AGREEMENTS = (
 
 def _venues(connection: Connection, question: Question) -> Table:
     """The kinds of venue by how many cases; in each the unit that the victims were taken from."""
-    count, share = question.teller.count, question.teller.share
+    count, share = question.figure_format.count, question.figure_format.share
     found = [
         row
         for row in queries.rows(connection, "venues", question.values)
@@ -202,7 +202,7 @@ VENUES = (
 
 def _aid(connection: Connection, question: Question) -> Table:
     """A row for every kind of aid; what nobody has recorded at all is not known."""
-    teller = question.teller
+    figure_format = question.figure_format
     asked = {**question.values, "unit": question.unit}
     found = {row["aid"]: row for row in queries.rows(connection, "aid", asked)}
     persons = found[None]["persons"] if None in found else 0
@@ -215,10 +215,15 @@ def _aid(connection: Connection, question: Question) -> Table:
         )
         rows.append(
             [
-                *(kind, teller.count(persons), teller.count(given), teller.share(given, persons)),
-                teller.time(row["median_days"], row["measured"]),
-                teller.time(row["slowest_tenth_days"], row["measured"]),
-                teller.count(declined),
+                *(
+                    kind,
+                    figure_format.count(persons),
+                    figure_format.count(given),
+                    figure_format.share(given, persons),
+                ),
+                figure_format.time(row["median_days"], row["measured"]),
+                figure_format.time(row["slowest_tenth_days"], row["measured"]),
+                figure_format.count(declined),
             ]
         )
     return Table("aid", "Persons rescued, and the aid that they were given", AID, rows)
@@ -243,7 +248,7 @@ def _recorded(connection: Connection, kind: str, question: Question) -> bool:
 
 
 def _guardians(connection: Connection, question: Question) -> Table:
-    count, share = question.teller.count, question.teller.share
+    count, share = question.figure_format.count, question.figure_format.share
     recorded = _recorded(connection, "guardian-search", question)
     rows: list[list[Cell]] = []
     for row in queries.rows(connection, "guardians", question.values):
@@ -256,7 +261,7 @@ def _guardians(connection: Connection, question: Question) -> Table:
                 *(unit, count(row["children"]), count(row["without_guardian"])),
                 *(count(done[name]) for name in ("searched", "public_notice", "found")),
                 share(done["found"], row["without_guardian"]),
-                question.teller.time(row["median_days_to_find"], row["measured"]),
+                question.figure_format.time(row["median_days_to_find"], row["measured"]),
                 *(count(done[name]) for name in SEARCHED[3:]),
             ]
         )
@@ -277,7 +282,7 @@ GUARDIANS = (
 
 def _undated(connection: Connection, question: Question) -> Table:
     rows: list[list[Cell]] = [
-        [row["unit"], *map(question.teller.count, (row["cases"], row["rescues"]))]
+        [row["unit"], *map(question.figure_format.count, (row["cases"], row["rescues"]))]
         for row in queries.rows(connection, "undated", question.values)
         if question.concerns(row["unit"])
     ]

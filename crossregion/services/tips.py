@@ -14,8 +14,8 @@ from typing import TypeVar, cast
 from crossregion.domain import tips
 from crossregion.domain.events import TipTriaged
 from crossregion.domain.regions import OFFICE
-from crossregion.domain.tips import DISMISSALS, ROLES, VERDICTS, Standing, Tip
-from crossregion.domain.validation import Refused
+from crossregion.domain.tips import DISMISSALS, ROLES, VERDICTS, Tip, TipState
+from crossregion.domain.validation import Rejected
 from crossregion.errors import RuntimeFault
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import producer
@@ -174,7 +174,7 @@ def triage(
 def _check(made: TipTriaged, unit: str) -> None:
     try:
         tips.check(made, unit, UNITS)
-    except Refused as refused:
+    except Rejected as refused:
         codes = {
             "verdict": VERDICTS,
             "reason": DISMISSALS if made["verdict"] == tips.DISMISSED else (),
@@ -191,12 +191,12 @@ def _check(made: TipTriaged, unit: str) -> None:
         raise NotToBeTriaged(f"{refused.detail} {said}.") from None
 
 
-def _standing(row: Row) -> Standing:
+def _standing(row: Row) -> TipState:
     last = None
     if row["head"] is not None:
         known = {"triage_id": row["head"], "revision": row["triages"], "verdict": row["verdict"]}
         last = cast(TipTriaged, known)
-    return Standing(
+    return TipState(
         row["duty"], frozenset(row["may"]), frozenset(row["had"]), last, tuple(row["taken"])
     )
 

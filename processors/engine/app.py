@@ -22,7 +22,7 @@ from crossregion.settings import settings
 from processors.engine import patches
 from processors.engine.liveness import busy, end_process, health, progress
 from processors.engine.patches import Assignor
-from processors.engine.watchdog import Watch
+from processors.engine.watchdog import ProgressWatchdog
 
 IDLE_SECONDS = 5.0
 SESSION_SECONDS = 60.0
@@ -60,8 +60,8 @@ def make_app(name: str, group: str | None = None) -> faust.App:
     """
     patches.apply_patches()
     connection = options(name)
-    patience = settings().patience
-    session = max(LEAST_SESSION_SECONDS, SESSION_SECONDS * patience)
+    timeout_factor = settings().timeout_factor
+    session = max(LEAST_SESSION_SECONDS, SESSION_SECONDS * timeout_factor)
     app = WatchedApp(
         group or f"crossregion-{name}",
         broker=f"kafka://{connection['bootstrap_servers']}",
@@ -92,7 +92,7 @@ def make_app(name: str, group: str | None = None) -> faust.App:
             health.beat()
 
     app.timer(IDLE_SECONDS)(beat_while_idle)
-    app.watch = Watch(app, connection, StandsStill.after(patience))
+    app.watch = ProgressWatchdog(app, connection, StandsStill.after(timeout_factor))
     return app
 
 
@@ -102,7 +102,7 @@ class WatchedApp(faust.App):  # type: ignore[misc, unused-ignore]
     Its timers begin only once it has its first partitions, and it may stand still before.
     """
 
-    watch: Watch
+    watch: ProgressWatchdog
 
     async def on_start(self) -> None:
         await super().on_start()

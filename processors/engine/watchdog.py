@@ -19,7 +19,7 @@ from processors.engine.liveness import busy, end_process, progress
 log = structlog.get_logger()
 
 
-class Watch:
+class ProgressWatchdog:
     """Sees to it that what stands on the topics comes.
 
     After lost connections a Faust worker sometimes fetches nothing any more (faults.md, F13),

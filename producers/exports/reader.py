@@ -19,7 +19,7 @@ from crossregion.domain.validation import MAX_ID, MAX_LEGS, MAX_LIST, MAX_TEXT, 
 from producers.exports.formats import Format, formats
 from producers.exports.tables import ExportUnreadable, Row, printable, read_table
 from producers.exports.values import age_band, birth_of, date_of, height_of, time_of
-from producers.records import Exported
+from producers.records import LocalRecord
 
 LIMITS = {"record_id": MAX_ID, "person_number": MAX_ID, "stated_case_id": MAX_ID}
 LISTS = {
@@ -88,9 +88,9 @@ class Export:
     kind: str
     records_read: int = 0
     records_refused: int = 0
-    records: list[Exported] = field(default_factory=list)
+    records: list[LocalRecord] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
-    doubts: list[Refusal] = field(default_factory=list)
+    warnings: list[Refusal] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -119,11 +119,11 @@ def read_export(path: Path, unit: str | None) -> Export:
     if missing:
         raise ExportUnreadable(f"{path} lacks the heading {'、'.join(missing)}: export it again.")
     export = Export(path, form.kind)
-    _doubt_headings(export, form, headings)
+    _warn_of_headings(export, form, headings)
     return _Reader(export, form, headings, unit).read(rows)
 
 
-def _doubt_headings(export: Export, form: Format, headings: list[str]) -> None:
+def _warn_of_headings(export: Export, form: Format, headings: list[str]) -> None:
     counted = Counter(name for name in headings if name)
     absent = form.columns.keys() - counted.keys() - form.optional
     for names, reason in (
@@ -131,7 +131,7 @@ def _doubt_headings(export: Export, form: Format, headings: list[str]) -> None:
         ([name for name, count in counted.items() if count > 1], "repeated-heading"),
         (sorted(absent), "missing-heading"),
     ):
-        export.doubts += [
+        export.warnings += [
             Refusal(export.name, 1, form.spelled.get(name, name), reason) for name in names
         ]
 
@@ -181,7 +181,7 @@ class _Reader:
                 self._export.records_refused += 1
                 for line, _ in lines:
                     self._refuse(line, fault)
-        for listed in (self._export.refusals, self._export.doubts):
+        for listed in (self._export.refusals, self._export.warnings):
             listed.sort(key=lambda place: place.line)
         return self._export
 
@@ -204,9 +204,9 @@ class _Reader:
         column = self._column.get(fault.column, fault.column)
         self._export.refusals.append(Refusal(self._export.name, line, column, fault.reason))
 
-    def _doubt(self, line: int, name: str, reason: str) -> None:
+    def _warn(self, line: int, name: str, reason: str) -> None:
         place = Refusal(self._export.name, line, self._column[name], reason)
-        self._export.doubts.append(place)
+        self._export.warnings.append(place)
 
     def _cells(self, row: Row) -> dict[str, str]:
         found = {}
@@ -236,23 +236,23 @@ class _Reader:
         if self._unit is not None and unit not in ("", self._unit):
             raise _Faulty("unit", "another-unit")
         if not unit:
-            self._doubt(line, "unit", "no-unit")
+            self._warn(line, "unit", "no-unit")
         if cells.get("revision") and not _revision(cells):
-            self._doubt(line, "revision", "bad-revision")
+            self._warn(line, "revision", "bad-revision")
         if not any(cells.get(name) for name in PERSONAL):
             raise _Faulty("name", "no-person")
 
-    def _record(self, lines: list[tuple[int, dict[str, str]]], revision: int) -> Exported:
+    def _record(self, lines: list[tuple[int, dict[str, str]]], revision: int) -> LocalRecord:
         record_id = lines[0][1]["record_id"]
         numbers = tuple(line for line, _ in lines)
         if self._form.kind == "case":
-            return Exported("CaseRecorded", record_id, self._case(lines, revision), numbers)
+            return LocalRecord("CaseRecorded", record_id, self._case(lines, revision), numbers)
         first, *others = [self._rescue(line, cells, revision) for line, cells in lines]
         if any(other != first for other in others):
             raise _Faulty("record_id", "ambiguous")
         for line in numbers[1:]:
-            self._doubt(line, "record_id", "repeated-row")
-        return Exported("RescueRecorded", record_id, first, numbers)
+            self._warn(line, "record_id", "repeated-row")
+        return LocalRecord("RescueRecorded", record_id, first, numbers)
 
     def _unit_of(self, cells: dict[str, str]) -> str:
         return self._unit or cells.get("unit", "").upper()
@@ -307,7 +307,7 @@ class _Reader:
             if known != victim:
                 raise _Faulty("person_number", "ambiguous")
             if known is not victim:
-                self._doubt(line, "record_id", "repeated-row")
+                self._warn(line, "record_id", "repeated-row")
         if len(victims) > MAX_VICTIMS:
             raise _Faulty("person_number", "over-limit")
         return [victims[victim_id] for victim_id in sorted(victims)]
@@ -350,7 +350,7 @@ class _Reader:
     def _height(self, line: int, text: str) -> int | None:
         height = height_of(text)
         if text and height is None:
-            self._doubt(line, "height_cm", "no-whole-number")
+            self._warn(line, "height_cm", "no-whole-number")
         return height
 
     def _word(self, cells: dict[str, str], name: str) -> str | None:

@@ -29,7 +29,7 @@ from starlette.requests import ClientDisconnect
 
 from crossregion import logs, metrics
 from crossregion.errors import RuntimeFault
-from crossregion.failpoints import crash_point
+from crossregion.failpoints import failpoint
 from crossregion.process import run_process
 from crossregion.settings import Settings, settings
 from producers.http_intake import problems
@@ -39,8 +39,8 @@ from producers.http_intake.keys import Keys
 from producers.http_intake.limits import Rate, Room, network_of
 from producers.http_intake.problems import Problem
 from producers.http_intake.protocol import HEAD_SECONDS, PROBLEM, LimitedProtocol
-from producers.http_intake.request import PUBLIC, Sender
-from producers.spool.store import KINDS, Parcel, SpoolError
+from producers.http_intake.request import PUBLIC, Caller
+from producers.spool.store import KINDS, IdempotentRequest, SpoolError
 from schemas.units import UNITS
 
 PUBLIC_EVENTS = frozenset({"TipRecorded"})
@@ -98,7 +98,7 @@ class Intake:
             await _drain(request)
             raise
 
-    def _admit(self, request: Request, event: str) -> Sender:
+    def _admit(self, request: Request, event: str) -> Caller:
         if event not in KINDS:
             raise Problem("no-such-event")
         given = request.headers.get("authorization", "")
@@ -114,15 +114,15 @@ class Intake:
         if wait:
             raise Problem("too-often", retry_after=wait)
         if unit is not None:
-            return Sender(unit)
+            return Caller(unit)
         if given:
             raise Problem("wrong-key")
         if event not in PUBLIC_EVENTS or self._public_unit is None:
             raise Problem("no-key" if self._public_unit is None else "not-for-the-public")
         request.state.sender = PUBLIC
-        return Sender(self._public_unit, public=True)
+        return Caller(self._public_unit, public=True)
 
-    async def _take(self, event: str, sender: Sender, key: str, body: bytes) -> Response:
+    async def _take(self, event: str, sender: Caller, key: str, body: bytes) -> Response:
         scope = f"{sender.name}\n{key}"
         checked = await http_intake_request.checked(event, sender, scope, body)
         exported = tuple(one.exported for one in checked if one.exported is not None)
@@ -130,7 +130,7 @@ class Intake:
             faults = [fault for one in checked for fault in one.faults]
             alone = len(checked) == 1 and faults[0].reason == "another-unit"
             raise Problem("another-unit" if alone else "unfit", faults)
-        parcel = Parcel(
+        parcel = IdempotentRequest(
             key=hashlib.sha256(scope.encode()).hexdigest(),
             fingerprint=hashlib.sha256(event.encode() + b"\n" + body).hexdigest(),
             exported=exported,
@@ -146,7 +146,7 @@ class Intake:
         except SpoolError as error:
             log.error("A spool cannot be used", unit=sender.unit, error=str(error))
             raise Problem("not-stored", retry_after=COMMIT_SECONDS) from None
-        crash_point("before-receipt")
+        failpoint("before-receipt")
         if not taken.same:
             raise Problem("key-used")
         for one in taken.stored:

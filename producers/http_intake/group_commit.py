@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from crossregion import logs, metrics
-from producers.spool.store import Parcel, Spool, SpoolError, Taken
+from producers.spool.store import IdempotentRequest, Receipt, Spool, SpoolError
 
 log = structlog.get_logger()
 
@@ -35,11 +35,11 @@ class Committer:
         self._most = most
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"spool-{unit}")
         self._spool: Spool | None = None
-        self._waiting: list[tuple[Parcel, asyncio.Future[Taken]]] = []
+        self._waiting: list[tuple[IdempotentRequest, asyncio.Future[Receipt]]] = []
         self._under_way: dict[str, str] = {}
         self._working: asyncio.Task[None] | None = None
 
-    async def take(self, parcel: Parcel) -> Taken:
+    async def take(self, parcel: IdempotentRequest) -> Receipt:
         """The receipt of a parcel, once the disk has it; it is taken even if nobody waits.
 
         Raises: UnderWay, SpoolError.
@@ -48,7 +48,7 @@ class Committer:
         if before is not None:
             raise UnderWay(before == parcel.fingerprint)
         self._under_way[parcel.key] = parcel.fingerprint
-        future: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._waiting.append((parcel, future))
         if self._working is None or self._working.done():
             self._working = asyncio.create_task(self._work())
@@ -77,7 +77,7 @@ class Committer:
                 for parcel in parcels:
                     del self._under_way[parcel.key]
 
-    def _commit(self, parcels: Sequence[Parcel]) -> list[Taken]:
+    def _commit(self, parcels: Sequence[IdempotentRequest]) -> list[Receipt]:
         if self._spool is None:
             self._spool = Spool(self._path, self._unit)
         try:

@@ -12,7 +12,7 @@ from crossregion.domain.events import Remark
 from producers.http_intake import problems
 from producers.http_intake.problems import Problem
 from producers.json_records import Fault, Unfit, check, id_field, parse
-from producers.records import Exported
+from producers.records import LocalRecord
 from producers.spool.store import REFUSED, Stored
 from schemas import envelope
 
@@ -25,7 +25,7 @@ AT_A_TIME = 25
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class Caller:
     """Who sends, and for which unit; the public's tips go to the unit that the settings name."""
 
     unit: str
@@ -40,12 +40,12 @@ class Sender:
 class Checked:
     """A record of a request: what the spool takes and its remarks, or what is wrong with it."""
 
-    exported: Exported | None
+    exported: LocalRecord | None
     remarks: Sequence[Remark] = ()
     faults: Sequence[Fault] = ()
 
 
-async def checked(event: str, sender: Sender, scope: str, body: bytes) -> list[Checked]:
+async def checked(event: str, sender: Caller, scope: str, body: bytes) -> list[Checked]:
     """Every record of a body. Raises: Problem."""
     try:
         content = parse(body)
@@ -65,7 +65,7 @@ async def checked(event: str, sender: Sender, scope: str, body: bytes) -> list[C
     return found
 
 
-def _check(event: str, sender: Sender, scope: str, value: object, path: str) -> Checked:
+def _check(event: str, sender: Caller, scope: str, value: object, path: str) -> Checked:
     try:
         if sender.public:
             value = _named(event, scope, value)

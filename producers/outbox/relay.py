@@ -22,13 +22,21 @@ import structlog
 
 from crossregion import logs, metrics
 from crossregion.errors import RuntimeFault
-from crossregion.failpoints import crash_point
+from crossregion.failpoints import failpoint
 from crossregion.postgres import connection as postgres_connection
 from crossregion.postgres.connection import Connection, DatabaseFailed
 from crossregion.process import run_process
 from crossregion.settings import settings
 from producers.json_records import Fault, Unfit, check, parse
-from producers.spool.store import KINDS, REFUSED, Parcel, Spool, SpoolBusy, SpoolFull, Stored
+from producers.spool.store import (
+    KINDS,
+    REFUSED,
+    IdempotentRequest,
+    Spool,
+    SpoolBusy,
+    SpoolFull,
+    Stored,
+)
 from schemas.units import UNITS
 
 SETTING = "CROSSREGION_OUTBOX"
@@ -165,17 +173,17 @@ class Relay:
             refused: dict[int, str] = {}
             parcels = [(row, parcel) for row in rows if (parcel := self._parcel(row, refused))]
             taken = self._spool.take([parcel for _, parcel in parcels])
-            crash_point("before-mark")
+            failpoint("before-mark")
             for (row, _), one in zip(parcels, taken, strict=True):
                 if any(stored.state == REFUSED for stored in one.stored):
                     refused[row.number] = Fault("", "over-limit").message
                 for stored in one.stored:
                     self._count(row.event, stored.state)
             self._mark(connection, rows, refused)
-            crash_point("before-done")
+            failpoint("before-done")
         return len(rows)
 
-    def _parcel(self, row: Row, refused: dict[int, str]) -> Parcel | None:
+    def _parcel(self, row: Row, refused: dict[int, str]) -> IdempotentRequest | None:
         """What the spool is given of a row; None for one that is refused."""
         try:
             if row.event not in KINDS:
@@ -190,7 +198,7 @@ class Relay:
             self._count(row.event, REFUSED)
             log.warning("A row is refused", unit=self._spool.unit, row=row.number, why=str(unfit))
             return None
-        return Parcel(f"outbox {row.id}", "", (exported,), _receipt)
+        return IdempotentRequest(f"outbox {row.id}", "", (exported,), _receipt)
 
     def _count(self, event: str, state: str) -> None:
         metrics.EVENTS.labels("relay", KINDS.get(event, "other"), state).inc()

@@ -24,8 +24,8 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from crossregion.domain import events, identifiers
 from crossregion.domain.events import DayClosed
-from crossregion.failpoints import crash_point
-from producers.records import Exported
+from crossregion.failpoints import failpoint
+from producers.records import LocalRecord
 from producers.spool.errors import (
     BUSY_SECONDS,
     SpoolBusy,
@@ -45,7 +45,9 @@ __all__ = [
     "Accepted",
     "Counts",
     "Event",
-    "Parcel",
+    "IdempotentRequest",
+    "PublishedRevision",
+    "Receipt",
     "Spool",
     "SpoolBusy",
     "SpoolDamaged",
@@ -53,9 +55,7 @@ __all__ = [
     "SpoolForeign",
     "SpoolFull",
     "SpoolTooNew",
-    "Standing",
     "Stored",
-    "Taken",
 ]
 
 VERSION = 3
@@ -148,7 +148,7 @@ class Accepted:
 
     published: int
     unchanged: int
-    refused: tuple[Exported, ...]
+    refused: tuple[LocalRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class IdempotentRequest:
     """Records that came together under one key: taken once, however often they come.
 
     `answer` makes the receipt, which holds no personal value, of what became of them.
@@ -170,12 +170,12 @@ class Parcel:
 
     key: str
     fingerprint: str
-    exported: tuple[Exported, ...]
+    exported: tuple[LocalRecord, ...]
     answer: Callable[[Sequence[Stored]], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Receipt:
     """The receipt of a parcel: its own, or that of the first one under its key.
 
     `same` is whether that had the same content; `stored` is empty for one that was known.
@@ -187,7 +187,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PublishedRevision:
     """An event that stands on the unit's topics, without its content."""
 
     kind: str
@@ -210,13 +210,13 @@ class Spool:
     """One unit's spool. Several processes may use it; not safe between threads.
 
     Every method raises SpoolError, and then has changed nothing: SpoolBusy where another process
-    has held it for `patience` seconds.
+    has held it for `timeout_factor` seconds.
     """
 
-    def __init__(self, path: Path, unit: str, patience: float = BUSY_SECONDS) -> None:
+    def __init__(self, path: Path, unit: str, timeout_factor: float = BUSY_SECONDS) -> None:
         self.path = path
         self.unit = unit
-        self._patience = patience
+        self._patience = timeout_factor
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
@@ -225,7 +225,7 @@ class Spool:
         except OSError as error:
             raise SpoolError(f"{path} cannot be opened: {error.strerror}.") from None
         with self._clearly():
-            self._database = sqlite3.connect(path, timeout=patience, isolation_level=None)
+            self._database = sqlite3.connect(path, timeout=timeout_factor, isolation_level=None)
         self._swept = 0.0
         try:
             with self._clearly():
@@ -293,7 +293,7 @@ class Spool:
         with self._clearly():
             return self._database.execute(statement, values).fetchall()
 
-    def accept_all(self, exported: Sequence[Exported]) -> Accepted:
+    def accept_all(self, exported: Sequence[LocalRecord]) -> Accepted:
         """Store what is new, in one transaction; on return it survives a crash."""
         published = unchanged = 0
         refused = []
@@ -306,11 +306,11 @@ class Spool:
                         unchanged += 1
                 except InvalidRecord:
                     refused.append(one)
-            crash_point("before-commit")
-        crash_point("after-commit")
+            failpoint("before-commit")
+        failpoint("after-commit")
         return Accepted(published, unchanged, tuple(refused))
 
-    def take(self, parcels: Sequence[Parcel]) -> list[Taken]:
+    def take(self, parcels: Sequence[IdempotentRequest]) -> list[Receipt]:
         """Store what is new of each parcel, with its receipt, all in one transaction.
 
         On return it survives a crash. A parcel under a known key changes nothing.
@@ -318,16 +318,16 @@ class Spool:
         with self._transaction():
             self._sweep()
             taken = [self._take(parcel) for parcel in parcels]
-            crash_point("before-commit")
-        crash_point("after-commit")
+            failpoint("before-commit")
+        failpoint("after-commit")
         return taken
 
-    def _take(self, parcel: Parcel) -> Taken:
+    def _take(self, parcel: IdempotentRequest) -> Receipt:
         known = self._database.execute(
             "SELECT answer, fingerprint FROM receipt WHERE key = ?", [parcel.key]
         ).fetchone()
         if known is not None:
-            return Taken(known[0], known[1] == parcel.fingerprint, ())
+            return Receipt(known[0], known[1] == parcel.fingerprint, ())
         stored = []
         for one in parcel.exported:
             try:
@@ -339,7 +339,7 @@ class Spool:
             "INSERT INTO receipt VALUES (?, ?, ?, ?)",
             [parcel.key, parcel.fingerprint, answer, int(time.time())],
         )
-        return Taken(answer, True, tuple(stored))
+        return Receipt(answer, True, tuple(stored))
 
     def _sweep(self) -> None:
         """Forget receipts that nobody will ask for again, now and then."""
@@ -360,7 +360,7 @@ class Spool:
                 "INSERT OR REPLACE INTO file VALUES (?, ?, ?)", [path, size, changed]
             )
 
-    def _accept(self, one: Exported) -> Stored:
+    def _accept(self, one: LocalRecord) -> Stored:
         kind = KINDS[one.event]
         digest = identifiers.content_digest(one.record)
         revision = one.record["revision"]
@@ -413,7 +413,9 @@ class Spool:
         rows = self._rows("SELECT topic, partition, next FROM place")
         return {(topic, partition): following for topic, partition, following in rows}
 
-    def catch_up(self, standing: Iterable[Standing], places: Mapping[tuple[str, int], int]) -> None:
+    def catch_up(
+        self, standing: Iterable[PublishedRevision], places: Mapping[tuple[str, int], int]
+    ) -> None:
         """Take in what stands on the unit's topics, read up to `places`.
 
         What was accepted meanwhile and stands there already counts as sent; a revision that
@@ -442,7 +444,7 @@ class Spool:
                     )
                     event, again = codec.decode(value)
                     record = cast(events.Record, {**again, "revision": 0})
-                    self._accept(Exported(event, record_id, record, ()))
+                    self._accept(LocalRecord(event, record_id, record, ()))
             self._database.executemany(
                 "INSERT INTO place VALUES (?, ?, ?)"
                 " ON CONFLICT (topic, partition) DO UPDATE SET next = excluded.next",

@@ -1,1 +1,1 @@
-"""Faults on the real system: a proxy, crash points, a generator, an oracle, and what must hold."""
+"""Faults on the real system: a proxy, failpoints, a generator, an oracle, and what must hold."""

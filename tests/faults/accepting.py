@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from crossregion.process import run_process
-from producers.records import Exported
+from producers.records import LocalRecord
 from producers.spool.errors import BUSY_SECONDS
 from producers.spool.store import Spool
 from tests.faults.generate import NAMED_BY
@@ -30,7 +30,7 @@ def main() -> None:
     asked = parser.parse_args()
     given = [json.loads(line) for line in sys.stdin]
     events = [
-        Exported(one["event"], one["record"][NAMED_BY[one["event"]]], one["record"], ())
+        LocalRecord(one["event"], one["record"][NAMED_BY[one["event"]]], one["record"], ())
         for one in given
     ]
     with Spool(asked.spool, asked.unit, asked.wait) as spool:

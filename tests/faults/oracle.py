@@ -30,12 +30,12 @@ from crossregion.domain.events import (
 )
 from crossregion.domain.files import obligations
 from crossregion.domain.notices import content as content_domain
-from crossregion.domain.tips import Placed
-from crossregion.domain.validation import Judgement, Refused, judge_event
+from crossregion.domain.tips import LogEntry
+from crossregion.domain.validation import Rejected, ValidatedEvent, validate_event
 from crossregion.linkage.field_set import Known
 from crossregion.linkage.model import Whole, load
 from crossregion.linkage.person_fields import Persons
-from crossregion.linkage.posterior import decide
+from crossregion.linkage.posterior import posterior_probabilities
 from crossregion.linkage.weights import THOUSANDTHS, Scale, total
 from schemas import codec, topics
 from schemas.codec import Undecodable
@@ -90,8 +90,8 @@ class Expected:
 def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset()) -> Expected:
     """What follows from these events, `erased` from the linkage by tombstones."""
     found = Expected()
-    judged: dict[tuple[Key, Version], Judgement] = {}
-    triages: list[Placed] = []
+    judged: dict[tuple[Key, Version], ValidatedEvent] = {}
+    triages: list[LogEntry] = []
     for one in accepted:
         if one.topic == AGREEMENTS:
             _take_letter(one, found)
@@ -134,7 +134,7 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
             held.remarked,
             conflicting=contents[key, held.revision] > 1,
             case_known=held.remarked["stated_case_id"] in cases,
-            of_file=list(_doubts(held, holding, found)),
+            of_file=list(_warnings(held, holding, found)),
         )
         found.notices.update((notice["notice_id"], notice) for notice in told)
     for proposal in proposed:
@@ -159,7 +159,7 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
     return found
 
 
-def _owe(holding: dict[Key, Judgement], found: Expected) -> None:
+def _owe(holding: dict[Key, ValidatedEvent], found: Expected) -> None:
     """What each file owes by the entries of all who have ever had the person, and who is told."""
     written: dict[tuple[str, str], list[FileNoted]] = defaultdict(list)
     for held in holding.values():
@@ -179,7 +179,9 @@ def _deed(record: Key, found: Expected) -> saying.Deed:
     return found.deeds.get(record, saying.Deed([record[1]]))
 
 
-def _doubts(held: Judgement, holding: dict[Key, Judgement], found: Expected) -> Iterator[Remark]:
+def _warnings(
+    held: ValidatedEvent, holding: dict[Key, ValidatedEvent], found: Expected
+) -> Iterator[Remark]:
     if held.kind in ("case", "rescue") or held.noted is None:
         return
     rescue = (held.noted["rescue_unit"], held.noted["rescue_id"])
@@ -214,14 +216,14 @@ def _take_saying(one: Accepted, found: Expected) -> None:
     found.deeds.setdefault(about, saying.Deed([content["record_unit"]])).write(content)
 
 
-def _take_triage(one: Accepted, found: Expected, triages: list[Placed]) -> None:
+def _take_triage(one: Accepted, found: Expected, triages: list[LogEntry]) -> None:
     assert one.place is not None
     try:
         triage = tips.triage_of(one.value, one.topic)
-    except (Undecodable, Refused) as refused:
+    except (Undecodable, Rejected) as refused:
         found.dead_letters[one.place] = refused.reason
     else:
-        triages.append(Placed(triage, one.milliseconds, one.place[2]))
+        triages.append(LogEntry(triage, one.milliseconds, one.place[2]))
 
 
 def letter_of(one: Accepted) -> AgreementRecorded | str:
@@ -230,20 +232,20 @@ def letter_of(one: Accepted) -> AgreementRecorded | str:
         _, record = codec.decode(one.value, topics.AGREEMENTS.schemas)
         agreements.check(cast(AgreementRecorded, record))
         return cast(AgreementRecorded, record)
-    except (Undecodable, Refused) as refused:
+    except (Undecodable, Rejected) as refused:
         return refused.reason
 
 
-def verdict_of(one: Accepted) -> Judgement | str:
+def verdict_of(one: Accepted) -> ValidatedEvent | str:
     try:
         event, record = codec.decode(one.value)
         ce_id = None if one.ce_id is None else one.ce_id.decode()
-        return judge_event(event, record, topics.unit_of_topic(one.topic), ce_id, RECEIVED_ON)
-    except (Undecodable, Refused) as refused:
+        return validate_event(event, record, topics.unit_of_topic(one.topic), ce_id, RECEIVED_ON)
+    except (Undecodable, Rejected) as refused:
         return refused.reason
 
 
-def _proposals(holding: dict[Key, Judgement]) -> list[MatchProposed]:
+def _proposals(holding: dict[Key, ValidatedEvent]) -> list[MatchProposed]:
     """Each rescued person against every victim at once, no index between them."""
     cases = [one for (kind, _, _), one in holding.items() if kind == "case"]
     victims = [(case, known) for case in cases for known in _known(case)]
@@ -254,12 +256,12 @@ def _proposals(holding: dict[Key, Judgement]) -> list[MatchProposed]:
     found: list[MatchProposed] = []
     for (kind, _, _), rescue in holding.items():
         if kind == "rescue":
-            found += decide(list(_pairs_of(rescue, victims, many)), load())
+            found += posterior_probabilities(list(_pairs_of(rescue, victims, many)), load())
     return found
 
 
 def _pairs_of(
-    rescue: Judgement, victims: list[tuple[Judgement, Known]], many: Whole
+    rescue: ValidatedEvent, victims: list[tuple[ValidatedEvent, Known]], many: Whole
 ) -> Iterator[PairWeighed]:
     (rescued,) = _known(rescue)
     compared = PERSONS.compare(rescued.encoded, False, many)
@@ -272,7 +274,7 @@ def _pairs_of(
             yield _pair(case, victim, rescue, stated, weight / THOUSANDTHS, evidence)
 
 
-def _known(one: Judgement) -> tuple[Known, ...]:
+def _known(one: ValidatedEvent) -> tuple[Known, ...]:
     """Remembered, because a run asks again after every fault; an event's id names its content."""
     if one.event_id not in _remembered:
         persons = one.listed["persons"]
@@ -285,9 +287,9 @@ _remembered: dict[str, tuple[Known, ...]] = {}
 
 
 def _pair(
-    case: Judgement,
+    case: ValidatedEvent,
     victim: Known,
-    rescue: Judgement,
+    rescue: ValidatedEvent,
     stated: bool,
     weight: float,
     evidence: list[Evidence],

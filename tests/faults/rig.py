@@ -1,4 +1,4 @@
-"""The rig: the whole stack behind proxies, its workers armed with crash points and kept running."""
+"""The rig: the whole stack behind proxies, its workers armed with failpoints and kept running."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from crossregion.flows import Lags
 from crossregion.installation import DATABASE
 from crossregion.kafka.connection import ADMIN
 from crossregion.linkage.model import load
-from producers.records import Exported
+from producers.records import LocalRecord
 from producers.spool.store import Spool, SpoolError
 from tests.faults.generate import NAMED_BY, Generator, Made
 from tests.faults.oracle import TODAY, Accepted, Key
@@ -118,10 +118,10 @@ class Rig(Stack):
         armed = {
             "CROSSREGION_AUTHORITIES": str(self.receivers.ca),
             "CROSSREGION_NETWORKS": '{"loopback": "127.0.0.0/8"}',
-            "CROSSREGION_CRASH_AT": ANY,
-            "CROSSREGION_CRASH_DIRECTORY": str(directory),
+            "CROSSREGION_FAILPOINT": ANY,
+            "CROSSREGION_FAILPOINT_DIRECTORY": str(directory),
             "CROSSREGION_LOG_LEVEL": "debug",
-            "CROSSREGION_PATIENCE": str(PATIENCE),
+            "CROSSREGION_TIMEOUT_FACTOR": str(PATIENCE),
             "CROSSREGION_TODAY_FILE": str(self.data / "today"),
         }
         return replace(worker, env={**worker.env, **armed})
@@ -180,7 +180,7 @@ class Rig(Stack):
     def accept_in_process(
         self,
         made: Sequence[Made],
-        crash_at: str = "",
+        failpoint: str = "",
         most_bytes: int | None = None,
         wait: float | None = None,
     ) -> subprocess.CompletedProcess[str]:
@@ -190,8 +190,8 @@ class Rig(Stack):
         unit = made[0].record["unit"]
         directory = self.data / "crash" / "accepting"
         directory.mkdir(parents=True, exist_ok=True)
-        if crash_at:
-            (directory / crash_at).touch()
+        if failpoint:
+            (directory / failpoint).touch()
         spool = str(self.spools / f"{unit}.sqlite")
         told = {"--most-bytes": most_bytes, "--wait": wait}
         options = [f"{name}={value}" for name, value in told.items() if value is not None]
@@ -201,8 +201,8 @@ class Rig(Stack):
             input="\n".join(lines),
             env={
                 **os.environ,
-                "CROSSREGION_CRASH_AT": crash_at,
-                "CROSSREGION_CRASH_DIRECTORY": str(directory),
+                "CROSSREGION_FAILPOINT": failpoint,
+                "CROSSREGION_FAILPOINT_DIRECTORY": str(directory),
             },
             cwd=ROOT,
             capture_output=True,
@@ -215,7 +215,7 @@ class Rig(Stack):
     # Faults
 
     def arm(self, kind: str, point: str, content: str = "") -> None:
-        """Have the next worker of a kind that comes by the crash point end there, or raise."""
+        """Have the next worker of a kind that comes by the failpoint end there, or raise."""
         whole = self.data / "crash" / f"{kind}.{point}"
         whole.write_text(content)
         whole.rename(self.data / "crash" / kind / point)
@@ -391,8 +391,8 @@ def _port(directory: Path, name: str) -> int:
     return int(json.loads((directory / "ports.json").read_text())[name])
 
 
-def exported(one: Made) -> Exported:
-    return Exported(one.event, one.record[NAMED_BY[one.event]], one.record, ())  # type: ignore[arg-type]
+def exported(one: Made) -> LocalRecord:
+    return LocalRecord(one.event, one.record[NAMED_BY[one.event]], one.record, ())  # type: ignore[arg-type]
 
 
 def record_of(one: Made) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from crossregion.domain import acknowledgements, handovers
 from crossregion.domain.events import HandoverRecorded, NoticeAcknowledged, NoticeIssued
-from crossregion.domain.handovers import Record, Standing
+from crossregion.domain.handovers import CustodyState, Record
 from crossregion.domain.notices import content as content_domain
-from crossregion.domain.validation import Refused, judge_event
+from crossregion.domain.validation import Rejected, validate_event
 from schemas import codec, topics
 from schemas.codec import Undecodable
 from schemas.units import UNITS
@@ -101,7 +101,7 @@ class Deed:
     def told(self, about: Record) -> Iterator[NoticeIssued]:
         """Whom it is offered to, and who is asked for it."""
         offered_to, offer = self.offered or (None, None)
-        standing = Standing(
+        standing = CustodyState(
             self.pile[-1], frozenset(), offered_to, bool(self.asked), tuple(self.pile[:-1]),
             offer=offer, request=self.asked,
         )  # fmt: skip
@@ -165,7 +165,7 @@ class Sayings:
 
     def _answers(self, case: Said) -> Iterator[tuple[str, str, Said, str | None]]:
         draw = self._random
-        flag = judge_event("CaseRecorded", case, case["unit"], None).flag
+        flag = validate_event("CaseRecorded", case, case["unit"], None).flag
         for notice in content_domain.of_flag(flag) if flag else ():
             answer: Said = {
                 "notice_id": notice["notice_id"],
@@ -195,7 +195,7 @@ def taken(one: Accepted) -> tuple[str, Said] | str:
         else:
             acknowledgements.check(cast(NoticeAcknowledged, content), unit)
         return event, content
-    except (Undecodable, Refused) as refused:
+    except (Undecodable, Rejected) as refused:
         return refused.reason
 
 

@@ -56,7 +56,7 @@ def one_units(rig: Rig, scale: Scale) -> list[Made]:
 
 
 def crash(kind: str, *points: str) -> Callable[[Rig, Scale], None]:
-    """End the one worker of a kind at each of its crash points, under load."""
+    """End the one worker of a kind at each of its failpoints, under load."""
 
     def harm(rig: Rig, scale: Scale) -> None:
         for _ in range(scale.times):
@@ -70,7 +70,7 @@ def crash(kind: str, *points: str) -> Callable[[Rig, Scale], None]:
 
 
 def crash_each(rig: Rig, scale: Scale) -> None:
-    """Every worker at each of its crash points, all at a time; none may hold another up."""
+    """Every worker at each of its failpoints, all at a time; none may hold another up."""
     for _ in range(scale.times):
         for number in range(max(map(len, POINTS.values()))):
             armed = [

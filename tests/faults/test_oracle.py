@@ -14,12 +14,12 @@ import pytest
 
 from crossregion.domain.events import HandoverRecorded, PairWeighed
 from crossregion.domain.handovers import Steps
-from crossregion.domain.notices.board import Noticeboard
+from crossregion.domain.notices.board import NoticePlanner
 from crossregion.domain.notices.content import FILE_KINDS, OF_TIPS, TIP_LINKED
-from crossregion.domain.validation import Refused
+from crossregion.domain.validation import Rejected
 from crossregion.linkage.index import Index
 from crossregion.linkage.model import load
-from crossregion.linkage.posterior import decide
+from crossregion.linkage.posterior import posterior_probabilities
 from processors.intake import Incoming, take
 from processors.outputs import Outputs
 from schemas import codec, topics
@@ -126,7 +126,11 @@ def test_the_index_finds_every_pair_that_comparing_all_with_all_finds(seed: int)
     by_rescue: dict[tuple[str, ...], list[PairWeighed]] = defaultdict(list)
     for key, pair in pairs.items():
         by_rescue[key[:2]].append(pair)
-    proposed = {p["proposal_id"]: p for its in by_rescue.values() for p in decide(its, load())}
+    proposed = {
+        p["proposal_id"]: p
+        for its in by_rescue.values()
+        for p in posterior_probabilities(its, load())
+    }
     assert len(proposed) > 20
     assert proposed == expected(events).proposals
 
@@ -212,12 +216,12 @@ def test_the_board_tells_of_files_tips_and_remarks_what_the_oracle_says(seed: in
         (*codec.decode(value), 1.0, 0) for topic, _, _, value in outputs if topic in READ_BY_NOTICES
     ]
     for one in events:
-        with suppress(Undecodable, Refused):
+        with suppress(Undecodable, Rejected):
             if one.topic in TRIAGE and one.place is not None:
                 triage = dict(triage_of(one.value, one.topic))
                 read.append(("TipTriaged", triage, one.milliseconds / 1000, one.place[2]))
     random.Random(seed).shuffle(read)
-    board = Noticeboard()
+    board = NoticePlanner()
     for number, one_read in enumerate(read):
         board.take(*one_read)
         if number < len(steps) and not isinstance(said := saying.taken(steps[number]), str):

@@ -11,8 +11,8 @@ from typing import Any, cast
 from crossregion.domain import tips
 from crossregion.domain.events import NoticeIssued, TipTriaged
 from crossregion.domain.notices import content
-from crossregion.domain.tips import DISMISSALS, DISMISSED, LINKED, NEW, REFERRED, Placed, Standing
-from crossregion.domain.validation import Judgement
+from crossregion.domain.tips import DISMISSALS, DISMISSED, LINKED, NEW, REFERRED, LogEntry, TipState
+from crossregion.domain.validation import ValidatedEvent
 from schemas import codec, topics
 from schemas.units import UNITS
 
@@ -137,13 +137,13 @@ class Tips:
 
 
 def standings(
-    judged: Iterable[Judgement], placed: Iterable[Placed]
-) -> Iterator[tuple[Tip, Judgement, Standing]]:
+    judged: Iterable[ValidatedEvent], placed: Iterable[LogEntry]
+) -> Iterator[tuple[Tip, ValidatedEvent, TipState]]:
     """Where each tip must stand; whatever follows the last first is sought anew after each step."""
-    reported: dict[Tip, list[Judgement]] = defaultdict(list)
+    reported: dict[Tip, list[ValidatedEvent]] = defaultdict(list)
     for one in judged:
         reported[one.unit, one.record_id].append(one)
-    made: dict[Tip, list[Placed]] = defaultdict(list)
+    made: dict[Tip, list[LogEntry]] = defaultdict(list)
     for step in placed:
         made[step.triage["tip_unit"], step.triage["tip_id"]].append(step)
     for tip, revisions in reported.items():
@@ -154,7 +154,7 @@ def standings(
         yield tip, max(revisions, key=lambda one: (one.revision, one.digest)), standing
 
 
-def _next(standing: Standing, steps: Iterable[Placed]) -> Standing | None:
+def _next(standing: TipState, steps: Iterable[LogEntry]) -> TipState | None:
     for one in steps:
         if one.triage["follows"] == standing.head:
             found = tips.after(standing, one.triage)
@@ -163,7 +163,7 @@ def _next(standing: Standing, steps: Iterable[Placed]) -> Standing | None:
     return None
 
 
-def row_of(newest: Judgement, standing: Standing) -> Row:
+def row_of(newest: ValidatedEvent, standing: TipState) -> Row:
     """What the registry must say of a tip: version, place, urgency, whose it is, what was made."""
     route = tips.route_of(newest.remarked)
     last: Any = standing.last or {}
@@ -176,7 +176,9 @@ def row_of(newest: Judgement, standing: Standing) -> Row:
 COLUMNS = "revision, digest, place, urgent, duty, verdict, case_unit, case_id, taken"
 
 
-def told_of(newest: Judgement, standing: Standing, owner: str | None) -> Iterator[NoticeIssued]:
+def told_of(
+    newest: ValidatedEvent, standing: TipState, owner: str | None
+) -> Iterator[NoticeIssued]:
     return content.of_tip(newest.remarked, standing, owner)
 
 

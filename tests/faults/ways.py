@@ -41,8 +41,10 @@ class Beside:
             **kept,
             "CROSSREGION_DATA": str(rig.data),
             "CROSSREGION_LOG_LEVEL": "debug",
-            "CROSSREGION_CRASH_AT": ANY,
-            "CROSSREGION_CRASH_DIRECTORY": str(crash_directory(rig, name.partition("-of-")[0])),
+            "CROSSREGION_FAILPOINT": ANY,
+            "CROSSREGION_FAILPOINT_DIRECTORY": str(
+                failpoint_directory(rig, name.partition("-of-")[0])
+            ),
             **env,
         }
         self.deaths = 0
@@ -61,7 +63,7 @@ class Beside:
         end(self.process, process_guard, [(SIGTERM, 20.0)])
 
 
-def crash_directory(rig: Rig, kind: str) -> Path:
+def failpoint_directory(rig: Rig, kind: str) -> Path:
     directory = rig.data / "crash" / kind
     directory.mkdir(parents=True, exist_ok=True)
     return directory

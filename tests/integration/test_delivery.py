@@ -178,7 +178,7 @@ def rig(
             {
                 **kafka.environment(),
                 "CROSSREGION_DATABASE": as_role(owner, "crossregion_delivery"),
-                "CROSSREGION_PATIENCE": str(PATIENCE),
+                "CROSSREGION_TIMEOUT_FACTOR": str(PATIENCE),
                 "CROSSREGION_AUTHORITIES": str(certificates.ca),
                 "CROSSREGION_NETWORKS": '{"loopback": "127.0.0.0/8"}',
                 "CROSSREGION_SMTP": f"127.0.0.1:{port}",
@@ -355,7 +355,7 @@ def test_a_kill_between_sending_and_recording_sends_the_same_again(rig: Rig) -> 
     crashes = rig.home / "crashes"
     crashes.mkdir()
     (crashes / "notice-sent").touch()
-    rig.start(CROSSREGION_CRASH_AT="notice-sent", CROSSREGION_CRASH_DIRECTORY=str(crashes))
+    rig.start(CROSSREGION_FAILPOINT="notice-sent", CROSSREGION_FAILPOINT_DIRECTORY=str(crashes))
     (told,) = rig.tell("220500")
     assert rig.process is not None
     assert rig.process.wait(WAIT_SECONDS) == KILLED
@@ -375,7 +375,7 @@ def test_a_kill_around_the_transaction_delivers_once(rig: Rig, point: str) -> No
     crashes = rig.home / point
     crashes.mkdir()
     (crashes / point).touch()
-    rig.start(CROSSREGION_CRASH_AT=point, CROSSREGION_CRASH_DIRECTORY=str(crashes))
+    rig.start(CROSSREGION_FAILPOINT=point, CROSSREGION_FAILPOINT_DIRECTORY=str(crashes))
     rig.tell("220600", 3)
     assert rig.process is not None
     assert rig.process.wait(WAIT_SECONDS) == KILLED

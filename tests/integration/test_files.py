@@ -23,7 +23,7 @@ from consumers.registry.projections import files as files_projection
 from crossregion import clock, metrics
 from crossregion.domain.files import obligations
 from crossregion.domain.handovers import Record
-from crossregion.domain.validation import Judgement, judge_event
+from crossregion.domain.validation import ValidatedEvent, validate_event
 from crossregion.embedded.postgres import EmbeddedPostgres
 from crossregion.embedded.stack import STOP_ORDER, Stack
 from crossregion.installation import OPERATOR, OWNER, SUPERVISION
@@ -32,7 +32,7 @@ from crossregion.postgres import queries, transactions
 from crossregion.services import dead_letters, handovers, reports, tips
 from crossregion.services import files as files_service
 from producers import tips as taking
-from producers.records import Exported
+from producers.records import LocalRecord
 from producers.spool.store import Spool
 from schemas import codec, topics
 from tests.e2e.command import assert_one_clear_line, run
@@ -79,7 +79,7 @@ def turn(file: Path, day: str) -> None:
 def stack(service_data: Path, today: Path) -> Iterator[Stack]:
     with Stack(service_data / "filed") as stack:
         with Spool(stack.spools / f"{UNIT}.sqlite", UNIT) as spool:
-            made = Exported("RescueRecorded", CHILD["rescue_id"], {**CHILD, "revision": 0}, ())  # type: ignore[arg-type]
+            made = LocalRecord("RescueRecorded", CHILD["rescue_id"], {**CHILD, "revision": 0}, ())  # type: ignore[arg-type]
             assert spool.accept_all([made]).published == 1
         wait_for_quiet(stack)
         yield stack
@@ -343,11 +343,11 @@ def test_bad_entries_are_set_aside_and_can_be_put_back(stack: Stack, tmp_path: P
 
 def test_the_registry_says_what_the_raw_entries_do(stack: Stack) -> None:
     """Every entry of the topics, judged and counted here, against the registry's rows."""
-    notes: dict[tuple[str, str, str], Judgement] = {}
+    notes: dict[tuple[str, str, str], ValidatedEvent] = {}
     for one in read_all(stack.kafka, *topics.FILES.names(), *topics.RESCUES.names()):
         try:
             event, raw = codec.decode(one.value)
-            judged = judge_event(event, raw, topics.unit_of_topic(one.topic), None)
+            judged = validate_event(event, raw, topics.unit_of_topic(one.topic), None)
         except Exception:  # noqa: BLE001, S112 (set aside, as the test before has looked at)
             continue
         key = (judged.kind, judged.unit, judged.record_id)

@@ -401,7 +401,7 @@ def test_killed_anywhere_a_request_that_is_repeated_is_taken_once(tmp_path: Path
     """Before its commit, after it, and before its receipt: what was told of is always there."""
     crash = tmp_path / "crash"
     crash.mkdir()
-    settings: dict[str, Any] = {"CRASH_AT": "any", "CRASH_DIRECTORY": crash}
+    settings: dict[str, Any] = {"FAILPOINT": "any", "FAILPOINT_DIRECTORY": crash}
     receipts: list[Answer] = []
     for number, point in enumerate(("before-commit", "after-commit", "before-receipt", None)):
         with intake(tmp_path, **settings) as one:

@@ -65,8 +65,8 @@ class Switched(Stack):
         env = {
             **self.environment("linkage"),
             "CROSSREGION_LINKAGE_MODEL": str(self.file(model)),
-            "CROSSREGION_CRASH_AT": "some-sent",
-            "CROSSREGION_CRASH_DIRECTORY": str(crash),
+            "CROSSREGION_FAILPOINT": "some-sent",
+            "CROSSREGION_FAILPOINT_DIRECTORY": str(crash),
         }
         argv = self.supervisor._posts["linkage"].worker.argv
         log = self.data / "log" / f"linkage-{model.name}.log"

@@ -380,7 +380,7 @@ def test_a_consumer_that_gets_nothing_of_what_there_is_ends_its_worker(
     places = [TopicPartition(LISTED, one) for one in consumer.partitions_for_topic(LISTED)]
     consumer.assign(places)
     consumer.seek_to_end()
-    watch, now = subscription.Watch(consumer), time.monotonic()
+    watch, now = subscription.ProgressWatchdog(consumer), time.monotonic()
 
     def look(came: bool = False) -> None:
         nonlocal now
@@ -420,7 +420,7 @@ def test_a_faust_worker_that_gets_nothing_of_what_there_is_ends(
         )
 
         async def thrice() -> None:
-            watch = watchdog.Watch(app, connection, StandsStill.after(1.0))
+            watch = watchdog.ProgressWatchdog(app, connection, StandsStill.after(1.0))
             for _ in range(3):
                 await watch.look()
 
@@ -441,7 +441,7 @@ async def cancelled(consumer):
     raise asyncio.CancelledError
 
 Consumer.seek_to_committed = cancelled
-StandsStill.after = lambda patience: 0.5
+StandsStill.after = lambda timeout_factor: 0.5
 app = engine.make_app("admin", "test-cancelled")
 
 @app.agent(app.topic("{topic}", key_serializer="raw", value_serializer="raw"))

@@ -22,7 +22,7 @@ from crossregion.postgres import connection as postgres_connection
 from producers import publisher
 from producers.outbox import relay
 from producers.outbox.relay import Relay
-from producers.sender import Sender
+from producers.sender import SpoolSender
 from producers.spool.store import Spool
 from schemas import codec, topics
 from tests.e2e.command import run
@@ -199,7 +199,7 @@ def test_killed_anywhere_it_loses_nothing_and_takes_nothing_twice(
     crash = tmp_path / "crash"
     crash.mkdir()
     (crash / point).touch()
-    settings = {"CRASH_AT": point, "CRASH_DIRECTORY": crash}
+    settings = {"FAILPOINT": point, "FAILPOINT_DIRECTORY": crash}
     office.emit("CaseRecorded", "C", case("C", venue="first"))
     office.emit("CaseRecorded", "C", case("C", venue="second"))
     office.emit("CaseRecorded", "C", case("C", venue="first"))
@@ -288,7 +288,7 @@ def test_an_officers_row_becomes_an_event_by_itself_also_when_lines_are_down(
     with to_kafka, Proxy(lambda: _port(unit.administrator)) as to_postgres:
         unit = Office(postgres, f"unit_{uuid.uuid4().hex}", to_postgres.port)
         away = Kafka(f"127.0.0.1:{to_kafka.port}", kafka.secrets)
-        sender = Sender(tmp_path / "spool", away)
+        sender = SpoolSender(tmp_path / "spool", away)
         sending = threading.Thread(target=sender.run, args=(stop, metrics.Health()))
         process = start_relay(unit, tmp_path, tmp_path / "log")
         prefix = uuid.uuid4().hex[:8]

@@ -26,7 +26,7 @@ from crossregion.kafka import patches
 from crossregion.kafka.connection import ADMIN, Kafka
 from producers import publisher
 from producers import sender as sender_module
-from producers.sender import Sender
+from producers.sender import SpoolSender
 from producers.spool.store import Spool
 from schemas import topics
 from tests.e2e.command import COMMAND
@@ -142,7 +142,7 @@ def test_killed_between_acknowledgement_and_mark_it_loses_nothing(
     first.stderr.close()
     assert waiting(directory, "220400") == 700
     assert len(on_broker(kafka, "220400")) == publisher.WINDOW
-    sender = Sender(directory, kafka)
+    sender = SpoolSender(directory, kafka)
     wait_until(lambda: not sender.step()[1])
     sender.close()
     sent = on_broker(kafka, "220400")
@@ -161,7 +161,7 @@ def test_a_spool_that_cannot_be_used_delays_no_other(
     ids = accept(directory, "220600", 3)
     data = path.read_bytes()
     path.write_bytes(data.replace("王红英".encode(), "王红荧".encode()))
-    sender = Sender(directory, kafka)
+    sender = SpoolSender(directory, kafka)
     assert sender.step() == (3, True)
     assert set(on_broker(kafka, "220600")) == ids
     assert waiting(directory, "220500") == 3
@@ -185,7 +185,7 @@ def test_a_spool_that_another_process_holds_delays_no_other_and_is_sent_when_it_
     held, free = accept(directory, "220500", 3, 900), accept(directory, "220600", 3, 900)
     holder = sqlite3.connect(directory / "220500.sqlite", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    sender = Sender(directory, kafka)
+    sender = SpoolSender(directory, kafka)
     assert sender.step() == (3, True)
     assert set(on_broker(kafka, "220600")) >= free
     assert sender.step() == (0, False)  # nobody waits for it a second time
@@ -193,7 +193,7 @@ def test_a_spool_that_another_process_holds_delays_no_other_and_is_sent_when_it_
     said = capsys.readouterr()
     assert (said.out + said.err).count("220500.sqlite has been held by another process") == 1
     holder.close()
-    sender = Sender(directory, kafka)
+    sender = SpoolSender(directory, kafka)
     wait_until(lambda: not sender.step()[1])
     sender.close()
     assert set(on_broker(kafka, "220500")) >= held
@@ -207,7 +207,7 @@ def test_a_unit_whose_topic_is_missing_delays_no_other(kafka: Kafka, directory: 
     admin.delete_topics([topics.CASES.name("220000")])
     wait_until(lambda: topics.CASES.name("220000") not in admin.list_topics())
     admin.close()
-    sender = Sender(directory, kafka)
+    sender = SpoolSender(directory, kafka)
     assert sender.step() == (0, True)
     assert sender.step() == (2, True)
     assert set(on_broker(kafka, "222400")) == ids
@@ -229,7 +229,7 @@ def test_a_broker_that_hangs_holds_nobody_for_ever(
     kafka = broker.connection
     before = set(on_broker(kafka, "222400"))
     ids = accept(directory, "222400", 1, start=100)
-    sender = Sender(directory, kafka)
+    sender = SpoolSender(directory, kafka)
     assert sender.step() == (1, False)
     assert broker.pid is not None
     os.kill(broker.pid, signal.SIGSTOP)
@@ -257,7 +257,7 @@ def test_a_broker_killed_in_the_middle_delays_and_loses_nothing(
     ids = accept(directory, "220700", 6_000)
     stop, health = threading.Event(), metrics.Health()
     thread = threading.Thread(
-        target=lambda: Sender(directory, kafka).run(stop, health), daemon=True
+        target=lambda: SpoolSender(directory, kafka).run(stop, health), daemon=True
     )
     thread.start()
     try:
@@ -291,11 +291,11 @@ def test_spool_depth_is_a_metric(
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             return str(answer.read().decode())
 
-    sender = Sender(directory, Kafka("127.0.0.1:1", kafka.secrets))
+    sender = SpoolSender(directory, Kafka("127.0.0.1:1", kafka.secrets))
     assert sender.step() == (0, True)
     assert 'crossregion_spool_depth{unit="22CBS0"} 4.0' in shown()
     sender.close()
-    sender = Sender(directory, kafka)
+    sender = SpoolSender(directory, kafka)
     sender.step()
     assert 'crossregion_spool_depth{unit="22CBS0"} 0.0' in shown()
     sender.close()

@@ -18,7 +18,7 @@ from crossregion.kafka import admin as kafka_admin
 from crossregion.kafka import users
 from producers import publisher
 from producers import sender as sender_module
-from producers.sender import Sender
+from producers.sender import SpoolSender
 from producers.spool.store import Spool
 from schemas import codec
 from schemas import topics as contracts
@@ -128,7 +128,7 @@ def test_a_removed_units_session_ends_and_its_events_wait_for_its_return(
     own = kafka.secrets / "unit-220200"
     password = own.read_text()
     stop, numbers = threading.Event(), iter(range(10_000))
-    thread = threading.Thread(target=Sender(spools, kafka).run, args=(stop, metrics.Health()))
+    thread = threading.Thread(target=SpoolSender(spools, kafka).run, args=(stop, metrics.Health()))
     thread.start()
 
     def both_accept() -> None:

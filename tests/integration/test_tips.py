@@ -323,7 +323,7 @@ def teller_of_tomorrow(stack: Stack) -> Iterator[None]:
     """The teller by a clock that is ahead by the hours of a tip but for a moment."""
     stop = threading.Event()
     ahead = HOURS * 3600.0 - MARGIN
-    teller = notices_worker.Teller(stack.kafka, "1", clock=lambda: time.time() + ahead)
+    teller = notices_worker.NoticePublisher(stack.kafka, "1", clock=lambda: time.time() + ahead)
     thread = threading.Thread(target=teller.run, args=[stop, metrics.Health()])
     thread.start()
     try:

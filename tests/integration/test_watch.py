@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from producers import watch as watching
 from producers.exports import reader
 from producers.spool.store import Spool
-from producers.watch import ASIDE, SETTLE_SECONDS, Watch, being_written
+from producers.watch import ASIDE, SETTLE_SECONDS, DirectoryWatcher, being_written
 from tests.e2e.command import COMMAND, ENVIRONMENT, assert_one_clear_line, run
 from tests.support import exports
 from tests.support.exports import UNIT, case, rescue
@@ -51,8 +51,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def watch(directory: Path, spool: Spool, clock: Clock) -> Watch:
-    return Watch(directory, spool, clock)
+def watch(directory: Path, spool: Spool, clock: Clock) -> DirectoryWatcher:
+    return DirectoryWatcher(directory, spool, clock)
 
 
 def move_in(directory: Path, name: str, *rows: dict[str, str]) -> Path:
@@ -67,7 +67,7 @@ def ids(spool: Spool) -> list[str]:
 
 
 def test_a_file_that_is_moved_there_is_published_at_once(
-    directory: Path, spool: Spool, watch: Watch
+    directory: Path, spool: Spool, watch: DirectoryWatcher
 ) -> None:
     move_in(directory, "cases-2012.csv", case())
     move_in(directory, "Rescues.CSV", rescue())
@@ -76,7 +76,7 @@ def test_a_file_that_is_moved_there_is_published_at_once(
 
 
 def test_a_file_is_published_once_and_again_when_it_has_more(
-    directory: Path, spool: Spool, watch: Watch
+    directory: Path, spool: Spool, watch: DirectoryWatcher
 ) -> None:
     move_in(directory, "cases.csv", case(修订号=""))
     for _ in range(3):
@@ -87,13 +87,13 @@ def test_a_file_is_published_once_and_again_when_it_has_more(
     kind = watch.report.kinds["case"]
     assert (kind.records_read, kind.published, kind.unchanged) == (3, 2, 1)
     assert ids(spool) == ["220200-C1", "A"]
-    after_a_restart = Watch(directory, spool)
+    after_a_restart = DirectoryWatcher(directory, spool)
     assert after_a_restart.step() == 0
     assert after_a_restart.report.kinds["case"].records_read == 0
 
 
 def test_a_half_written_file_is_waited_for(
-    directory: Path, spool: Spool, watch: Watch, clock: Clock
+    directory: Path, spool: Spool, watch: DirectoryWatcher, clock: Clock
 ) -> None:
     whole = exports.text([case(), case(案件编号="A"), case(案件编号="B")]).encode("gb18030")
     path = directory / "cases.csv"
@@ -115,7 +115,11 @@ def test_a_half_written_file_is_waited_for(
 
 
 def test_where_writers_are_not_known_a_file_that_still_changes_is_waited_for(
-    directory: Path, spool: Spool, watch: Watch, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    directory: Path,
+    spool: Spool,
+    watch: DirectoryWatcher,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As on a network share, whose server alone knows."""
     monkeypatch.setattr(watching, "being_written", lambda _: False)
@@ -133,7 +137,7 @@ def test_where_writers_are_not_known_a_file_that_still_changes_is_waited_for(
 
 
 def test_what_cannot_be_read_is_set_aside_with_its_reason_and_the_rest_goes_on(
-    directory: Path, spool: Spool, watch: Watch, capsys: pytest.CaptureFixture[str]
+    directory: Path, spool: Spool, watch: DirectoryWatcher, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wrong = {
         "cases-1.csv": "a heading,of another\nsystem,王红英\n".encode(),
@@ -163,7 +167,7 @@ def test_what_cannot_be_read_is_set_aside_with_its_reason_and_the_rest_goes_on(
 
 
 def test_where_nothing_may_be_moved_a_wrong_file_is_left_alone_until_it_changes(
-    directory: Path, spool: Spool, watch: Watch
+    directory: Path, spool: Spool, watch: DirectoryWatcher
 ) -> None:
     (directory / ASIDE).write_text("a file in the place of the folder")
     move_in(directory, "cases.csv", {"nonsense": "1"})
@@ -177,7 +181,7 @@ def test_where_nothing_may_be_moved_a_wrong_file_is_left_alone_until_it_changes(
 
 
 def test_a_row_that_cannot_be_used_is_told_and_the_others_are_taken(
-    directory: Path, spool: Spool, watch: Watch
+    directory: Path, spool: Spool, watch: DirectoryWatcher
 ) -> None:
     move_in(directory, "cases.csv", case(), case(案件编号="", 受害人姓名="李四"))
     with capture_logs() as lines:
@@ -188,7 +192,9 @@ def test_a_row_that_cannot_be_used_is_told_and_the_others_are_taken(
     assert "李四" not in str(lines)
 
 
-def test_only_files_that_are_meant_are_taken(directory: Path, spool: Spool, watch: Watch) -> None:
+def test_only_files_that_are_meant_are_taken(
+    directory: Path, spool: Spool, watch: DirectoryWatcher
+) -> None:
     move_in(directory, "secret.csv", case())
     move_in(directory, ".cases.csv", case())
     move_in(directory, "cases.csv.part", case())
@@ -221,13 +227,17 @@ def test_names_that_are_no_utf_8_and_the_longest_do_no_harm(
     assert ids(spool) == ["220200-C1"]
     assert (directory / ASIDE / wrong[0]).exists()
     assert (directory / wrong[1]).exists()
-    again = Watch(directory, spool)
+    again = DirectoryWatcher(directory, spool)
     assert again.step() == 0
     assert again.report.kinds["case"].records_read == 0
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again(
-    directory: Path, spool: Spool, watch: Watch, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    directory: Path,
+    spool: Spool,
+    watch: DirectoryWatcher,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = move_in(directory, "cases.csv", case(受害人姓名="一"))
     read: Callable[..., object] = reader.read_export

@@ -126,7 +126,7 @@ def step(stack: Stack, unit: str, action: str, to: str | None = None) -> str:
 def teller_at(stack: Stack, at: float) -> Iterator[None]:
     """A notices worker for which it is always this late."""
     stop = threading.Event()
-    teller = notices_worker.Teller(stack.kafka, "1", clock=lambda: at)
+    teller = notices_worker.NoticePublisher(stack.kafka, "1", clock=lambda: at)
     thread = threading.Thread(target=teller.run, args=[stop, metrics.Health()])
     thread.start()
     try:

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from crossregion.domain import acknowledgements
 from crossregion.domain.acknowledgements import ACCEPTED, NOT_OURS, REASONS, RECEIVED, REFUSED, Told
 from crossregion.domain.events import NoticeAcknowledged, NoticeReassigned
-from crossregion.domain.validation import Refused
+from crossregion.domain.validation import Rejected
 from schemas.units import NOTIFIED
 from tests.contract.test_schemas import example
 
@@ -149,7 +149,7 @@ def test_the_examples_are_ones_that_can_hold() -> None:
     ],
 )
 def test_what_could_never_hold_is_refused(changes: dict[str, Any], reason: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Rejected) as refused:
         acknowledgements.check(cast(NoticeAcknowledged, {**EXAMPLE, **changes}), UNIT)
     assert refused.value.reason == reason
     assert "王红英" not in str(refused.value)
@@ -168,7 +168,7 @@ def test_what_could_never_hold_is_refused(changes: dict[str, Any], reason: str) 
 def test_a_reassignment_that_could_never_hold_is_refused(
     changes: dict[str, Any], reason: str
 ) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Rejected) as refused:
         given = cast(NoticeReassigned, {**GIVEN, **changes})
         acknowledgements.check_reassignment(given, NOTIFIED)
     assert refused.value.reason == reason

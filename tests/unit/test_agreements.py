@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from crossregion.domain import agreements, identifiers
 from crossregion.domain.events import AgreementRecorded
 from crossregion.domain.routing import LEVELS
-from crossregion.domain.validation import Refused
+from crossregion.domain.validation import Rejected
 from schemas import codec
 
 FILE = Path(__file__).parents[2] / "schemas/examples/AgreementRecorded/1/example.json"
@@ -91,7 +91,7 @@ def test_what_two_units_can_have(changes: dict[str, Any]) -> None:
     ],
 )
 def test_what_is_no_agreement(changes: dict[str, Any], reason: str, detail: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Rejected) as refused:
         agreements.check(agreement(**changes))
     assert refused.value.reason == reason
     assert refused.value.detail.startswith(detail)

@@ -20,10 +20,10 @@ from crossregion.domain.decisions import (
     REASONS,
     STRONGER_BITS,
     UNDONE,
-    Standing,
+    ProposalState,
 )
 from crossregion.domain.events import Evidence, MatchDecided, PairWeighed
-from crossregion.domain.validation import Refused
+from crossregion.domain.validation import Rejected
 from schemas import codec
 
 EXAMPLE: MatchDecided = json.loads(
@@ -40,7 +40,7 @@ def decided(verdict: str = CONFIRMED, previous: int = 0, **changes: Any) -> Matc
 
 def verdicts(*given_in_order: MatchDecided) -> tuple[str | None, list[str | None]]:
     """The verdict in force, and of each decision why it was refused."""
-    standing, refusals = Standing(), []
+    standing, refusals = ProposalState(), []
     for decision in given_in_order:
         standing, refused = decisions.step(standing, decision)
         refusals.append(refused)
@@ -88,7 +88,7 @@ def test_decisions_on_other_proposals_are_another_matter() -> None:
     partition = [other, decided(DISMISSED), decided(UNDONE, 1), decided(CONFIRMED, 2)]
     assert decisions.effective(EXAMPLE["proposal_id"], partition).verdict == CONFIRMED
     assert decisions.effective("another", partition).verdict == CONFIRMED
-    assert decisions.effective("no such", partition) == Standing()
+    assert decisions.effective("no such", partition) == ProposalState()
 
 
 class Analysts(RuleBasedStateMachine):
@@ -101,7 +101,7 @@ class Analysts(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.partition: list[MatchDecided] = []
-        self.standing = Standing()
+        self.standing = ProposalState()
         self.pile: list[tuple[str, int]] = []
         self.count = 0
         self.seen = [0, 0, 0]
@@ -185,7 +185,7 @@ def test_the_example_is_one_that_can_take_effect() -> None:
 def test_what_could_never_take_effect_is_refused(changes: dict[str, Any], reason: str) -> None:
     decision = cast(MatchDecided, {**EXAMPLE, **changes})
     decision["decision_id"] = identifiers.decision_id(decision)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Rejected) as refused:
         decisions.check(decision, 1, 1)
     assert refused.value.reason == reason
     assert "王红英" not in str(refused.value)
@@ -196,7 +196,7 @@ def test_an_id_that_is_not_the_contents_or_another_partition_is_refused() -> Non
         (cast(MatchDecided, {**EXAMPLE, "note": "changed"}), 1, "wrong-id"),
         (EXAMPLE, 2, "wrong-partition"),
     ):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(Rejected) as refused:
             decisions.check(decision, partition, 1)
         assert refused.value.reason == reason
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossregion.domain.events import ENTRIES
-from crossregion.domain.validation import MAX_ID, MAX_LIST, Refused, judge_event
+from crossregion.domain.validation import MAX_ID, MAX_LIST, Rejected, validate_event
 from processors.intake import Incoming, take
 from processors.outputs import Outputs
 from producers.entry_files import read_entries
@@ -29,7 +29,7 @@ SECRET = "禾某某"
 
 def codes(event: str, **changes: Any) -> set[tuple[str, str]]:
     entry = {**example(event), **changes}
-    judged = judge_event(event, entry, entry["unit"], None, RECEIVED_ON)
+    judged = validate_event(event, entry, entry["unit"], None, RECEIVED_ON)
     return {(remark["field"], remark["code"]) for remark in judged.remarks}
 
 
@@ -97,13 +97,13 @@ def test_a_day_that_is_planned_may_be_in_the_future() -> None:
 def test_what_is_written_ahead_has_not_happened_and_is_still_due() -> None:
     """A certificate of 2062 would have nobody reminded of it for decades."""
     entry = {**example(SEARCH), "begun_on": "2026-11-25", "first_certificate_on": "2062-10-25"}
-    noted = judge_event(SEARCH, entry, entry["unit"], None, RECEIVED_ON).noted
+    noted = validate_event(SEARCH, entry, entry["unit"], None, RECEIVED_ON).noted
     assert noted is not None
     assert noted["search"] is not None
     assert noted["search"]["begun_on"] == "2026-11-25"
     assert noted["search"]["first_certificate_on"] is None
     planned = {**example(VISIT), "state": "PLANNED", "planned_on": "2027-01-01", "done_on": None}
-    noted = judge_event(VISIT, planned, planned["unit"], None, RECEIVED_ON).noted
+    noted = validate_event(VISIT, planned, planned["unit"], None, RECEIVED_ON).noted
     assert noted is not None
     assert noted["follow_up"] is not None
     assert noted["follow_up"]["planned_on"] == "2027-01-01"
@@ -135,8 +135,8 @@ def test_what_cannot_be_stored_is_set_aside_with_its_reason(
 
 
 def test_an_id_that_does_not_follow_from_the_content_is_refused() -> None:
-    with pytest.raises(Refused, match="wrong-id"):
-        judge_event(AID, example(AID), UNIT, "0b8f36b8-45a5-5a2c-8a6c-000000000000")
+    with pytest.raises(Rejected, match="wrong-id"):
+        validate_event(AID, example(AID), UNIT, "0b8f36b8-45a5-5a2c-8a6c-000000000000")
 
 
 @pytest.mark.parametrize("event", sorted(ENTRIES))
@@ -161,7 +161,7 @@ def test_any_day_can_be_noted(on: date, age: str) -> None:
     rescue |= {"found_on": on.isoformat(), "registered_at": on.isoformat()}
     person = {**rescue["person"], "age_band": age}
     person["identity"] = {**person["identity"], "birth_date": on.isoformat()}
-    noted = judge_event("RescueRecorded", {**rescue, "person": person}, UNIT, None).noted
+    noted = validate_event("RescueRecorded", {**rescue, "person": person}, UNIT, None).noted
     assert noted is not None
     codec.validate("FileNoted", noted)
     assert noted["person"] is not None
@@ -211,7 +211,7 @@ def test_lines_that_cannot_be_used_are_listed_and_the_others_go_on(tmp_path: Pat
         (15, "", "unknown-field"),
     ]
     assert all(fault.message for _, fault in found.refused)
-    assert found.doubtful == [(14, "state: unknown-word")]
+    assert found.warnings == [(14, "state: unknown-word")]
 
 
 def test_a_file_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from crossregion.domain import handovers
 from crossregion.domain.acknowledgements import EARLY_SECONDS
-from crossregion.domain.notices.board import Noticeboard
+from crossregion.domain.notices.board import NoticePlanner
 from tests.contract.test_schemas import example
 from tests.unit.test_notices import Event, flag
 
@@ -24,7 +24,7 @@ class Desk:
 
     def __init__(self, log: list[tuple[str, dict[str, Any], float]] | None = None) -> None:
         self.log = log or []
-        self.board = Noticeboard(1.0)
+        self.board = NoticePlanner(1.0)
         for one in self.log:
             self.board.take(*one)
 

@@ -1,4 +1,4 @@
-"""What an export file becomes: records, refusals with their place, doubts; nothing else."""
+"""What an export file becomes: records, refusals with their place, warnings; nothing else."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def refused(export: Export) -> list[tuple[int, str, str]]:
 
 
 def doubted(export: Export) -> list[tuple[int, str, str]]:
-    return [(doubt.line, doubt.column, doubt.reason) for doubt in export.doubts]
+    return [(warning.line, warning.column, warning.reason) for warning in export.warnings]
 
 
 def usable(export: Export) -> None:
@@ -59,7 +59,7 @@ def usable(export: Export) -> None:
     for exported in export.records:
         numbered = {**exported.record, "revision": exported.record["revision"] or 1}
         codec.validate(exported.event, numbered)
-        validation.judge_event(exported.event, numbered, UNIT, None)
+        validation.validate_event(exported.event, numbered, UNIT, None)
 
 
 def balanced(export: Export, rows: set[int]) -> None:
@@ -77,7 +77,7 @@ def test_every_sample_is_read_whole_and_without_doubt() -> None:
     read = 0
     for path in files:
         export = read_export(path, path.parent.name)
-        assert (export.refusals, export.doubts) == ([], [])
+        assert (export.refusals, export.warnings) == ([], [])
         read += export.records_read
     assert read == 1_675
 

@@ -12,8 +12,8 @@ import pytest
 from crossregion.domain import handovers, routing
 from crossregion.domain.events import ENTRIES, HandoverRecorded
 from crossregion.domain.files import obligations
-from crossregion.domain.notices.board import Noticeboard
-from crossregion.domain.validation import judge_event
+from crossregion.domain.notices.board import NoticePlanner
+from crossregion.domain.validation import validate_event
 from tests.unit.test_files import entry, example, rescue
 
 UNIT, OTHER, STRANGER = "220100", "220600", "220300"
@@ -29,7 +29,7 @@ class Days:
 
     def __init__(self, log: Sequence[Said] = ()) -> None:
         self.log = list(log)
-        self.board = Noticeboard()
+        self.board = NoticePlanner()
         for said in self.log:
             self.board.take(*said)
 
@@ -40,7 +40,7 @@ class Days:
 
     def record(self, event: str, record: dict[str, Any]) -> None:
         """What intake makes of a unit's event."""
-        judged = judge_event(event, record, record["unit"], None)
+        judged = validate_event(event, record, record["unit"], None)
         self.put("RecordRemarked", judged.remarked)
         if judged.noted:
             self.put("FileNoted", judged.noted)
@@ -180,7 +180,7 @@ def test_an_entry_counts_once_its_unit_has_the_person_in_its_charge(days: Days) 
 
 
 def remarks_of(visit: dict[str, Any]) -> set[tuple[str, str]]:
-    judged = judge_event("FollowUpRecorded", visit, visit["unit"], None)
+    judged = validate_event("FollowUpRecorded", visit, visit["unit"], None)
     return {(one["field"], one["code"]) for one in judged.remarks}
 
 

@@ -16,7 +16,7 @@ from crossregion.domain.dates import months_after
 from crossregion.domain.events import ENTRIES, FileNoted
 from crossregion.domain.files import obligations
 from crossregion.domain.files.rules import duty, rules
-from crossregion.domain.validation import judge_event
+from crossregion.domain.validation import validate_event
 
 EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
 DAY = timedelta(days=1)
@@ -51,7 +51,7 @@ def entry(event: str, number: int, **changes: Any) -> Record:
 
 
 def noted(event: str, record: Record) -> FileNoted:
-    found = judge_event(event, record, record["unit"], None).noted
+    found = validate_event(event, record, record["unit"], None).noted
     assert found is not None
     return found
 

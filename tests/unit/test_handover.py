@@ -19,10 +19,10 @@ from crossregion.domain.handovers import (
     REFUSED,
     RETURNED,
     WITHDRAWN,
-    Placed,
-    Standing,
+    CustodyState,
+    LogEntry,
 )
-from crossregion.domain.validation import Refused
+from crossregion.domain.validation import Rejected
 from schemas import units as known_units
 from tests.contract.test_schemas import example
 
@@ -41,9 +41,9 @@ def step(
     return {**found, "step_id": handovers.step_id(found)}
 
 
-def standing(*steps: HandoverRecorded) -> Standing:
+def standing(*steps: HandoverRecorded) -> CustodyState:
     """The steps as they were written, one a millisecond; read in another order."""
-    placed = [Placed(one, number, 0) for number, one in enumerate(steps)]
+    placed = [LogEntry(one, number, 0) for number, one in enumerate(steps)]
     found = handovers.trace(RECORD, placed)
     assert handovers.trace(RECORD, reversed(placed)) == found
     assert handovers.trace(RECORD, placed * 2) == found
@@ -102,7 +102,11 @@ def test_of_two_that_follow_the_same_step_the_first_by_the_brokers_time_holds() 
     to_b, to_c = OFFER, step(OFFERED, A, to=C)
     assert standing(to_b, to_c).offered_to == B
     assert standing(to_c, to_b).offered_to == C
-    same = [Placed(ACCEPT, 5, 0), Placed(step(WITHDRAWN, A, OFFER), 5, 0), Placed(OFFER, 1, 0)]
+    same = [
+        LogEntry(ACCEPT, 5, 0),
+        LogEntry(step(WITHDRAWN, A, OFFER), 5, 0),
+        LogEntry(OFFER, 1, 0),
+    ]
     assert handovers.trace(RECORD, same) == handovers.trace(RECORD, reversed(same))
 
 
@@ -127,7 +131,7 @@ def test_thousands_of_steps_take_no_longer_each_than_a_few() -> None:
             return super().__getitem__(name)
 
     placed = [
-        Placed(cast(HandoverRecorded, Counted(one)), number, 0)
+        LogEntry(cast(HandoverRecorded, Counted(one)), number, 0)
         for number, one in enumerate([*strange, *steps])
     ]
     found = handovers.trace(RECORD, placed)
@@ -136,12 +140,12 @@ def test_thousands_of_steps_take_no_longer_each_than_a_few() -> None:
 
 
 def test_a_step_counts_though_its_topics_clock_is_behind_the_one_it_follows() -> None:
-    assert handovers.trace(RECORD, [Placed(OFFER, 9, 0), Placed(ACCEPT, 2, 0)]).owner == B
+    assert handovers.trace(RECORD, [LogEntry(OFFER, 9, 0), LogEntry(ACCEPT, 2, 0)]).owner == B
 
 
 def test_another_records_steps_are_another_matter() -> None:
     other = cast(HandoverRecorded, {**OFFER, "record_id": "another"})
-    assert standing(other) == Standing(A, frozenset({A}))
+    assert standing(other) == CustodyState(A, frozenset({A}))
 
 
 class Deed(RuleBasedStateMachine):
@@ -153,7 +157,7 @@ class Deed(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.written: list[Placed] = []
+        self.written: list[LogEntry] = []
         self.pile = [A]
         self.readers = {A}
         self.offered: str | None = None
@@ -176,7 +180,7 @@ class Deed(RuleBasedStateMachine):
         if any(one.step == made for one in self.written):
             return
         for _ in range(1 + twice):
-            self.written.append(Placed(made, len(self.written), 0))
+            self.written.append(LogEntry(made, len(self.written), 0))
         last = self.stamps[-1] if self.stamps else None
         follows = made["follows"]
         if follows == (last["step_id"] if last else None):
@@ -260,12 +264,12 @@ def test_the_example_is_one_that_can_hold() -> None:
 def test_what_could_never_hold_is_refused(changes: dict[str, Any], reason: str) -> None:
     made = cast(HandoverRecorded, {**EXAMPLE, **changes})
     made["step_id"] = handovers.step_id(made)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Rejected) as refused:
         handovers.check(made, A, known_units.UNITS)
     assert refused.value.reason == reason
     assert "王红英" not in str(refused.value)
 
 
 def test_an_id_that_is_not_the_contents_is_refused() -> None:
-    with pytest.raises(Refused, match="wrong-id"):
+    with pytest.raises(Rejected, match="wrong-id"):
         handovers.check(cast(HandoverRecorded, {**EXAMPLE, "to_unit": C}), A, known_units.UNITS)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossregion.domain.validation import judge_event
+from crossregion.domain.validation import validate_event
 from producers import json_records
 from producers.exports.reader import read_export
 from producers.json_records import Fault, Unfit, check, parse
@@ -45,7 +45,7 @@ def test_a_whole_record_is_taken_as_it_is(event: str) -> None:
     taken = check(event, record, record["unit"])
     assert dict(taken.exported.record) == record
     assert taken.exported.record_id == dict(record)[json_records.id_field(event)]
-    judged = judge_event(event, record, record["unit"], None)
+    judged = validate_event(event, record, record["unit"], None)
     assert taken.remarks == judged.remarks
 
 

@@ -103,7 +103,7 @@ def test_a_decision_that_raises_costs_its_own_event_only(
     def raising(*_: object) -> None:
         raise ZeroDivisionError("王红英")
 
-    monkeypatch.setattr(validation, "judge_event", raising)
+    monkeypatch.setattr(validation, "validate_event", raising)
     outcome, outputs = made(incoming(CASE_BYTES))
     assert (outcome, outputs[0][2]["reason"]) == ("defect", "defect")
     assert "王红英" not in caplog.text + str(outputs[0][2]["detail"])

@@ -13,7 +13,13 @@ from hypothesis import given
 
 from crossregion.domain import identifiers
 from crossregion.domain.code_lists import code_list
-from crossregion.domain.validation import CASE_WORDS, MAX_LEGS, MAX_VICTIMS, Refused, judge_event
+from crossregion.domain.validation import (
+    CASE_WORDS,
+    MAX_LEGS,
+    MAX_VICTIMS,
+    Rejected,
+    validate_event,
+)
 from producers.exports.formats import formats
 from schemas import codec
 from tests.support import generators
@@ -37,14 +43,14 @@ def rescue() -> dict[str, Any]:
 
 
 def codes(event: str, record: dict[str, Any]) -> set[tuple[str, str]]:
-    judged = judge_event(event, record, record["unit"], None)
+    judged = validate_event(event, record, record["unit"], None)
     return {(remark["field"], remark["code"]) for remark in judged.remarks}
 
 
 def reason(event: str, record: dict[str, Any], **keywords: Any) -> str:
     arguments = {"topic_unit": record["unit"], "ce_id": None, **keywords}
-    with pytest.raises(Refused) as refused:
-        judge_event(event, record, **arguments)
+    with pytest.raises(Rejected) as refused:
+        validate_event(event, record, **arguments)
     return refused.value.reason
 
 
@@ -79,7 +85,7 @@ def test_a_date_after_the_brokers_day_is_future(
     case: dict[str, Any], received: str, future: bool
 ) -> None:
     case["lost_on"], case["reported_at"] = "2030-12-31", "2031-01-01T20:00:00+00:00"
-    judged = judge_event("CaseRecorded", case, case["unit"], None, date.fromisoformat(received))
+    judged = validate_event("CaseRecorded", case, case["unit"], None, date.fromisoformat(received))
     assert ({"field": "reported_at", "code": "future-date"} in judged.remarks) is future
 
 
@@ -106,7 +112,7 @@ def test_an_unknown_place_is_remarked_and_counts_as_unknown(case: dict[str, Any]
         {"role": "taken_from", "code": "999999", "certainty": "stated"},
         {"role": "taken_to", "code": "220200", "certainty": "stated"},
     ]
-    judged = judge_event("CaseRecorded", case, case["unit"], None)
+    judged = validate_event("CaseRecorded", case, case["unit"], None)
     assert {"field": "legs[1].code", "code": "unknown-place"} in judged.remarks
     assert judged.flag is not None
     assert (judged.flag["source"], judged.flag["boundary"]) == ("999999", "unknown")
@@ -202,7 +208,7 @@ def test_an_id_that_does_not_follow_from_the_content_is_refused(case: dict[str, 
     assert reason("CaseRecorded", case, ce_id="not-this") == "wrong-id"
     digest = identifiers.content_digest(case)  # type: ignore[arg-type]
     right = identifiers.event_id(case["unit"], case["case_id"], case["revision"], digest)
-    assert judge_event("CaseRecorded", case, case["unit"], right).event_id == right
+    assert validate_event("CaseRecorded", case, case["unit"], right).event_id == right
 
 
 def test_an_event_of_another_kind_is_refused(case: dict[str, Any]) -> None:
@@ -212,7 +218,7 @@ def test_an_event_of_another_kind_is_refused(case: dict[str, Any]) -> None:
 @given(generators.cases())
 def test_what_follows_from_any_case_validates(case: dict[str, Any]) -> None:
     before = copy.deepcopy(case)
-    judged = judge_event("CaseRecorded", case, case["unit"], None)
+    judged = validate_event("CaseRecorded", case, case["unit"], None)
     assert judged.flag is not None
     codec.validate("BoundaryFlagged", judged.flag)
     codec.validate("RecordRemarked", judged.remarked)
@@ -222,7 +228,7 @@ def test_what_follows_from_any_case_validates(case: dict[str, Any]) -> None:
 
 @given(generators.rescues())
 def test_what_follows_from_any_rescue_validates(rescue: dict[str, Any]) -> None:
-    judged = judge_event("RescueRecorded", rescue, rescue["unit"], None)
+    judged = validate_event("RescueRecorded", rescue, rescue["unit"], None)
     assert judged.flag is None
     codec.validate("RecordRemarked", judged.remarked)
     codec.validate("PersonsListed", judged.listed)
@@ -233,10 +239,10 @@ def test_what_is_told_of_persons_and_kinds_are_known_codes(
 ) -> None:
     case["exploitation"] = ["王红英", "FORCED_MARRIAGE"]
     case["victims"][0] |= {"age_band": "王红英", "sex": "王红英"}
-    told = judge_event("CaseRecorded", case, case["unit"], None).remarked
+    told = validate_event("CaseRecorded", case, case["unit"], None).remarked
     assert told["exploitation"] == ["FORCED_MARRIAGE"]
     assert told["persons"] == [{"age_band": "unknown", "sex": None}]
-    found = judge_event("RescueRecorded", rescue, rescue["unit"], None).remarked
+    found = validate_event("RescueRecorded", rescue, rescue["unit"], None).remarked
     person = rescue["person"]
     assert found["persons"] == [{"age_band": person["age_band"], "sex": person["sex"]}]
     assert found["exploitation"] == []
@@ -244,7 +250,7 @@ def test_what_is_told_of_persons_and_kinds_are_known_codes(
 
 @given(generators.rescues())
 def test_remarks_never_carry_a_value(rescue: dict[str, Any]) -> None:
-    judged = judge_event("RescueRecorded", rescue, rescue["unit"], None)
+    judged = validate_event("RescueRecorded", rescue, rescue["unit"], None)
     identity = rescue["person"]["identity"]
     values = {text for text in (identity["name"], identity["id_number"]) if text and len(text) > 9}
     told = json.dumps(judged.remarks, ensure_ascii=False)

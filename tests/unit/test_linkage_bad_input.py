@@ -13,7 +13,7 @@ from crossregion.linkage import person_fields
 from crossregion.linkage.index import CROWD, Index
 from crossregion.linkage.model import load
 from crossregion.linkage.normalisation import normalise
-from crossregion.linkage.posterior import decide
+from crossregion.linkage.posterior import posterior_probabilities
 from tests.support.linkage_records import NOBODY, identity, listed, person
 
 ANNA: dict[str, Any] = {"name": "王红英", "sex": "F", "birth_date": "1990-03-15", "home": "220281"}
@@ -156,7 +156,9 @@ def test_a_crowd_of_one_name_and_year_is_compared_whole_and_told() -> None:
     assert index.crowded == 1
     assert len(pairs) == CROWD + 1
     assert len({pair["weight"] for pair in pairs}) == 1
-    assert [one["rank"] for one in decide(pairs, load())] == list(range(1, CROWD + 2))
+    assert [one["rank"] for one in posterior_probabilities(pairs, load())] == list(
+        range(1, CROWD + 2)
+    )
 
 
 def test_evidence_is_json_without_numbers_that_json_has_not() -> None:

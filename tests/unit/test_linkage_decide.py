@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from crossregion.domain.events import PairWeighed
 from crossregion.domain.identifiers import proposal_id
 from crossregion.linkage.model import load
-from crossregion.linkage.posterior import band, decide, probabilities
+from crossregion.linkage.posterior import band, posterior_probabilities, probabilities
 
 MODEL = replace(load(), share=0.5, reported_twice=0.02, open_cases=1_000)
 SURE = 30.0
@@ -33,12 +33,12 @@ def pair(case_id: str, weight: float | None, stated: bool = False) -> PairWeighe
 
 
 def test_no_candidate_no_proposal() -> None:
-    assert decide([], MODEL) == []
-    assert decide([pair("C1", None)], MODEL) == []
+    assert posterior_probabilities([], MODEL) == []
+    assert posterior_probabilities([pair("C1", None)], MODEL) == []
 
 
 def test_one_strong_candidate_is_very_likely() -> None:
-    (found,) = decide([pair("C1", SURE)], MODEL)
+    (found,) = posterior_probabilities([pair("C1", SURE)], MODEL)
     assert found == {
         "proposal_id": proposal_id("220200", "C1/1", "220300", "R1"),
         "revision": 0,
@@ -59,7 +59,7 @@ def test_one_strong_candidate_is_very_likely() -> None:
 
 
 def test_a_weak_candidate_is_not_proposed_because_it_is_alone() -> None:
-    assert decide([pair("C1", 2.0)], MODEL) == []
+    assert posterior_probabilities([pair("C1", 2.0)], MODEL) == []
 
 
 def test_a_candidate_at_the_prior_odds_is_as_likely_as_none() -> None:
@@ -81,17 +81,17 @@ def test_two_middling_candidates_share_one_place() -> None:
 
 
 def test_one_person_reported_twice_is_very_likely_twice() -> None:
-    found = decide([pair("C1", SURE), pair("C2", SURE - 3)], MODEL)
+    found = posterior_probabilities([pair("C1", SURE), pair("C2", SURE - 3)], MODEL)
     assert [(one["rank"], one["band"]) for one in found] == [(1, "very-likely"), (2, "very-likely")]
 
 
 def test_a_much_weaker_second_does_not_hurt_the_first() -> None:
-    found = decide([pair("C1", SURE), pair("C2", 8.0)], MODEL)
+    found = posterior_probabilities([pair("C1", SURE), pair("C2", 8.0)], MODEL)
     assert [one["case_id"] for one in found] == ["C1"]
 
 
 def test_a_stated_pair_comes_first_whatever_its_weight() -> None:
-    found = decide([pair("C1", SURE), pair("C2", -40.0, stated=True)], MODEL)
+    found = posterior_probabilities([pair("C1", SURE), pair("C2", -40.0, stated=True)], MODEL)
     assert [(one["case_id"], one["kind"], one["rank"]) for one in found] == [
         ("C2", "stated", 1),
         ("C1", "weighed", 2),
@@ -121,7 +121,7 @@ WEIGHTS = st.lists(st.floats(-300, 300), max_size=30)
 @given(WEIGHTS)
 def test_order_makes_no_difference(weights: list[float]) -> None:
     pairs = [pair(f"C{number}", weight) for number, weight in enumerate(weights)]
-    assert decide(pairs, MODEL) == decide(pairs[::-1], MODEL)
+    assert posterior_probabilities(pairs, MODEL) == posterior_probabilities(pairs[::-1], MODEL)
 
 
 @given(WEIGHTS)

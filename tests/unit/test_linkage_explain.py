@@ -10,7 +10,7 @@ from crossregion.linkage.comparison import LEVELS
 from crossregion.linkage.explanation import FIELDS, WORDS, explain, lines
 from crossregion.linkage.index import Index
 from crossregion.linkage.model import load
-from crossregion.linkage.posterior import decide
+from crossregion.linkage.posterior import posterior_probabilities
 from tests.support.linkage_records import identity, listed
 
 ANNA: dict[str, Any] = {
@@ -33,7 +33,7 @@ def proposals() -> list[MatchProposed]:
     pairs = index.put(
         listed("rescue", "R1", identity(**{**ANNA, "height_cm": 164}), happened_on=FOUND)
     )
-    return decide(pairs, load())
+    return posterior_probabilities(pairs, load())
 
 
 def test_every_level_has_words() -> None:

@@ -8,7 +8,7 @@ from crossregion.domain import identifiers
 from crossregion.domain.decisions import CONFIRMED, DISMISSED, MORE_NEEDED
 from crossregion.domain.events import MatchDecided, PairWeighed
 from crossregion.linkage.model import load
-from crossregion.linkage.posterior import decide
+from crossregion.linkage.posterior import posterior_probabilities
 from crossregion.linkage.proposals import confirmed, offer
 
 MODEL = load()
@@ -40,7 +40,7 @@ RIVALS = [pair("C1", 18.0), pair("C2", 17.0)]
 
 
 def test_without_a_dismissal_everything_is_offered_as_it_weighs() -> None:
-    expected = decide(RIVALS, MODEL)
+    expected = posterior_probabilities(RIVALS, MODEL)
     assert offer(RIVALS, {}, MODEL) == expected
     for verdict in (CONFIRMED, MORE_NEEDED):
         assert offer(RIVALS, decided(RIVALS[0], verdict), MODEL) == expected
@@ -48,7 +48,9 @@ def test_without_a_dismissal_everything_is_offered_as_it_weighs() -> None:
 
 
 def test_the_rivals_of_a_dismissed_pair_are_weighed_without_it() -> None:
-    assert offer(RIVALS, decided(RIVALS[0], DISMISSED), MODEL) == decide(RIVALS[1:], MODEL)
+    assert offer(RIVALS, decided(RIVALS[0], DISMISSED), MODEL) == posterior_probabilities(
+        RIVALS[1:], MODEL
+    )
 
 
 def test_a_dismissed_pair_that_became_stronger_is_a_candidate_with_what_is_new() -> None:
@@ -56,7 +58,9 @@ def test_a_dismissed_pair_that_became_stronger_is_a_candidate_with_what_is_new()
     first, second = offer(RIVALS, dismissed, MODEL)
     assert first["new_evidence"] == RIVALS[0]["evidence"]
     assert second["new_evidence"] == []
-    assert [{**one, "new_evidence": []} for one in (first, second)] == decide(RIVALS, MODEL)
+    assert [{**one, "new_evidence": []} for one in (first, second)] == posterior_probabilities(
+        RIVALS, MODEL
+    )
 
 
 def test_only_confirmed_pairs_stay_whatever_is_offered() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from crossregion.domain.events import MatchProposed, PairWeighed, PersonsListed
 from crossregion.linkage.index import Index
 from crossregion.linkage.model import load
-from crossregion.linkage.posterior import decide
+from crossregion.linkage.posterior import posterior_probabilities
 from tests.support.linkage_records import identity, listed
 
 PEOPLE = st.fixed_dictionaries(
@@ -66,7 +66,10 @@ def proposals(
             logs[partition].append(record)
             for pair in indexes[partition].put(record):
                 said.setdefault(pair["rescue_id"], {})[pair["case_id"], pair["victim_id"]] = pair
-    found = {rescue: decide(list(pairs.values()), load()) for rescue, pairs in said.items()}
+    found = {
+        rescue: posterior_probabilities(list(pairs.values()), load())
+        for rescue, pairs in said.items()
+    }
     return {rescue: proposed for rescue, proposed in found.items() if proposed}
 
 

@@ -17,7 +17,7 @@ from crossregion.linkage.training import labelled
 from crossregion.linkage.training import train as training
 from crossregion.linkage.training.evaluate import effort, evaluate, measured
 from crossregion.linkage.training.labelled import LAST_LOOK, part
-from crossregion.linkage.training.train import Refused, train
+from crossregion.linkage.training.train import ModelRejected, train
 
 SURNAMES, GIVEN = "王李张刘陈杨赵黄周吴", "红英梅芳丽秀兰燕玲霞静敏娟艳云香花月琴萍"
 HOMES = ["220102", "220281", "220403", "220581", "220822", "222401", "230103", "520524"]
@@ -105,7 +105,7 @@ def test_a_model_that_finds_less_is_refused_and_the_installed_one_stays(
     had = train(directory, out, "good-1", TODAY, "train labelled").f1
     before = out.read_bytes()
     monkeypatch.setattr(training, "WORSE_F1", -0.01)
-    with pytest.raises(Refused, match=f"F1 {had:.4f}, the installed one {had:.4f}"):
+    with pytest.raises(ModelRejected, match=f"F1 {had:.4f}, the installed one {had:.4f}"):
         train(directory, out, "same-1", TODAY, "train labelled")
     assert out.read_bytes() == before
     assert not out.with_name("model.json.new").exists()
@@ -132,7 +132,7 @@ def test_a_model_whose_number_of_links_is_off_is_refused_and_the_installed_one_s
         if part(row["rescue_id"]) != LAST_LOOK:
             row["case_id"] = f"C{(int(row['case_id'][1:]) * 7 + 11) % 400}"
     write(wrong, "truth", rows)
-    with pytest.raises(Refused, match="expects 0 links, there are 5"):
+    with pytest.raises(ModelRejected, match="expects 0 links, there are 5"):
         train(wrong, out, "bad-1", TODAY, "train wrong")
     assert out.read_bytes() == before
     assert not out.with_name("model.json.new").exists()
@@ -142,13 +142,13 @@ def test_nothing_is_learned_from_nothing(directory: Path, tmp_path: Path) -> Non
     for name in ("cases", "rescues"):
         (tmp_path / f"{name}.jsonl").write_bytes((directory / f"{name}.jsonl").read_bytes())
     write(tmp_path, "truth", [])
-    with pytest.raises(Refused, match="no true pair"):
+    with pytest.raises(ModelRejected, match="no true pair"):
         train(tmp_path, tmp_path / "model.json", "none-1", TODAY, "train nothing")
     assert not (tmp_path / "model.json").exists()
 
 
 def test_a_name_that_no_group_could_have_is_refused(directory: Path, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="name"):
+    with pytest.raises(ModelRejected, match="name"):
         train(directory, tmp_path / "model.json", "模型 1", TODAY, "train labelled")
     assert not (tmp_path / "model.json").exists()
 
@@ -157,7 +157,7 @@ def test_what_cannot_be_compared_is_not_replaced(directory: Path, tmp_path: Path
     out = tmp_path / "model.json"
     for text in ("{", '{"format": 3}', (directory / "truth.jsonl").read_text(encoding="utf-8")):
         out.write_text(text, encoding="utf-8")
-        with pytest.raises(Refused, match="cannot be compared, move it away"):
+        with pytest.raises(ModelRejected, match="cannot be compared, move it away"):
             train(directory, out, "small-1", TODAY, "train labelled")
         assert out.read_text(encoding="utf-8") == text
 
@@ -167,7 +167,7 @@ def test_a_model_that_nothing_measures_is_refused(directory: Path, tmp_path: Pat
         (tmp_path / f"{name}.jsonl").write_bytes((directory / f"{name}.jsonl").read_bytes())
     number = next(n for n in range(180) if part(f"R{n}") != LAST_LOOK)
     write(tmp_path, "truth", [{"rescue_id": f"R{number}", "case_id": f"C{number}"}])
-    with pytest.raises(Refused, match="no true pair to measure it by"):
+    with pytest.raises(ModelRejected, match="no true pair to measure it by"):
         train(tmp_path, tmp_path / "model.json", "few-1", TODAY, "train few")
     assert not (tmp_path / "model.json").exists()
 

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossregion.domain.notices.board import Noticeboard
+from crossregion.domain.notices.board import NoticePlanner
 
 Event = tuple[str, dict[str, Any]]
 
@@ -104,7 +104,7 @@ def rescue(revision: int = 1, found_at: str | None = "220302") -> Event:
     return event, {**record, "unit": "220300", "legs": [leg]}
 
 
-def told(board: Noticeboard, *events: Event) -> list[tuple[str, str, str, int]]:
+def told(board: NoticePlanner, *events: Event) -> list[tuple[str, str, str, int]]:
     for event, record in events:
         board.take(event, record, 1.0)
     found = []
@@ -115,19 +115,19 @@ def told(board: Noticeboard, *events: Event) -> list[tuple[str, str, str, int]]:
 
 
 def test_a_flag_is_told_once() -> None:
-    board = Noticeboard()
+    board = NoticePlanner()
     assert told(board, flag()) == [("flag", "220300", "C1", 1)]
     assert told(board, flag()) == []
 
 
 def test_a_revision_that_changes_nothing_told_tells_nobody_again() -> None:
-    board = Noticeboard()
+    board = NoticePlanner()
     told(board, flag())
     assert told(board, flag(2)) == []
 
 
 def test_what_no_longer_holds_is_withdrawn_under_the_same_id() -> None:
-    board = Noticeboard()
+    board = NoticePlanner()
     ((first, _),) = _differences(board, flag())
     second = {notice["notice_id"]: notice for notice, _ in _differences(board, flag(2, "none", ()))}
     assert second[first["notice_id"]]["revision"] == 2
@@ -135,20 +135,20 @@ def test_what_no_longer_holds_is_withdrawn_under_the_same_id() -> None:
     assert told(board, flag(3)) == [("flag", "220300", "C1", 3)]
 
 
-def _differences(board: Noticeboard, *events: Event) -> list[tuple[Any, float]]:
+def _differences(board: NoticePlanner, *events: Event) -> list[tuple[Any, float]]:
     for event, record in events:
         board.take(event, record, 1.0)
     return list(board.difference())
 
 
 def test_an_older_revision_changes_nothing() -> None:
-    board = Noticeboard()
+    board = NoticePlanner()
     told(board, flag(2))
     assert told(board, flag(1, "province", ("220000", "220300"))) == []
 
 
 def test_a_proposal_is_told_to_the_office_from_half_on() -> None:
-    board = Noticeboard()
+    board = NoticePlanner()
     assert told(board, proposed(1, 0.49)) == []
     assert told(board, proposed(2, 0.5)) == [("proposal", "220000", "P1", 1)]
     assert told(board, proposed(3, 0.9)) == []
@@ -156,20 +156,20 @@ def test_a_proposal_is_told_to_the_office_from_half_on() -> None:
 
 
 def test_remarks_are_one_notice_to_the_unit() -> None:
-    board = Noticeboard()
+    board = NoticePlanner()
     assert told(board, remarked(codes=("a", "b"))) == [("remarks", "220200", "C1", 1)]
     assert told(board, remarked(revision=2, codes=())) == [("remarks withdrawn", "220200", "C1", 2)]
 
 
 def test_the_same_revision_with_two_contents_is_a_remark() -> None:
-    board = Noticeboard()
+    board = NoticePlanner()
     assert told(board, remarked(digest="d")) == []
     ((notice, _),) = _differences(board, remarked(digest="e"))
     assert notice["remarks"] == [{"field": "revision", "code": "conflicting-contents"}]
 
 
 def test_an_unknown_stated_case_is_a_remark_until_it_is_reported() -> None:
-    board = Noticeboard()
+    board = NoticePlanner()
     ((notice, _),) = _differences(board, remarked("R1", kind="rescue", stated="C7"))
     assert notice["remarks"] == [{"field": "stated_case_id", "code": "unknown-case"}]
     assert told(board, remarked("C7")) == [("remarks withdrawn", "220200", "R1", 2)]
@@ -180,7 +180,7 @@ SECOND = ("flag", "220300", "C1", 1)
 
 
 def test_a_confirmation_tells_both_units_and_undoing_withdraws_it() -> None:
-    board = Noticeboard()
+    board = NoticePlanner()
     assert told(board, decided("more-needed")) == []
     assert sorted(told(board, decided(previous=1))) == BOTH
     assert told(board, decided("dismissed", previous=1)) == []
@@ -195,11 +195,11 @@ def test_a_confirmation_tells_both_units_and_undoing_withdraws_it() -> None:
 
 def test_a_confirmed_pair_gives_a_second_flag_whichever_came_last() -> None:
     for order in itertools.permutations([decided(), case(), rescue()]):
-        assert sorted(told(Noticeboard(), *order)) == sorted([*BOTH, SECOND])
+        assert sorted(told(NoticePlanner(), *order)) == sorted([*BOTH, SECOND])
 
 
 def test_a_second_flag_follows_case_and_rescue() -> None:
-    board = Noticeboard()
+    board = NoticePlanner()
     told(board, decided(), case(), rescue())
     assert sorted(told(board, case(2, "220582"))) == [
         ("flag withdrawn", "220300", "C1", 2), ("remarks", "220000", "P1", 1),
@@ -210,7 +210,7 @@ def test_a_second_flag_follows_case_and_rescue() -> None:
 
 
 def test_the_second_flag_stands_beside_the_reported_one() -> None:
-    board = Noticeboard()
+    board = NoticePlanner()
     assert told(board, flag()) == [SECOND]
     assert sorted(told(board, decided(), case(), rescue())) == sorted([*BOTH, SECOND])
     undone = told(board, decided("undone", 1))
@@ -219,11 +219,11 @@ def test_the_second_flag_stands_beside_the_reported_one() -> None:
 
 
 def test_what_stands_in_the_topic_counts_as_sent() -> None:
-    first = Noticeboard()
+    first = NoticePlanner()
     ((notice, _),) = _differences(first, flag())
-    again = Noticeboard()
+    again = NoticePlanner()
     assert told(again, ("NoticeIssued", notice), flag()) == []
-    gone = Noticeboard()
+    gone = NoticePlanner()
     assert told(gone, ("NoticeIssued", notice)) == [("flag withdrawn", "220300", "C1", 2)]
 
 
@@ -254,7 +254,7 @@ def aged(revision: int = 1, persons: list[dict[str, str]] = CHILD) -> Event:
     return event, {**record, "persons": persons}
 
 
-def hours(board: Noticeboard, *events: Event, at: float = 1.0) -> list[tuple[int, int | None]]:
+def hours(board: NoticePlanner, *events: Event, at: float = 1.0) -> list[tuple[int, int | None]]:
     """Revision and hours of each notice that is issued now."""
     for event, record in events:
         board.take(event, record, at)
@@ -266,7 +266,7 @@ def hours(board: Noticeboard, *events: Event, at: float = 1.0) -> list[tuple[int
 
 
 def test_an_agreement_changes_the_terms_of_later_notices_and_of_no_other() -> None:
-    board = Noticeboard()
+    board = NoticePlanner()
     assert hours(board, flag()) == [(1, 72)]
     assert hours(board, letter()) == []
     assert hours(board, flag(2, "none", ())) == []
@@ -278,36 +278,36 @@ def test_an_agreement_changes_the_terms_of_later_notices_and_of_no_other() -> No
 
 def test_an_agreement_is_in_force_by_the_day_of_what_is_told() -> None:
     until_first = letter(valid_to="1970-01-01")
-    assert hours(Noticeboard(), until_first, flag(), at=1.0) == [(1, 48)]
-    assert hours(Noticeboard(), until_first, flag(), at=DAY) == [(1, 72)]
+    assert hours(NoticePlanner(), until_first, flag(), at=1.0) == [(1, 48)]
+    assert hours(NoticePlanner(), until_first, flag(), at=DAY) == [(1, 72)]
     from_second = letter(valid_from="1970-01-02")
-    assert hours(Noticeboard(), from_second, flag(), at=1.0) == [(1, 72)]
-    assert hours(Noticeboard(), from_second, flag(), at=DAY) == [(1, 48)]
+    assert hours(NoticePlanner(), from_second, flag(), at=1.0) == [(1, 72)]
+    assert hours(NoticePlanner(), from_second, flag(), at=DAY) == [(1, 48)]
 
 
 def test_of_two_contents_under_one_revision_the_same_holds_in_any_order() -> None:
     both = [letter(hours=24), letter(hours=36), flag()]
-    first, *others = (hours(Noticeboard(), *order) for order in itertools.permutations(both))
+    first, *others = (hours(NoticePlanner(), *order) for order in itertools.permutations(both))
     assert first in ([(1, 24)], [(1, 36)])
     assert all(other == first for other in others)
 
 
 def test_a_notice_that_becomes_urgent_is_stated_again_and_stays_so() -> None:
-    board = Noticeboard()
+    board = NoticePlanner()
     ((before, _),) = _differences(board, flag(), remarked())
     ((now, _),) = _differences(board, aged(2))
     assert now["notice_id"] == before["notice_id"]
     assert (now["revision"], now["urgent"], now["answer_within_hours"]) == (2, True, 24)
     assert now["persons"] == CHILD
     assert _differences(board, aged(3), remarked(revision=4), aged(5)) == []
-    again = Noticeboard()
+    again = NoticePlanner()
     again.take("NoticeIssued", now, 0.0)
     assert _differences(again, flag(), aged(5), ("NoticeIssued", before)) == []
     assert told(again, flag(2, "none", ())) == [("flag withdrawn", "220300", "C1", 3)]
 
 
 def test_everything_about_an_urgent_case_is_urgent() -> None:
-    board = Noticeboard()
+    board = NoticePlanner()
     _, known = case()
     events = ("RecordRemarked", {**known, "persons": CHILD}), rescue(), decided(), proposed()
     issued = [notice for notice, _ in _differences(board, *events)]
@@ -317,8 +317,8 @@ def test_everything_about_an_urgent_case_is_urgent() -> None:
 
 
 def test_a_notice_of_version_1_counts_as_sent() -> None:
-    board = Noticeboard()
-    ((notice, _),) = _differences(Noticeboard(), flag())
+    board = NoticePlanner()
+    ((notice, _),) = _differences(NoticePlanner(), flag())
     old = {**notice, "disclosure": "summary", "answer_within_hours": None, "regions": []}
     assert _differences(board, ("NoticeIssued", old), flag()) == []
 
@@ -350,7 +350,7 @@ def test_the_notices_in_force_do_not_depend_on_the_order(
     events: list[Event], settled_after: set[int]
 ) -> None:
     def in_force(order: list[Event], asked: set[int]) -> set[str]:
-        board, standing = Noticeboard(), set()
+        board, standing = NoticePlanner(), set()
         for number, event in enumerate(order):
             board.take(*event, 1.0)
             if number in asked or number == len(order) - 1:

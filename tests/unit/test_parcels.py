@@ -14,9 +14,9 @@ import pytest
 
 from crossregion.domain import identifiers
 from producers.exports.reader import read_export
-from producers.records import Exported
+from producers.records import LocalRecord
 from producers.spool import store
-from producers.spool.store import Parcel, Spool, Stored
+from producers.spool.store import IdempotentRequest, Spool, Stored
 from schemas import codec
 from tests.support import exports
 from tests.support.exports import UNIT, case
@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "spool" / f"{UNIT}.sqlite"
 
 
-def cases(tmp_path: Path, *rows: dict[str, str]) -> tuple[Exported, ...]:
+def cases(tmp_path: Path, *rows: dict[str, str]) -> tuple[LocalRecord, ...]:
     return tuple(read_export(exports.write(tmp_path / "export.csv", *rows), UNIT).records)
 
 
@@ -35,8 +35,8 @@ def answer(stored: Sequence[Stored]) -> str:
     return json.dumps([(one.record_id, one.state, one.revision, one.event_id) for one in stored])
 
 
-def parcel(key: str, *exported: Exported, fingerprint: str = "f") -> Parcel:
-    return Parcel(key, fingerprint, exported, answer)
+def parcel(key: str, *exported: LocalRecord, fingerprint: str = "f") -> IdempotentRequest:
+    return IdempotentRequest(key, fingerprint, exported, answer)
 
 
 def waiting(opened: Spool) -> list[tuple[str, int]]:
@@ -88,7 +88,7 @@ def test_what_is_too_large_spares_the_others_of_its_commit(path: Path, tmp_path:
     large = cast(Any, {**good.record, "case_id": "L", "venue": "长" * codec.MAX_EVENT_BYTES})
     with Spool(path, UNIT) as opened:
         both = opened.take(
-            [parcel("1", Exported("CaseRecorded", "L", large, ())), parcel("2", good)]
+            [parcel("1", LocalRecord("CaseRecorded", "L", large, ())), parcel("2", good)]
         )
         assert [one.stored[0].state for one in both] == [store.REFUSED, store.ACCEPTED]
         assert waiting(opened) == [("220200-C1", 1)]
@@ -102,7 +102,7 @@ def test_a_commit_that_fails_keeps_no_receipt(path: Path, tmp_path: Path) -> Non
 
     with Spool(path, UNIT) as opened:
         with pytest.raises(ZeroDivisionError):
-            opened.take([parcel("1", first), Parcel("2", "f", (second,), fails)])
+            opened.take([parcel("1", first), IdempotentRequest("2", "f", (second,), fails)])
         assert waiting(opened) == []
         (taken,) = opened.take([parcel("1", first)])
         assert taken.stored[0].state == store.ACCEPTED

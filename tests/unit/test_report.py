@@ -16,9 +16,9 @@ from cli import spreadsheets
 from crossregion.domain.reports.figures import (
     PATTERNS,
     Column,
+    FigureFormat,
     Kind,
     Table,
-    Teller,
     difference,
     parts,
     shown,
@@ -84,11 +84,11 @@ def test_no_cell_of_a_workbook_is_taken_for_a_formula(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_known_is_not_said_to_be_none() -> None:
-    teller = Teller()
-    assert teller.share(0, 0) is None
-    assert teller.share(None, None) is None
-    assert teller.share(0, 3) == 0
-    assert teller.count(None) is None
+    figure_format = FigureFormat()
+    assert figure_format.share(0, 0) is None
+    assert figure_format.share(None, None) is None
+    assert figure_format.share(0, 3) == 0
+    assert figure_format.count(None) is None
     assert difference(None, 0.5) is None
     assert [shown(None, kind) for kind in Kind] == ["n/a"] * len(Kind)
     assert (shown(0.255, Kind.SHARE), shown(-3.04, Kind.POINTS)) == ("25.5%", "-3.0")
@@ -96,7 +96,7 @@ def test_what_cannot_be_known_is_not_said_to_be_none() -> None:
 
 @given(st.integers(0, 10_000))
 def test_a_rounded_report_tells_nothing_of_a_few(number: int) -> None:
-    rounded = Teller(rounded=True)
+    rounded = FigureFormat(rounded=True)
     told = rounded.count(number)
     assert told is not None
     assert told % 5 == 0
@@ -105,13 +105,13 @@ def test_a_rounded_report_tells_nothing_of_a_few(number: int) -> None:
         assert rounded.share(1, number) is None
     if number < 8:
         assert rounded.time(3.5, number) is None
-    assert Teller().count(number) == number
+    assert FigureFormat().count(number) == number
 
 
 @given(st.integers(23, 10_000), st.floats(0, 1))
 def test_a_rounded_share_is_that_of_the_counts_beside_it(whole: int, of_it: float) -> None:
     """An exact one would say both counts: 0.093023 is 4 of 43 and of nothing near."""
-    rounded, part = Teller(rounded=True), int(whole * of_it)
+    rounded, part = FigureFormat(rounded=True), int(whole * of_it)
     told, told_whole = rounded.count(part), rounded.count(whole)
     assert told is not None
     assert told_whole is not None

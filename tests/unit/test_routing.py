@@ -35,7 +35,7 @@ from crossregion.domain.routing import (
     terms,
     told,
 )
-from crossregion.domain.validation import judge_event
+from crossregion.domain.validation import validate_event
 from schemas import units as known_units
 from schemas.units import NOTIFIED, PARTNERS, PROVINCES
 
@@ -101,7 +101,7 @@ def case_of(row: Row) -> dict[str, Any]:
 def told_in(row: Row) -> Iterator[NoticeIssued]:
     """The notices of a rule case, as the notices worker would issue them on that day."""
     case = case_of(row)
-    judged = judge_event("CaseRecorded", case, case["unit"], None)
+    judged = validate_event("CaseRecorded", case, case["unit"], None)
     assert judged.flag is not None
     found: list[NoticeIssued] = []
     if row["kind"] == "flag":
@@ -112,7 +112,9 @@ def told_in(row: Row) -> Iterator[NoticeIssued]:
         proposal = {**example("MatchProposed"), **_pair(row, case), "probability": 0.9}
         found += content.of_proposal(cast(events.MatchProposed, proposal))
     elif row["kind"] == "handover":
-        standing = handovers.Standing(case["unit"], frozenset(), row["rescue_unit"], offer="a step")
+        standing = handovers.CustodyState(
+            case["unit"], frozenset(), row["rescue_unit"], offer="a step"
+        )
         found += content.of_handover(("case", case["unit"], case["case_id"]), standing)
     elif row["kind"] in content.OF_TIPS:
         found += told_of_tip(row)
@@ -133,7 +135,7 @@ def told_of_tip(row: Row) -> Iterator[NoticeIssued]:
     """A tip about a place, as it comes in, or once another unit has linked it to its case."""
     persons = [{"age_band": row["age"], "sex": None}]
     tip = {**example("TipRecorded"), "unit": row["reporter"], "place": row["source"] or None}
-    judged = judge_event("TipRecorded", {**tip, "persons": persons}, row["reporter"], None)
+    judged = validate_event("TipRecorded", {**tip, "persons": persons}, row["reporter"], None)
     standing = tips.reported([tips.route_of(judged.remarked)])
     if row["kind"] == "tip-linked":
         by = standing.unit if row["rescue_unit"] == OFFICE else OFFICE

@@ -18,10 +18,11 @@ import pytest
 from crossregion.domain import identifiers
 from producers import publisher
 from producers.exports.reader import read_export
-from producers.records import Exported
+from producers.records import LocalRecord
 from producers.spool import store
 from producers.spool.store import (
     Counts,
+    PublishedRevision,
     Spool,
     SpoolBusy,
     SpoolDamaged,
@@ -29,18 +30,17 @@ from producers.spool.store import (
     SpoolForeign,
     SpoolFull,
     SpoolTooNew,
-    Standing,
 )
 from schemas import codec
 from tests.support import exports
 from tests.support.exports import UNIT, case, rescue
 
-Export = Callable[..., list[Exported]]
+Export = Callable[..., list[LocalRecord]]
 
 
 @pytest.fixture
 def export(tmp_path: Path) -> Export:
-    def read(*rows: dict[str, str]) -> list[Exported]:
+    def read(*rows: dict[str, str]) -> list[LocalRecord]:
         found = read_export(exports.write(tmp_path / "export.csv", *rows), UNIT)
         assert not found.refusals
         return found.records
@@ -60,9 +60,9 @@ def sent(opened: Spool) -> list[tuple[str, int]]:
     return [(event.record_id, codec.decode(event.value)[1]["revision"]) for event in waiting]
 
 
-def standing(exported: Exported, revision: int) -> Standing:
+def standing(exported: LocalRecord, revision: int) -> PublishedRevision:
     digest = identifiers.content_digest(exported.record)
-    return Standing(store.KINDS[exported.event], exported.record_id, revision, digest)
+    return PublishedRevision(store.KINDS[exported.event], exported.record_id, revision, digest)
 
 
 def test_what_is_accepted_waits_until_it_is_marked(path: Path, export: Export) -> None:
@@ -371,7 +371,7 @@ def test_a_day_is_told_once_it_is_over_and_sent_and_again_only_if_it_changes(
         assert day["digest"] == identifiers.digest_of_ids([event.event_id])
         opened.mark_told([day])
         assert opened.days_to_tell(tomorrow) == []
-        late = Standing("case", "C9", 1, "d" * 64, int(event.accepted_at.timestamp()))
+        late = PublishedRevision("case", "C9", 1, "d" * 64, int(event.accepted_at.timestamp()))
         opened.catch_up([late], {})
         (again,) = opened.days_to_tell(tomorrow)
         assert (again["count"], again["revision"]) == (2, 2)

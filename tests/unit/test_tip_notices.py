@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from crossregion.domain import handovers
 from crossregion.domain.regions import OFFICE
 from crossregion.domain.tips import DISMISSED, LINKED, NEW, REFERRED
-from crossregion.domain.validation import judge_event
+from crossregion.domain.validation import validate_event
 from tests.contract.test_schemas import example
 from tests.unit.test_escalation import Desk
 from tests.unit.test_tips import AT, CASE, A, B, C, triage
@@ -32,7 +32,7 @@ def remarked(revision: int = 1, unit: str | None = A, band: str = "adult") -> di
         "place": AT[unit] if unit else None,
         "persons": [{"age_band": band, "sex": None}],
     }
-    return dict(judge_event("TipRecorded", {**TIP, **changes}, RECEIVER, None).remarked)
+    return dict(validate_event("TipRecorded", {**TIP, **changes}, RECEIVER, None).remarked)
 
 
 def told(unit: str | None = A, band: str = "adult") -> Desk:

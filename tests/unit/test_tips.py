@@ -25,17 +25,17 @@ from crossregion.domain.tips import (
     NEW,
     REFERRED,
     VERDICTS,
-    Placed,
+    LogEntry,
     Route,
-    Standing,
+    TipState,
 )
 from crossregion.domain.validation import (
     MAX_ID,
     MAX_LIST,
     MAX_TEXT,
-    Judgement,
-    Refused,
-    judge_event,
+    Rejected,
+    ValidatedEvent,
+    validate_event,
 )
 from schemas import units as known_units
 from tests.contract.test_schemas import example
@@ -70,9 +70,9 @@ def triage(
     return {**found, "triage_id": tips.triage_id(found)}
 
 
-def standing(*made: TipTriaged, routes: tuple[Route, ...] = (route(A),)) -> Standing:
+def standing(*made: TipTriaged, routes: tuple[Route, ...] = (route(A),)) -> TipState:
     """What was made, one a millisecond; read in another order and twice."""
-    placed = [Placed(one, number, 0) for number, one in enumerate(made)]
+    placed = [LogEntry(one, number, 0) for number, one in enumerate(made)]
     found = tips.trace(routes, placed)
     assert tips.trace(routes[::-1], placed[::-1]) == found
     assert tips.trace(routes, placed * 2) == found
@@ -114,10 +114,10 @@ def test_of_two_at_once_the_first_by_the_brokers_time_holds() -> None:
     link, dismissal = triage(LINKED, A), triage(DISMISSED, OFFICE)
     assert standing(link, dismissal).verdict == LINKED
     assert standing(dismissal, link).verdict == DISMISSED
-    same = [Placed(link, 5, 9), Placed(dismissal, 5, 0)]
+    same = [LogEntry(link, 5, 9), LogEntry(dismissal, 5, 0)]
     assert tips.trace([route(A)], same).verdict == DISMISSED
     assert tips.trace([route(A)], same[::-1]).verdict == DISMISSED
-    skewed = [Placed(link, 9, 0), Placed(triage(NEW, A, link), 2, 0)]
+    skewed = [LogEntry(link, 9, 0), LogEntry(triage(NEW, A, link), 2, 0)]
     assert tips.trace([route(A)], skewed).verdict == NEW
 
 
@@ -157,7 +157,7 @@ class Tray(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.routes = [route(A)]
-        self.written: list[Placed] = []
+        self.written: list[LogEntry] = []
         self.lies_with = A
         self.may, self.had = {A}, {A}
         self.stamps: list[TipTriaged] = []
@@ -178,7 +178,7 @@ class Tray(RuleBasedStateMachine):
         if any(one.triage == made for one in self.written):
             return
         for _ in range(1 + twice):
-            self.written.append(Placed(made, len(self.written), 0))
+            self.written.append(LogEntry(made, len(self.written), 0))
         last = self.stamps[-1] if self.stamps else None
         if self.seen[unit] == last and self.stamped(unit, verdict, to, last):
             self.stamps.append(made)
@@ -254,24 +254,24 @@ def test_the_example_is_one_that_can_hold() -> None:
 def test_what_could_never_hold_is_refused(changes: dict[str, Any], reason: str) -> None:
     made = cast(TipTriaged, {**EXAMPLE, **changes})
     made["triage_id"] = tips.triage_id(made)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Rejected) as refused:
         tips.check(made, EXAMPLE["unit"], known_units.UNITS)
     assert refused.value.reason == reason
     assert "王红英" not in str(refused.value)
 
 
 def test_an_id_that_is_not_the_contents_is_refused_and_the_time_is_no_part_of_it() -> None:
-    with pytest.raises(Refused, match="wrong-id"):
+    with pytest.raises(Rejected, match="wrong-id"):
         tips.check(
             cast(TipTriaged, {**EXAMPLE, "case_id": "x"}), EXAMPLE["unit"], known_units.UNITS
         )
     tips.check({**EXAMPLE, "triaged_at": "another time"}, EXAMPLE["unit"], known_units.UNITS)
 
 
-def judged(**changes: Any) -> Judgement:
+def judged(**changes: Any) -> ValidatedEvent:
     tip = deepcopy(TIP)
     tip["identity"] |= changes.pop("identity", {})
-    return judge_event("TipRecorded", {**tip, **changes}, TIP["unit"], None, date(2026, 11, 25))
+    return validate_event("TipRecorded", {**tip, **changes}, TIP["unit"], None, date(2026, 11, 25))
 
 
 SILENT = {"text": " ", "reporter_name": None, "reporter_contact": None}
@@ -350,7 +350,7 @@ def test_whatever_helps_is_accepted_with_remarks(
 def test_what_helps_nobody_or_cannot_be_trusted_is_refused(
     changes: dict[str, Any], reason: str
 ) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Rejected) as refused:
         judged(**changes)
     assert refused.value.reason == reason
 
@@ -367,17 +367,17 @@ def test_a_flood_of_one_unit_leaves_the_others_say() -> None:
     flood = [
         triage(DISMISSED, B, reason="too-vague", tip_id="x", case_id=str(n)) for n in range(300)
     ]
-    placed = [Placed(one, 0, offset) for offset, one in enumerate(flood)]
-    placed += [Placed(flood[0], 0, 300), Placed(triage(LINKED, A), 9, 0)]
+    placed = [LogEntry(one, 0, offset) for offset, one in enumerate(flood)]
+    placed += [LogEntry(flood[0], 0, 300), LogEntry(triage(LINKED, A), 9, 0)]
     counted = tips.counting(reversed(placed))
     assert len(counted) == tips.MOST_TRIAGES + 1
     assert {one.triage["triage_id"] for one in counted} > {one["triage_id"] for one in flood[:100]}
     assert tips.trace([route(A)], placed).verdict == LINKED
-    desk = tips.Desk()
+    desk = tips.TriageState()
     desk.report(judged().remarked)
     for one in placed:
         desk.triage(
-            Placed(cast(TipTriaged, {**one.triage, "tip_id": TIP["tip_id"]}), 0, one.offset)
+            LogEntry(cast(TipTriaged, {**one.triage, "tip_id": TIP["tip_id"]}), 0, one.offset)
         )
     found = desk.standing((TIP["unit"], TIP["tip_id"]))
     assert found is not None
@@ -396,12 +396,12 @@ def test_the_newest_revision_of_each_unit_says_the_same_as_all(
     looked_at: list[int] = []
     reported = tips.reported
 
-    def counting(routes: Collection[Route]) -> Standing:
+    def counting(routes: Collection[Route]) -> TipState:
         looked_at.append(len(routes))
         return reported(routes)
 
     monkeypatch.setattr(tips, "reported", counting)
-    desk = tips.Desk()
+    desk = tips.TriageState()
     for number, one in enumerate(said, 1):
         found = desk.standing(desk.report(one))
         assert found is not None

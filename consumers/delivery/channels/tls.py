@@ -8,7 +8,7 @@ from crossregion.errors import ServiceUnavailable
 from crossregion.settings import Settings
 
 
-def _trusting(chosen: Settings) -> ssl.SSLContext:
+def trusting(chosen: Settings) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if chosen.authorities:
         try:

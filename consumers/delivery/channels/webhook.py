@@ -195,7 +195,7 @@ class WebhookChannel:
             endpoint["secrets"],
             context,
             chosen.networks.get(endpoint["network"] or ""),
-            scale=chosen.patience,
+            scale=chosen.timeout_factor,
         )
 
     async def send(self, delivery: Row) -> Outcome:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
 from crossregion.domain import decisions, flags
-from crossregion.domain.decisions import CONFIRMED, Standing
+from crossregion.domain.decisions import CONFIRMED, ProposalState
 from crossregion.domain.events import MatchDecided
 from crossregion.domain.flags import Route
 from crossregion.postgres import queries
@@ -51,7 +51,7 @@ def follow_from(decided: Iterable[Row]) -> tuple[list[Row], list[Row]]:
         by_proposal[row["proposal_id"]].append(row)
     settled, links = [], []
     for rows in by_proposal.values():
-        standing, refusals = Standing(), []
+        standing, refusals = ProposalState(), []
         for row in rows:
             standing, refused = decisions.step(standing, cast(MatchDecided, row))
             refusals.append(refused)

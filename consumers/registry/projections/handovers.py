@@ -12,7 +12,7 @@ from typing import cast
 
 from crossregion.domain import handovers
 from crossregion.domain.events import HandoverRecorded
-from crossregion.domain.handovers import Placed, Record
+from crossregion.domain.handovers import LogEntry, Record
 from crossregion.postgres import queries
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
@@ -24,11 +24,11 @@ def write(connection: Connection, steps: Sequence[Row]) -> None:
     for step in steps:
         most = {"most": handovers.MOST_STEPS}
         connection.execute(queries.query("add_handover_step"), {**step, **most})
-    placed: dict[Record, list[Placed]] = defaultdict(list)
+    placed: dict[Record, list[LogEntry]] = defaultdict(list)
     for row in queries.put(connection, "handover_steps_of", steps):
         step, milliseconds, offset = row
         placed[handovers.record_of(step)].append(
-            Placed(cast(HandoverRecorded, step), milliseconds, offset)
+            LogEntry(cast(HandoverRecorded, step), milliseconds, offset)
         )
     standings = []
     for record, known in placed.items():

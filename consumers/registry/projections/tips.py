@@ -12,8 +12,8 @@ from typing import Any, cast
 
 from crossregion.domain import tips
 from crossregion.domain.events import TipTriaged
-from crossregion.domain.tips import Placed, Route, Standing, Tip
-from crossregion.domain.validation import Judgement
+from crossregion.domain.tips import LogEntry, Route, Tip, TipState
+from crossregion.domain.validation import ValidatedEvent
 from crossregion.postgres import queries
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
@@ -21,7 +21,7 @@ from crossregion.postgres.queries import Row
 KIND = "tip"
 
 
-def routed(judged: Judgement) -> Row:
+def routed(judged: ValidatedEvent) -> Row:
     """What an accepted revision says of whose tip it is."""
     route = tips.route_of(judged.remarked)
     return {
@@ -72,17 +72,17 @@ def follow_from(routes: Sequence[Row], triages: Sequence[Row]) -> dict[Tip, Row]
     for row in routes:
         names = ("revision", "digest", "place", "urgent")
         reported[row["unit"], row["tip_id"]].append(Route(*(row[name] for name in names)))
-    made: dict[Tip, list[Placed]] = defaultdict(list)
+    made: dict[Tip, list[LogEntry]] = defaultdict(list)
     for row in triages:
         triage = cast(TipTriaged, {name: row[name] for name in TipTriaged.__annotations__})
-        made[tips.tip_of(triage)].append(Placed(triage, row["milliseconds"], row["offset"]))
+        made[tips.tip_of(triage)].append(LogEntry(triage, row["milliseconds"], row["offset"]))
     return {
         tip: _row(tip, known, tips.trace(known, made[tip]), made[tip])
         for tip, known in reported.items()
     }
 
 
-def _row(tip: Tip, routes: Sequence[Route], standing: Standing, made: Sequence[Placed]) -> Row:
+def _row(tip: Tip, routes: Sequence[Route], standing: TipState, made: Sequence[LogEntry]) -> Row:
     newest = max(routes, key=lambda route: route.version)
     last: Mapping[str, Any] = standing.last or {}
     unit, tip_id = tip

@@ -13,7 +13,7 @@ from typing import Any, cast
 from crossregion.domain import agreements, decisions, flags
 from crossregion.domain.acknowledgements import EARLY_SECONDS
 from crossregion.domain.dates import day_of
-from crossregion.domain.decisions import CONFIRMED, Standing
+from crossregion.domain.decisions import CONFIRMED, ProposalState
 from crossregion.domain.events import (
     AgreementRecorded,
     BoundaryFlagged,
@@ -36,13 +36,13 @@ from crossregion.domain.notices.escalation import OVERDUE, REASSIGN, Reassignmen
 from crossregion.domain.notices.file_board import Files, Rescue
 from crossregion.domain.notices.file_board import Source as FileSource
 from crossregion.domain.routing import is_urgent
-from crossregion.domain.tips import Desk, Placed, Tip
+from crossregion.domain.tips import LogEntry, Tip, TriageState
 
 Source = tuple[str, ...]
 Version = tuple[int, str]
 
 
-class Noticeboard:
+class NoticePlanner:
     """What is to be told and what has been told, as far as the log has been read. Pure."""
 
     def __init__(self, hour_seconds: float = 3600.0) -> None:
@@ -51,7 +51,7 @@ class Noticeboard:
         self._steps = Steps()
         self._files = Files(self._steps)
         self._changed_files: set[Rescue] = set()
-        self._tips = Desk()
+        self._tips = TriageState()
         self._linked: dict[Record, set[Tip]] = defaultdict(set)
         self._owners: dict[Record, str] = {}
         self._versions: dict[Source, Version] = {}
@@ -59,7 +59,7 @@ class Noticeboard:
         self._remarked: dict[Source, RecordRemarked] = {}
         self._cases: set[str] = set()
         self._stating: dict[str, set[Source]] = defaultdict(set)
-        self._standings: dict[str, Standing] = {}
+        self._standings: dict[str, ProposalState] = {}
         self._paired: dict[Source, set[str]] = defaultdict(set)
         self._asked: dict[Source, list[NoticeIssued]] = {}
         self._sources: dict[str, Source] = {}
@@ -90,12 +90,12 @@ class Noticeboard:
             case "FileNoted":
                 note = cast(FileNoted, record)
                 self._changed_files.update(self._files.take(note))
-                self._doubt((note["kind"], note["unit"], note["record_id"]))
+                self._warn((note["kind"], note["unit"], note["record_id"]))
             case "MatchDecided":
                 self._take_decision(cast(MatchDecided, record), seconds)
             case "TipTriaged":
                 triage = cast(TipTriaged, record)
-                tip = self._tips.triage(Placed(triage, round(seconds * 1000), offset))
+                tip = self._tips.triage(LogEntry(triage, round(seconds * 1000), offset))
                 self._want_tip(tip, seconds)
             case "AgreementRecorded":
                 agreement = cast(AgreementRecorded, record)
@@ -140,10 +140,10 @@ class Noticeboard:
         for rescue in self._changed_files:
             self._want(("file", *rescue), self._files.wanted(rescue), 0.0)
             for source in self._files.doubted(rescue):
-                self._doubt(source)
+                self._warn(source)
         self._changed_files.clear()
 
-    def _doubt(self, source: FileSource) -> None:
+    def _warn(self, source: FileSource) -> None:
         if source[0] != "rescue" and ("remarks", *source) in self._remarked:
             self._want_remarks(("remarks", *source), 0.0)
 
@@ -182,7 +182,7 @@ class Noticeboard:
             newest,
             conflicting=len(self._digests[source][newest["revision"]]) > 1,
             case_known=newest["stated_case_id"] in self._cases,
-            of_file=self._files.doubts((newest["kind"], newest["unit"], newest["record_id"])),
+            of_file=self._files.warnings((newest["kind"], newest["unit"], newest["record_id"])),
         )
         self._want(source, told, seconds)
 
@@ -216,7 +216,7 @@ class Noticeboard:
 
     def _take_decision(self, decision: MatchDecided, seconds: float) -> None:
         proposal_id = decision["proposal_id"]
-        known = self._standings.get(proposal_id, Standing())
+        known = self._standings.get(proposal_id, ProposalState())
         self._standings[proposal_id], _ = decisions.step(known, decision)
         for source in _records_of(decision):
             self._paired[source].add(proposal_id)

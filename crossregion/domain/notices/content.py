@@ -29,7 +29,7 @@ from crossregion.domain.flags import Confirmed
 from crossregion.domain.identifiers import NAMESPACE, case_reference
 from crossregion.domain.regions import OFFICE, regions
 from crossregion.domain.routing import EXISTENCE, RECORD, channel_of, is_province, is_urgent, terms
-from crossregion.domain.tips import Standing
+from crossregion.domain.tips import TipState
 
 WORTH_TELLING = 0.5
 FILE_DUE, FILE_OVERDUE = FILE_KINDS = ("file-due", "file-overdue")
@@ -112,7 +112,9 @@ def of_remarks(
         yield _notice("remarks", unit, unit, cause, None, [unit], remarks, remarked["kind"])
 
 
-def of_handover(record: handovers.Record, standing: handovers.Standing) -> Iterator[NoticeIssued]:
+def of_handover(
+    record: handovers.Record, standing: handovers.CustodyState
+) -> Iterator[NoticeIssued]:
     """Whom a record is offered to, and its owner while it is asked back; until a step says more."""
     kind, reporter, record_id = record
     asked: list[tuple[str, str, str, list[Remark]]] = []
@@ -143,7 +145,7 @@ def of_item(rescue: tuple[str, str], item: Item, owner: str, today: date) -> Ite
         yield {**notice, "contact": owner if to != owner else OFFICE}
 
 
-def of_tip(tip: RecordRemarked, standing: Standing, owner: str | None) -> Iterator[NoticeIssued]:
+def of_tip(tip: RecordRemarked, standing: TipState, owner: str | None) -> Iterator[NoticeIssued]:
     """Whose tip it is to triage, while it waits for that; whose case it is linked to, if another's.
 
     `tip` is its newest revision, `owner` has the case that it is linked to, if it is. Ids are a

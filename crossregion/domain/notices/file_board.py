@@ -12,7 +12,7 @@ from datetime import date
 
 from crossregion.domain.events import FileNoted, NoticeIssued, Remark
 from crossregion.domain.files import obligations
-from crossregion.domain.handovers import Standing, Steps
+from crossregion.domain.handovers import CustodyState, Steps
 from crossregion.domain.notices import content
 
 Rescue = tuple[str, str]
@@ -49,7 +49,7 @@ class Files:
         yield rescue
 
     def doubted(self, rescue: Rescue) -> tuple[Source, ...]:
-        """The entries whose doubts are others than when this was last asked: all, or none."""
+        """The entries whose warnings are others than when this was last asked: all, or none."""
         known = ("rescue", *rescue) in self._notes[rescue]
         charge = self._standing(rescue).readers if known else None
         if rescue in self._charge and self._charge[rescue] == charge:
@@ -57,7 +57,7 @@ class Files:
         self._charge[rescue] = charge
         return tuple(source for source in self._notes[rescue] if source[0] != "rescue")
 
-    def doubts(self, source: Source) -> tuple[Remark, ...]:
+    def warnings(self, source: Source) -> tuple[Remark, ...]:
         """What the file that an entry is for makes doubtful in it."""
         rescue = self._rescue_of.get(source)
         kind, unit, _ = source
@@ -97,5 +97,5 @@ class Files:
                 del self._next[rescue]
                 yield rescue
 
-    def _standing(self, rescue: Rescue) -> Standing:
+    def _standing(self, rescue: Rescue) -> CustodyState:
         return self._steps.standing(("rescue", *rescue))

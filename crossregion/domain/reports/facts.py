@@ -11,7 +11,7 @@ from crossregion.domain.dates import day
 from crossregion.domain.events import CaseRecorded, RescueRecorded
 from crossregion.domain.identifiers import case_reference
 from crossregion.domain.regions import regions
-from crossregion.domain.validation import AGE_BANDS, Judgement
+from crossregion.domain.validation import AGE_BANDS, ValidatedEvent
 
 OTHER_WORD = "other word"
 """Stands for a word of the unit's own, which could hold anything."""
@@ -53,7 +53,7 @@ class Fact(TypedDict):
     second_certificate_on: str | None
 
 
-def fact_of(judged: Judgement, record: Mapping[str, Any]) -> Fact:
+def fact_of(judged: ValidatedEvent, record: Mapping[str, Any]) -> Fact:
     """What is counted of an accepted event."""
     if judged.kind == "case":
         return _of_case(judged, cast(CaseRecorded, record))
@@ -62,7 +62,7 @@ def fact_of(judged: Judgement, record: Mapping[str, Any]) -> Fact:
     return _of_entry(judged)
 
 
-def _of_case(judged: Judgement, case: CaseRecorded) -> Fact:
+def _of_case(judged: ValidatedEvent, case: CaseRecorded) -> Fact:
     flag = judged.flag
     source, destination = (flag["source"], flag["destination"]) if flag else (None, None)
     return {
@@ -78,7 +78,7 @@ def _of_case(judged: Judgement, case: CaseRecorded) -> Fact:
     }
 
 
-def _of_rescue(judged: Judgement, rescue: RescueRecorded) -> Fact:
+def _of_rescue(judged: ValidatedEvent, rescue: RescueRecorded) -> Fact:
     age_band = rescue["person"]["age_band"]
     return {
         **_named(judged),
@@ -90,7 +90,7 @@ def _of_rescue(judged: Judgement, rescue: RescueRecorded) -> Fact:
     }
 
 
-def _of_entry(judged: Judgement) -> Fact:
+def _of_entry(judged: ValidatedEvent) -> Fact:
     named, noted = _named(judged), judged.noted
     if noted is None:
         return named
@@ -121,7 +121,7 @@ def _of_entry(judged: Judgement) -> Fact:
     return named
 
 
-def _named(judged: Judgement) -> Fact:
+def _named(judged: ValidatedEvent) -> Fact:
     return {
         "kind": judged.kind,
         "unit": judged.unit,

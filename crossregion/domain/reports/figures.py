@@ -44,7 +44,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Teller:
+class FigureFormat:
     """Makes cells; `rounded` for those who may not know a single case."""
 
     rounded: bool = False

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from crossregion.linkage.file_linkage import LinkedPair, linked
 from crossregion.linkage.index import Index
 from crossregion.linkage.model import Model
-from crossregion.linkage.posterior import decide
+from crossregion.linkage.posterior import posterior_probabilities
 from crossregion.linkage.training.labelled import Labelled
 
 LIKELY, VERY_LIKELY, LISTED = 0.5, 0.9, 0.05
@@ -89,7 +89,7 @@ def effort(model: Model, data: Labelled) -> Effort:
         index.restore(case)
     for rescue in data.rescues:
         started = time.process_time()
-        decide(index.put(rescue), model)
+        posterior_probabilities(index.put(rescue), model)
         taken.append(1000 * (time.process_time() - started))
     whole = time.process_time() - began
     links, compared, counts = 0, 0, [0]

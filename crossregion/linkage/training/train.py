@@ -18,7 +18,7 @@ EXPECTED_LINKS_OFF = 0.1
 """The sum of all probabilities may differ so much from the links that there are, as a share."""
 
 
-class Refused(Exception):
+class ModelRejected(Exception):
     """The new model is not installed; the message says why."""
 
 
@@ -27,17 +27,17 @@ def train(directory: Path, out: Path, name: str, on: date, command: str) -> Figu
 
     Two parts of the rescues are learned from. The last look decides whether the model replaces the
     one that stands in `out`, and its figures stand in the model.
-    Returns: the figures of the last look. Raises: Refused, BadLine, OSError.
+    Returns: the figures of the last look. Raises: ModelRejected, BadLine, OSError.
     """
     if not NAME.fullmatch(name):
-        raise Refused("A model's name is of up to 64 letters, digits, dots, - and _.")
+        raise ModelRejected("A model's name is of up to 64 letters, digits, dots, - and _.")
     data = labelled.read(directory)
     learned = data.only(lambda part: part != labelled.LAST_LOOK)
     last_look = data.only(lambda part: part == labelled.LAST_LOOK)
     if not any(one["record_id"] in data.truth for one in learned.rescues):
-        raise Refused("There is no true pair to learn from.")
+        raise ModelRejected("There is no true pair to learn from.")
     if not any(one["record_id"] in data.truth for one in last_look.rescues):
-        raise Refused("There is no true pair to measure it by: the data is too small.")
+        raise ModelRejected("There is no true pair to measure it by: the data is too small.")
     before = _installed(out)
     model = estimated(untrained(name, learned), DESIGN, learned)
     figures = evaluate(model, last_look)
@@ -50,13 +50,15 @@ def train(directory: Path, out: Path, name: str, on: date, command: str) -> Figu
     found = figures.links
     off = abs(figures.expected_links - found) / max(found, 1)
     if off > EXPECTED_LINKS_OFF:
-        raise Refused(
+        raise ModelRejected(
             f"The new model expects {figures.expected_links:.0f} links, there are {found}."
         )
     if before is not None:
         had = evaluate(before, last_look).f1
         if figures.f1 < had - WORSE_F1:
-            raise Refused(f"The new model has F1 {figures.f1:.4f}, the installed one {had:.4f}.")
+            raise ModelRejected(
+                f"The new model has F1 {figures.f1:.4f}, the installed one {had:.4f}."
+            )
     _install(replace(model, trained=trained), out)
     return figures
 
@@ -65,7 +67,9 @@ def _installed(out: Path) -> Model | None:
     try:
         return read(out) if out.exists() else None
     except BadModel as error:
-        raise Refused(f"What stands in {out} cannot be compared, move it away. {error}") from error
+        raise ModelRejected(
+            f"What stands in {out} cannot be compared, move it away. {error}"
+        ) from error
 
 
 def _install(model: Model, out: Path) -> None:

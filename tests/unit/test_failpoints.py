@@ -1,4 +1,4 @@
-"""A crash point does nothing unless two settings and a file agree, and then strikes once."""
+"""A failpoint does nothing unless two settings and a file agree, and then strikes once."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 from crossregion.failpoints import ANY, KILLED, RAISE
 
 PASSING = """
-from crossregion.failpoints import crash_point
-crash_point("here")
-crash_point("here")
+from crossregion.failpoints import failpoint
+failpoint("here")
+failpoint("here")
 """
 
 
@@ -31,7 +31,7 @@ def passed(directory: Path, **settings: str) -> subprocess.CompletedProcess[str]
 
 @pytest.mark.parametrize("asked", ["here", ANY])
 def test_it_strikes_once_where_all_agree(tmp_path: Path, asked: str) -> None:
-    both = {"CROSSREGION_CRASH_AT": asked, "CROSSREGION_CRASH_DIRECTORY": str(tmp_path)}
+    both = {"CROSSREGION_FAILPOINT": asked, "CROSSREGION_FAILPOINT_DIRECTORY": str(tmp_path)}
     (tmp_path / "here").touch()
     assert passed(tmp_path, **both).returncode == KILLED
     assert not (tmp_path / "here").exists()
@@ -44,12 +44,12 @@ def test_it_strikes_once_where_all_agree(tmp_path: Path, asked: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "missing", ["CROSSREGION_CRASH_AT", "CROSSREGION_CRASH_DIRECTORY", "another"]
+    "missing", ["CROSSREGION_FAILPOINT", "CROSSREGION_FAILPOINT_DIRECTORY", "another"]
 )
 def test_it_does_nothing_where_one_is_missing(tmp_path: Path, missing: str) -> None:
-    both = {"CROSSREGION_CRASH_AT": "here", "CROSSREGION_CRASH_DIRECTORY": str(tmp_path)}
+    both = {"CROSSREGION_FAILPOINT": "here", "CROSSREGION_FAILPOINT_DIRECTORY": str(tmp_path)}
     if missing == "another":
-        both["CROSSREGION_CRASH_AT"] = "elsewhere"
+        both["CROSSREGION_FAILPOINT"] = "elsewhere"
     both.pop(missing, None)
     (tmp_path / "here").touch()
     assert passed(tmp_path, **both).returncode == 0
