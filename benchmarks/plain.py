@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from crossregion.embedded.kafka import EmbeddedKafka
-from crossregion.embedded.stack import WORKERS, Stack
+from crossregion.embedded.stack import Stack
 from crossregion.embedded.supervisor import Worker
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka.connection import Kafka
 from crossregion.private_files import write_private
+from crossregion.process import WORKERS
 
 CHANGES = {
     "CLIENTS:SASL_SSL,CONTROLLER:SSL": "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT",

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cli.demo import KINDS, Results, boundaries
+from cli.demo_run import KINDS, Results, boundaries
 from crossregion.embedded.stack import Stack
 from crossregion.settings import settings
 from producers.exports.reader import Refusal

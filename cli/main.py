@@ -1,92 +1,202 @@
-"""The command line. Errors say what to do; a traceback is shown only with --debug."""
+"""The command line. Errors say what to do; a traceback is shown only with --debug.
+
+A command's module is imported when the command is called: `crossregion --help` imports none.
+"""
 
 from __future__ import annotations
 
 import importlib
-import shutil
-import signal
 import sys
-import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
-from kafka.errors import KafkaError
-from pydantic import ValidationError
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from typer.core import TyperCommand, TyperGroup
 
-from cli import demo as demonstration
-from cli import demo_report
-from cli.agreements import agreements_app, corridors
-from cli.audit import audit_app
-from cli.dead_letters import dead_letters_app
-from cli.doctor import doctor
-from cli.endpoints import endpoints_app
-from cli.files import file_app
-from cli.handovers import handover_app
-from cli.intake_keys import intake_keys_app
-from cli.linkage import explain, link, linkage_app
-from cli.notices import notices_app
-from cli.proposals import proposals_app
-from cli.reconcile import reconcile
-from cli.registry import registry_app
-from cli.reports import report
-from cli.sources import http_intake, outbox, relay, watch
-from cli.terminal import Terminal
-from cli.tips import tip_app
-from cli.topics import topics_app
-from cli.users import users_app
-from crossregion.embedded.stack import WORKERS, Stack
-from crossregion.errors import RuntimeFault
-from crossregion.kafka import connection as kafka_connection
-from crossregion.linkage.file_linkage import BadLine
-from crossregion.linkage.model import BadModel
-from crossregion.settings import settings
-from producers import publisher
-from producers.exports.tables import ExportUnreadable
-from producers.spool.store import Spool, SpoolError
-from schemas.units import UNITS
 
-INTERRUPTED = 130
-SCAN_SECONDS = 0.5
+@dataclass(frozen=True)
+class Target:
+    """Where a command or a group of commands is defined, and its line in the list of commands."""
+
+    module: str
+    name: str
+    help: str
+
+    def load(self, command: str) -> Any:
+        """The command itself, ready to be called."""
+        found = getattr(importlib.import_module(self.module), self.name)
+        if isinstance(found, typer.Typer):
+            holder = typer.Typer(add_completion=False, callback=lambda: None)
+            holder.add_typer(found, name=command)
+            return typer.main.get_group(holder).commands[command]
+        holder = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        holder.command(command)(found)
+        return typer.main.get_command(holder)
+
+
+COMMANDS = {
+    "demo": Target(
+        "cli.demo",
+        "demo",
+        "Run the whole system over the exports of a directory, and show what came of it.",
+    ),
+    "up": Target(
+        "cli.up", "up", "Start Kafka, PostgreSQL and one worker of each kind, and run until Ctrl-C."
+    ),
+    "publish": Target(
+        "cli.publish",
+        "publish",
+        "Take a unit's exports into its spool, and send what stands there to Kafka.",
+    ),
+    "run": Target(
+        "cli.run",
+        "run",
+        "Run one process until SIGTERM or Ctrl-C, as a service manager does in production.",
+    ),
+    "proposals": Target(
+        "cli.proposals",
+        "proposals_app",
+        "Pairs that may be one person, and what analysts decide of them.",
+    ),
+    "notices": Target(
+        "cli.notices",
+        "notices_app",
+        "What units are told, what they answer, and where it goes instead.",
+    ),
+    "handovers": Target(
+        "cli.handovers", "handover_app", "Cases and found persons that go from one unit to another."
+    ),
+    "files": Target(
+        "cli.files", "file_app", "The files of rescued persons: aid, follow-ups, what is due."
+    ),
+    "tips": Target("cli.tips", "tip_app", "Tips: what units are told, and what is made of them."),
+    "agreements": Target(
+        "cli.agreements",
+        "agreements_app",
+        "Cooperation letters between units: who shares how much by when.",
+    ),
+    "corridors": Target(
+        "cli.agreements",
+        "corridors",
+        "Show the pairs of units with cases between them, and which of them have an agreement.",
+    ),
+    "report": Target(
+        "cli.reports",
+        "report",
+        "Show the figures of supervision for a period: how it was known then, or is known now.",
+    ),
+    "explain": Target(
+        "cli.linkage",
+        "explain",
+        "Explain, field by field, why a victim of a case and a rescued person may be the same.",
+    ),
+    "link": Target(
+        "cli.linkage",
+        "link",
+        "Find which rescued person is which reported victim, in two files and without Kafka.",
+    ),
+    "linkage": Target("cli.linkage", "linkage_app", "The linkage model."),
+    "doctor": Target(
+        "cli.doctor",
+        "doctor",
+        "Check this installation part by part, and say what to do about what is wrong.",
+    ),
+    "reconcile": Target(
+        "cli.reconcile",
+        "reconcile",
+        "Count on both sides what must agree, and name each discrepancy by ids, units and days.",
+    ),
+    "dead-letters": Target(
+        "cli.dead_letters",
+        "dead_letters_app",
+        "Events that cannot be used, kept until someone decides.",
+    ),
+    "audit": Target("cli.audit", "audit_app", "Who read or changed what."),
+    "topics": Target("cli.topics", "topics_app", "Kafka topics."),
+    "users": Target("cli.users", "users_app", "Who has a password for Kafka."),
+    "registry": Target("cli.registry", "registry_app", "The provincial registry in PostgreSQL."),
+    "endpoints": Target(
+        "cli.endpoints", "endpoints_app", "Webhooks and mailboxes that notices are brought to."
+    ),
+    "relay": Target(
+        "cli.sources",
+        "relay",
+        "Take the outbox of a unit's own PostgreSQL into its spool, as rows come, until Ctrl-C.",
+    ),
+    "outbox": Target(
+        "cli.sources",
+        "outbox",
+        "Print the statements that make the outbox in a unit's PostgreSQL, for psql.",
+    ),
+    "watch": Target(
+        "cli.sources",
+        "watch",
+        "Publish the exports of a directory as they appear, and again when they change.",
+    ),
+    "http-intake": Target(
+        "cli.sources",
+        "http_intake",
+        "Take records of units by HTTP into their spools, until SIGTERM or Ctrl-C.",
+    ),
+    "intake-keys": Target(
+        "cli.intake_keys", "intake_keys_app", "Keys by which units enter the HTTP intake."
+    ),
+}
+FORMER = {"handover": "handovers", "file": "files", "tip": "tips"}
+"""Names that commands had before; they are not listed."""
+
+
+class Commands(MutableMapping[str, Any]):
+    """The commands by name; one is imported when it is asked for."""
+
+    def __init__(self, targets: dict[str, Target]) -> None:
+        self._targets = targets
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            self._loaded[name] = self._targets[name].load(name)
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._targets[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._targets)
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+
+class LazyGroup(TyperGroup):
+    """Lists the commands by their lines, and loads the one that is called."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**{**attributes, "commands": {}})
+        self.commands = Commands(COMMANDS)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        target = COMMANDS.get(FORMER.get(cmd_name, cmd_name))
+        return TyperCommand(cmd_name, help=target.help) if target else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, self.commands[FORMER.get(name, name)] if name and listed else listed, rest
+
 
 app = typer.Typer(
+    cls=LazyGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Matches cases of trafficked women and children across the regions of a province.",
 )
-app.add_typer(topics_app, name="topics")
-app.add_typer(users_app, name="users")
-app.add_typer(registry_app, name="registry")
-app.add_typer(dead_letters_app, name="dead-letters")
-app.add_typer(audit_app, name="audit")
-app.add_typer(proposals_app, name="proposals")
-app.add_typer(agreements_app, name="agreements")
-app.add_typer(notices_app, name="notices")
-app.add_typer(handover_app, name="handover")
-app.add_typer(file_app, name="file")
-app.add_typer(tip_app, name="tip")
-app.add_typer(endpoints_app, name="endpoints")
-app.add_typer(linkage_app, name="linkage")
-app.add_typer(intake_keys_app, name="intake-keys")
-app.command()(relay)
-app.command()(outbox)
-app.command()(watch)
-app.command()(http_intake)
-app.command()(link)
-app.command()(explain)
-app.command()(corridors)
-app.command()(report)
-app.command()(doctor)
-app.command()(reconcile)
-console = Terminal()
-
-DataOption = Annotated[
-    Path | None, typer.Option(help="Where the data is kept; CROSSREGION_DATA by default.")
-]
 
 
 @app.callback()
@@ -96,156 +206,46 @@ def options(
     """Options of every command; `main` looks for --debug itself."""
 
 
-@app.command()
-def demo(
-    feed: Annotated[
-        Path, typer.Option(help="A directory with <unit>/cases.csv and <unit>/rescues.csv.")
-    ] = Path("examples/feed"),
-    out: Annotated[Path, typer.Option(help="Where the results are written.")] = Path("demo-out"),
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Keep Kafka's and PostgreSQL's data here; by default it is not kept."),
-    ] = None,
-) -> None:
-    """Run the whole system over the exports of a directory, and show what came of it.
-
-    Starts Kafka, PostgreSQL and one worker of each kind, publishes every export, waits until all
-    is processed, prints what was flagged, proposed and notified, writes it to --out as JSON
-    Lines, and stops everything. Exit status 0 only if every row is accounted for.
-    """
-    found = demonstration.find_feed(feed)
-    with _interruptible(), _data_directory(data, out) as directory, _progress() as progress:
-        step = progress.add_task("Starting Kafka, PostgreSQL and the workers")
-
-        def show(text: str) -> None:
-            progress.update(step, description=text)
-
-        with Stack(directory) as stack:
-            results = demonstration.run(found, stack, progress.console.print, show)
-            show("Stopping")
-    demonstration.write(results, out)
-    demo_report.of_demo(results, out, console)
-    if not results.complete:
-        raise typer.Exit(1)
-
-
-@contextmanager
-def _data_directory(chosen: Path | None, out: Path) -> Iterator[Path]:
-    """The directory chosen, or one for the time being, of which a failure leaves the logs."""
-    if chosen is not None:
-        yield chosen
-        return
-    with tempfile.TemporaryDirectory(prefix="crossregion-demo-") as directory:
-        try:
-            yield Path(directory)
-        except RuntimeFault as fault:
-            logs = Path(directory) / "log"
-            if not logs.is_dir():
-                raise
-            shutil.copytree(logs, out / "log", dirs_exist_ok=True)
-            raise RuntimeFault(f"{fault} The logs were saved in {out / 'log'}.") from fault
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM stops a command in the same way as Ctrl-C, and both say so."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        console.print("Interrupted; everything that was started is stopped.")
-        raise typer.Exit(INTERRUPTED) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _progress() -> Progress:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-
-
-@app.command()
-def up(
-    data: DataOption = None,
-    with_http: Annotated[
-        bool, typer.Option("--http-intake", help="Take records of units by HTTP as well.")
-    ] = False,
-) -> None:
-    """Start Kafka, PostgreSQL and one worker of each kind, and run until Ctrl-C.
-
-    An address in CROSSREGION_KAFKA or CROSSREGION_DATABASE is used instead of the embedded
-    service. The data stays where it is and is found again at the next start.
-    """
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    beside = ("http-intake",) if with_http else ()
-    stack = Stack(data or settings().data, beside)
-    with stack:
-        stack.wait_healthy()
-        demo_report.of_stack(stack, console)
-        while not stop.wait(SCAN_SECONDS):
-            for death in stack.check():
-                console.print(
-                    f"{death.name} ended with status {death.status}; "
-                    f"started again in {death.restart_in:.2g} s"
-                )
-    console.print("Stopped.")
-
-
-@app.command()
-def publish(
-    exports: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV or XLSX exports.")],
-    unit: Annotated[str, typer.Option(help="Code of the unit whose exports they are.")],
-    data: DataOption = None,
-) -> None:
-    """Take a unit's exports into its spool, and send what stands there to Kafka.
-
-    What is accepted is stored before this command says so, and is sent for as long as it takes:
-    by this command if CROSSREGION_KAFKA is set and the broker answers, else by the sender
-    (`crossregion up` or `crossregion run sender`). Rows that cannot be used are listed with file,
-    line, column and reason: correct them and publish the file again. Exit status 3 if any is.
-    """
-    if unit not in UNITS:
-        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(UNITS)}.")
-    chosen = settings()
-    kafka = kafka_connection.kafka(chosen) if chosen.kafka else None
-    with Spool((data or chosen.data) / "spool" / f"{unit}.sqlite", unit) as spool:
-        report = publisher.publish(exports, spool, kafka)
-        left = publisher.send_all(spool, kafka)
-    demo_report.of_publishing(report, left, console)
-    if report.unreadable:
-        raise typer.Exit(1)
-    if report.refusals:
-        raise typer.Exit(demo_report.SOME_REFUSED)
-
-
-@app.command()
-def run(
-    process: Annotated[str, typer.Argument(help=f"One of {', '.join(sorted(WORKERS))}.")],
-) -> None:
-    """Run one process until SIGTERM or Ctrl-C, as a service manager does in production."""
-    if process not in WORKERS:
-        raise RuntimeFault(f"{process} is no process: {', '.join(sorted(WORKERS))}.")
-    importlib.import_module(WORKERS[process]).main()
-
-
 def main() -> None:
     """Run a command; a known fault is one line on standard error and status 1."""
     try:
         app()
-    except (RuntimeFault, ExportUnreadable, SpoolError, BadLine, BadModel) as fault:
-        _end(str(fault))
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        name = f"CROSSREGION_{'_'.join(map(str, wrong['loc']))}".upper()
-        _end(f"{name} is not usable: {wrong['msg']}.")
-    except KafkaError as error:
-        _end(f"Kafka did not answer as it should ({type(error).__name__}): `crossregion doctor`.")
+    except Exception as error:
+        told = _sentence(error)
+        if told is None or "--debug" in sys.argv:
+            raise
+        _end(told)
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to tell of a known fault; None of one that is not known.
+
+    What it is compared with is imported only now, when it is there anyway.
+    """
+    from kafka.errors import KafkaError
+    from pydantic import ValidationError
+
+    from crossregion.errors import RuntimeFault
+    from crossregion.linkage.file_linkage import BadLine
+    from crossregion.linkage.model import BadModel
+    from producers.exports.tables import ExportUnreadable
+    from producers.spool.store import SpoolError
+
+    match error:
+        case RuntimeFault() | ExportUnreadable() | SpoolError() | BadLine() | BadModel():
+            return str(error)
+        case ValidationError():
+            wrong = error.errors()[0]
+            name = f"CROSSREGION_{'_'.join(map(str, wrong['loc']))}".upper()
+            return f"{name} is not usable: {wrong['msg']}."
+        case KafkaError():
+            kind = type(error).__name__
+            return f"Kafka did not answer as it should ({kind}): `crossregion doctor`."
+    return None
 
 
 def _end(text: str) -> None:
-    if "--debug" in sys.argv:
-        raise
+    from cli.terminal import Terminal
+
     Terminal(stderr=True).print(text, style="red")
     sys.exit(1)

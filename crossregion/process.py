@@ -10,6 +10,20 @@ from collections.abc import Callable
 
 from crossregion.errors import RuntimeFault
 
+WORKERS = {
+    "delivery": "consumers.delivery.worker",
+    "registry": "consumers.registry.worker",
+    "notices": "consumers.notices.worker",
+    "proposals": "processors.proposals",
+    "linkage": "processors.linkage",
+    "intake": "processors.intake",
+    "sender": "producers.sender",
+}
+"""Each kind of process and its module; stopped from the source on."""
+
+BESIDE = {"http-intake": "producers.http_intake.app"}
+"""Processes that run only if they are asked for; they know neither Kafka nor the database."""
+
 
 def leave_no_core() -> None:
     """Neither this process nor its children leave a core dump, which would hold what they knew."""

@@ -28,22 +28,9 @@ from crossregion.kafka.connection import Kafka
 from crossregion.postgres import connection as postgres_connection
 from crossregion.postgres import migrations
 from crossregion.private_files import write_private
+from crossregion.process import BESIDE, WORKERS
 from crossregion.settings import settings
 from schemas.units import ENTERING, UNITS
-
-WORKERS = {
-    "delivery": "consumers.delivery.worker",
-    "registry": "consumers.registry.worker",
-    "notices": "consumers.notices.worker",
-    "proposals": "processors.proposals",
-    "linkage": "processors.linkage",
-    "intake": "processors.intake",
-    "sender": "producers.sender",
-}
-"""Each kind of process and its module; stopped from the source on."""
-
-BESIDE = {"http-intake": "producers.http_intake.app"}
-"""Processes that run only if they are asked for; they know neither Kafka nor the database."""
 
 ROLES = {"registry": "crossregion_registry", "delivery": "crossregion_delivery"}
 """The database role of each process that has one."""

@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from cli.main import app
 from crossregion import metrics
-from crossregion.embedded.stack import WORKERS
+from crossregion.process import WORKERS
 from crossregion.settings import Settings
 
 ROOT = Path(__file__).parents[2]

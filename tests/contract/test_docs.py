@@ -30,7 +30,7 @@ def test_links_and_files_that_a_document_names_are_there(document: Path) -> None
     for link in links:
         assert (document.parent / link).exists(), link
     for named in re.findall(
-        r"`((?:crossregion|producers|processors|consumers|schemas|tests|docs|benchmarks)/[\w./-]*)`",
+        r"`((?:cli|console|crossregion|producers|processors|consumers|schemas|tests|docs|benchmarks)/[\w./-]*)`",
         text,
     ):
         assert (ROOT / named).exists(), named

@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 
 from cli.main import app, main
 from crossregion.embedded import postgres
-from crossregion.embedded.stack import WORKERS
 from crossregion.errors import ServiceUnavailable
 from crossregion.kafka import admin as kafka_admin
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka.connection import Kafka
 from crossregion.private_files import write_private
+from crossregion.process import WORKERS
 from schemas import topics as contracts
 from tests.e2e.command import assert_one_clear_line, run
 
@@ -71,13 +71,13 @@ COMMANDS = [
     "agreements show",
     "corridors",
     "report",
-    "file record",
-    "file show",
-    "file due",
-    "tip record",
-    "tip list",
-    "tip show",
-    "tip triage",
+    "files record",
+    "files show",
+    "files due",
+    "tips record",
+    "tips list",
+    "tips show",
+    "tips triage",
     "relay",
     "outbox",
     "watch",
@@ -89,12 +89,12 @@ COMMANDS = [
     "notices show",
     "notices acknowledge",
     "notices reassign",
-    "handover offer",
-    "handover accept",
-    "handover refuse",
-    "handover withdraw",
-    "handover return",
-    "handover list",
+    "handovers offer",
+    "handovers accept",
+    "handovers refuse",
+    "handovers withdraw",
+    "handovers return",
+    "handovers list",
 ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from cli import demo
+from cli import demo_run
 from consumers.registry import counts
 from consumers.registry import rebuild as registry_rebuild
 from crossregion.embedded.stack import STOP_ORDER, Stack
@@ -51,13 +51,13 @@ def published(stack: Stack) -> dict[str, int]:
 def test_kills_change_nothing_and_neither_does_a_second_run_or_a_rebuild(
     service_data: Path,
 ) -> None:
-    feed = demo.find_feed(FEED)
+    feed = demo_run.find_feed(FEED)
     with Stack(service_data / "calm") as stack:
-        first = demo.run(feed, stack, quiet, quiet)
+        first = demo_run.run(feed, stack, quiet, quiet)
         assert first.balanced
         calm = said(stack)
         on_broker = published(stack)
-        second = demo.run(feed, stack, quiet, quiet)
+        second = demo_run.run(feed, stack, quiet, quiet)
         assert second.balanced
         assert all(c.published == 0 for report in second.reports for c in report.kinds.values())
         assert published(stack) == on_broker
@@ -70,7 +70,7 @@ def test_kills_change_nothing_and_neither_does_a_second_run_or_a_rebuild(
 
     with Stack(service_data / "killed") as stack:
         kill_each_at_work(stack, feed)
-        results = demo.run(feed, stack, quiet, quiet)
+        results = demo_run.run(feed, stack, quiet, quiet)
         assert results.balanced
         notices(stack.kafka)
         killed = said(stack)

@@ -27,7 +27,7 @@ from crossregion import installed_model
 from crossregion.embedded.kafka import SESSION_SECONDS
 from crossregion.embedded.postgres import SUPERUSER
 from crossregion.embedded.processes import end, process_guard, spawn
-from crossregion.embedded.stack import WORKERS, Stack
+from crossregion.embedded.stack import Stack
 from crossregion.embedded.supervisor import Death, Worker
 from crossregion.errors import WorkerGaveUp
 from crossregion.failpoints import ANY
@@ -35,6 +35,7 @@ from crossregion.flows import Lags
 from crossregion.installation import DATABASE
 from crossregion.kafka.connection import ADMIN
 from crossregion.linkage.model import load
+from crossregion.process import WORKERS
 from producers.records import LocalRecord
 from producers.spool.store import Spool, SpoolError
 from tests.faults.generate import NAMED_BY, Generator, Made

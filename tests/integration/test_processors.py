@@ -28,7 +28,7 @@ from kafka.structs import OffsetAndMetadata
 from consumers.registry import audit_chain, counts
 from crossregion import installed_model
 from crossregion.domain import identifiers
-from crossregion.embedded.stack import WORKERS, Stack
+from crossregion.embedded.stack import Stack
 from crossregion.embedded.supervisor import Supervisor, Worker
 from crossregion.errors import StandsStill
 from crossregion.flows import Lags, flows
@@ -37,6 +37,7 @@ from crossregion.kafka import subscription
 from crossregion.kafka.connection import ADMIN
 from crossregion.linkage.index import Index
 from crossregion.linkage.model import load
+from crossregion.process import WORKERS
 from crossregion.services import dead_letters
 from processors.intake import DISCARDED
 from processors.linkage import Partitions

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from crossregion.embedded.stack import WORKERS
 from crossregion.kafka.connection import Kafka
 from crossregion.linkage.model import load, written
+from crossregion.process import WORKERS
 
 
 def start(module: str, **variables: str) -> subprocess.Popen[str]:

@@ -1,0 +1,20 @@
+"""The command that runs one process."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Annotated
+
+import typer
+
+from crossregion.errors import RuntimeFault
+from crossregion.process import WORKERS
+
+
+def run(
+    process: Annotated[str, typer.Argument(help=f"One of {', '.join(sorted(WORKERS))}.")],
+) -> None:
+    """Run one process until SIGTERM or Ctrl-C, as a service manager does in production."""
+    if process not in WORKERS:
+        raise RuntimeFault(f"{process} is no process: {', '.join(sorted(WORKERS))}.")
+    importlib.import_module(WORKERS[process]).main()
