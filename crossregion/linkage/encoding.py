@@ -15,7 +15,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Final
 
-from lunardate import LunarDate
+from borax.calendars.lunardate import InvalidLunarDateError, LCalendars, LunarDate
 
 from crossregion.linkage.frequencies import Frequencies
 from crossregion.linkage.normalisation import Person
@@ -90,7 +90,11 @@ class Texts:
 
 
 def lunar_as_solar(read: date) -> int:
-    """The ordinal of the day that has these numbers in the lunar calendar; 0 if there is none."""
+    """The ordinal of the day that has these numbers in the lunar calendar; 0 if there is none.
+
+    Of two months with one number the first is meant, not the leap month. The calendar is known for
+    the lunar years 1900 to 2100 (docs/adr/0018-lunar-calendar.md).
+    """
     first, days = _lunar_month(read.year, read.month)
     return first + read.day - 1 if read.day <= days else 0
 
@@ -98,13 +102,11 @@ def lunar_as_solar(read: date) -> int:
 @lru_cache(maxsize=4_096)
 def _lunar_month(year: int, month: int) -> tuple[int, int]:
     """The ordinal of a lunar month's first day, and how many days it has, of which 0 if none."""
-    for days in (30, 29):
-        try:
-            last = LunarDate(year, month, days).to_solar_date().toordinal()
-        except (ValueError, OverflowError):
-            continue
-        return int(last) - days + 1, days
-    return 0, 0
+    try:
+        first = LunarDate(year, month, 1).to_solar_date().toordinal()
+        return first, LCalendars.ndays(year, month)
+    except InvalidLunarDateError:
+        return 0, 0
 
 
 def age_class(age: float | None) -> int:

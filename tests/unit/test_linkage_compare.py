@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from lunardate import LunarDate
+from borax.calendars.lunardate import InvalidLunarDateError, LunarDate
 
 from crossregion.linkage.comparison import LEVELS
 from crossregion.linkage.encoding import lunar_as_solar
@@ -111,14 +111,47 @@ def test_a_lunar_date_read_as_a_solar_one(victim: str, rescued: str, expected: s
 
 
 def test_every_day_is_found_in_the_lunar_calendar_or_not_as_the_calendar_says() -> None:
-    """1987 had a leap month; the calendar knows no day before 1900 and none after 2099."""
-    for first in (date(1899, 12, 1), date(1987, 1, 1), date(2099, 11, 1)):
+    """1987 had a leap month; the calendar knows no day before 1900 and none after 2100."""
+    for first in (date(1899, 12, 1), date(1987, 1, 1), date(2100, 11, 1)):
         for day in (first + timedelta(number) for number in range(400)):
             try:
                 expected = LunarDate(day.year, day.month, day.day).to_solar_date().toordinal()
-            except ValueError:
+            except InvalidLunarDateError:
                 expected = 0
             assert lunar_as_solar(day) == expected
+
+
+@pytest.mark.parametrize(
+    ("lunar", "solar"),
+    [
+        ("1978-08-15", "1978-09-17"),
+        ("1978-08-01", "1978-09-03"),
+        ("1978-07-30", "1978-09-02"),
+        ("1933-06-01", "1933-07-23"),
+        ("1933-06-29", "1933-08-20"),
+        ("1954-11-01", "1954-11-25"),
+        ("1954-11-30", "1954-12-24"),
+        ("1900-01-01", "1900-01-31"),
+        ("1914-10-01", "1914-11-17"),
+        ("1987-06-01", "1987-06-26"),
+        ("1987-07-01", "1987-08-24"),
+        ("2020-04-30", "2020-05-22"),
+        ("2020-05-01", "2020-06-21"),
+        ("2033-12-01", "2034-01-20"),
+        ("1978-08-30", None),
+        ("1933-06-30", None),
+        ("1899-12-01", None),
+        ("2101-01-01", None),
+    ],
+)
+def test_a_lunar_day_is_the_day_of_the_almanac(lunar: str, solar: str | None) -> None:
+    """In three of these months other libraries are a day off: docs/adr/0018-lunar-calendar.md.
+
+    1987 had a second sixth month, 2020 a second fourth and 2033 a second eleventh: the months
+    after them begin a month later, and of the two with one number the first is meant.
+    """
+    expected = date.fromisoformat(solar).toordinal() if solar else 0
+    assert lunar_as_solar(date.fromisoformat(lunar)) == expected
 
 
 @pytest.mark.parametrize(
