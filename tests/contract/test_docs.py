@@ -1,5 +1,6 @@
 """What the documents say is what the code does."""
 
+import datetime
 import re
 import subprocess
 import sys
@@ -63,3 +64,39 @@ def test_promtool_accepts_every_metric() -> None:
         [str(PROMTOOL), "check", "metrics"], input=page, capture_output=True, check=False
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_index_of_decisions_lists_each_with_its_title_status_and_date() -> None:
+    folder = ROOT / "docs/adr"
+    titles = {}
+    for path in folder.glob("[0-9]*.md"):
+        heading = path.read_text("utf-8").partition("\n")[0]
+        numbered = re.fullmatch(r"# (\d+)\. (.+)", heading)
+        assert numbered, f"{path.name} begins with its number and title"
+        assert path.name.startswith(f"{int(numbered[1]):04}-")
+        titles[path.name] = numbered[2]
+    status = r"accepted|superseded by \d{4}"
+    row = rf"^\| \[(\d+)\]\((\S+)\) \| (.+) \| ({status}) \| (\d{{4}}-\d\d-\d\d) \|$"
+    rows = re.findall(row, (folder / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert [(file, title) for _, file, title, _, _ in rows] == sorted(titles.items())
+    numbers = [int(number) for number, *_ in rows]
+    assert numbers == sorted(set(numbers)), "two decisions have one number"
+    for number, _, _, state, date in rows:
+        datetime.date.fromisoformat(date)
+        newer = state.removeprefix("superseded by ")
+        assert state == "accepted" or int(number) < int(newer) in numbers
+
+
+def test_hooks_before_a_commit_run_this_projects_own_programs() -> None:
+    """Nothing is downloaded, and each program and test that a hook names is there."""
+    text = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    assert set(re.findall(r"repo: (.+)", text)) == {"local"}
+    assert set(re.findall(r"language: (.+)", text)) == {"system"}
+    hooks = re.findall(r"entry: (.+)", text)
+    assert len(hooks) == text.count("- id:") > 3
+    for hook in hooks:
+        program, *arguments = hook.split()
+        name = program.removeprefix(".venv/bin/")
+        assert name in {"ruff", "mypy", "python"}
+        for argument in arguments:
+            assert "/" not in argument or (ROOT / argument).exists(), argument
