@@ -100,3 +100,18 @@ def test_hooks_before_a_commit_run_this_projects_own_programs() -> None:
         assert name in {"ruff", "mypy", "python"}
         for argument in arguments:
             assert "/" not in argument or (ROOT / argument).exists(), argument
+
+
+def test_the_glossary_gives_each_word_in_both_languages_with_meaning_and_source() -> None:
+    tables = (ROOT / "docs/glossary.md").read_text("utf-8").split("\n## ")[1:]
+    every = []
+    for table in tables:
+        rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("| ")]
+        words = [[cell.strip() for cell in row] for row in rows[1:]]
+        for word, chinese, meaning, source in words:
+            assert re.search("[\u4e00-\u9fff]", chinese), word
+            assert meaning.endswith(".") and source, word
+        names = [word for word, *_ in words]
+        assert names == sorted(names)
+        every += names
+    assert len(every) == len(set(every)) > 50
