@@ -1,0 +1,145 @@
+"""What CONTRIBUTING.md says to do is held by tests: a step that was left out fails one of these.
+
+Steps that older tests hold already are not repeated here; CONTRIBUTING.md names them.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+import schemas
+from cli.endpoints import Kind
+from consumers.delivery import channels
+from crossregion.domain import identifiers
+from crossregion.domain.events import CaseRecorded, Remark
+from crossregion.domain.validation import judge_event
+from producers.exports import formats as formats_package
+from producers.exports.formats import formats
+from producers.exports.reader import PERSONAL, Export, read_export
+
+ROOT = Path(__file__).parents[2]
+UNIT = "220200"
+SAMPLES = ROOT / "tests/data/formats"
+"""One file a format, named as its TOML file, with every column filled in at least one row."""
+OF_A_ROW = (*PERSONAL, "record_id", "revision", "unit", "person_number")
+"""Fields that say which record and victim a row is of, or something of that victim."""
+
+
+NAMES = sorted(
+    file.name.removesuffix(".toml")
+    for file in resources.files(formats_package).iterdir()
+    if file.name.endswith(".toml")
+)
+FORMATS = dict(zip(NAMES, formats(), strict=True))
+
+
+def sample(name: str) -> list[dict[str, str]]:
+    with (SAMPLES / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def read(folder: Path, rows: list[dict[str, str]]) -> Export:
+    path = folder / "export.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return read_export(path, UNIT)
+
+
+def said(export: Export) -> list[Any]:
+    """All that came of an export."""
+    return [[one.record for one in export.records], export.doubts, export.refusals]
+
+
+def fields_of(name: str) -> list[tuple[str, str]]:
+    """Each heading of a format as it is spelled, and the field that it fills."""
+    form = FORMATS[name]
+    return sorted((form.spelled[heading], field) for heading, field in form.columns.items())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_format_has_a_sample_that_is_read_whole_and_without_doubt(name: str) -> None:
+    export = read_export(SAMPLES / f"{name}.csv", UNIT)
+    assert export.records
+    assert export.kind == FORMATS[name].kind
+    assert (export.doubts, export.refusals) == ([], [])
+    assert set(sample(name)[0]) == set(FORMATS[name].spelled.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "heading"), [(name, heading) for name in NAMES for heading, _ in fields_of(name)]
+)
+def test_a_column_of_a_format_is_read(name: str, heading: str, tmp_path: Path) -> None:
+    """A column whose field is misspelled in the format would be left out without a word."""
+    rows = sample(name)
+    assert any(row[heading] for row in rows), "the sample has nothing in this column"
+    without = [{**row, heading: ""} for row in rows]
+    assert said(read(tmp_path, without)) != said(read(tmp_path, rows))
+
+
+def test_each_field_of_a_case_is_in_the_export() -> None:
+    (exported,) = read_export(SAMPLES / "cases.csv", UNIT).records
+    fields = {field["name"] for field in schemas.schema("CaseRecorded")["fields"]}
+    assert {name for name in fields if not exported.record.get(name)} == set()
+
+
+@pytest.mark.parametrize(
+    "heading", [heading for heading, field in fields_of("cases") if field not in OF_A_ROW]
+)
+def test_two_rows_of_a_case_that_contradict_each_other_are_refused(
+    heading: str, tmp_path: Path
+) -> None:
+    """Each row is a victim, and what is said of the case has to be the same in all of them."""
+    first, second = sample("cases")
+    export = read(tmp_path, [first, {**second, heading: ""}])
+    assert not export.records
+    assert {(one.reason, one.column) for one in export.refusals} >= {("ambiguous", heading)}
+
+
+def words_of(event: str) -> list[str]:
+    """Fields of an event that hold a word, or words, of a code list."""
+    listed = [
+        field["name"]
+        for field in schemas.schema(event)["fields"]
+        if str(field.get("doc", "")).startswith("Code list ")
+    ]
+    assert listed
+    return listed
+
+
+@pytest.mark.parametrize("field", words_of("CaseRecorded"))
+def test_a_word_of_a_case_that_is_in_no_code_list_is_remarked(field: str) -> None:
+    example = ROOT / "schemas/examples/CaseRecorded/1/example.json"
+    record = json.loads(example.read_text("utf-8"))
+    assert field not in {one["field"] for one in remarks_of(record)}
+    record[field] = ["no such word"] if isinstance(record[field], list) else "no such word"
+    assert {"field": field, "code": "unknown-word"} in remarks_of(record)
+
+
+def remarks_of(case: dict[str, Any]) -> list[Remark]:
+    digest = identifiers.content_digest(cast(CaseRecorded, case))
+    cause = identifiers.event_id(case["unit"], case["case_id"], case["revision"], digest)
+    return list(judge_event("CaseRecorded", case, case["unit"], cause).remarks)
+
+
+def test_each_channel_has_a_module_a_word_of_the_command_and_a_place_in_the_database() -> None:
+    (folder,) = channels.__path__
+    modules = {
+        path.stem
+        for path in Path(folder).glob("*.py")
+        if re.search(r"^class \w+Channel\b", path.read_text("utf-8"), re.MULTILINE)
+    }
+    assert modules == {kind.value for kind in Kind}
+    texts = [path.read_text("utf-8") for path in sorted(ROOT.glob("consumers/**/*.sql"))]
+    listed = re.findall(
+        r"(?:CREATE|ALTER) TABLE delivery\.endpoint\b[^;]*?kind IN \(([^)]*)\)", "\n".join(texts)
+    )
+    assert set(re.findall(r"'(\w+)'", listed[-1])) == modules
