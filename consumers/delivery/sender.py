@@ -25,10 +25,7 @@ from procrastinate.jobs import Status
 from psycopg.rows import dict_row
 from tenacity import AsyncRetrying, retry_if_exception, stop_never, wait_random_exponential
 
-from consumers.delivery.channels import mail
-from consumers.delivery.channels.mail import MailChannel
-from consumers.delivery.channels.tls import trusting
-from consumers.delivery.channels.webhook import WebhookChannel
+from consumers.delivery.channels import Channel, channels
 from crossregion import logs, metrics
 from crossregion.domain import delivery as delivery_domain
 from crossregion.domain.delivery import LIFETIME, LONGEST_SECONDS, Outcome
@@ -72,12 +69,10 @@ class DeliveryDispatcher:
     """Runs the jobs of one process, until told to stop or until one of them fails by our fault."""
 
     def __init__(self, dsn: str, chosen: Settings, health: metrics.Health) -> None:
-        self._chosen = chosen
         self._health = health
         self._scale = chosen.timeout_factor
         self._stalled = max(LEAST_STALLED_SECONDS, STALLED_SECONDS * self._scale)
-        self._of_webhooks, self._of_mail = trusting(chosen), trusting(chosen)
-        self._mail = mail.server(chosen)
+        self._channels = channels(chosen)
         self._app = App(
             connector=PsycopgConnector(
                 conninfo=transactions.protected(postgres_connection.in_schema(dsn, "delivery")),
@@ -188,7 +183,7 @@ class DeliveryDispatcher:
 
     async def _send_all(self, endpoint: Row, due: list[Row]) -> bool:
         """Send these one after the other; returns whether to go on at once."""
-        channel = self._channel(endpoint)
+        channel = self._channels[endpoint["kind"]](endpoint)
         try:
             for delivery in due:
                 if self._stop.is_set() or not await self._deliver(endpoint, channel, delivery):
@@ -197,14 +192,7 @@ class DeliveryDispatcher:
             await channel.close()
         return True
 
-    def _channel(self, endpoint: Row) -> WebhookChannel | MailChannel:
-        if endpoint["kind"] == "webhook":
-            return WebhookChannel(endpoint, self._of_webhooks, self._chosen)
-        return MailChannel(endpoint, self._of_mail, self._mail, self._scale)
-
-    async def _deliver(
-        self, endpoint: Row, channel: WebhookChannel | MailChannel, delivery: Row
-    ) -> bool:
+    async def _deliver(self, endpoint: Row, channel: Channel, delivery: Row) -> bool:
         """Try one delivery and put down what came of it; returns whether to go on at once."""
         started, at = time.monotonic(), datetime.now(UTC)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from crossregion.errors import RuntimeFault
@@ -49,3 +50,7 @@ def parse_url(url: str) -> tuple[str, int]:
     except UnicodeError:
         raise BadAddress("The webhook's host is no name.") from None
     return host, port
+
+
+PARSERS: dict[str, Callable[[str], object]] = {"webhook": parse_url, "mail": parse_mailbox}
+"""What checks an address, by the kind of its endpoint."""

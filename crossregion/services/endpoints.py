@@ -41,10 +41,7 @@ def add(
     """
     if unit not in UNITS:
         raise EndpointRefused(f"{unit} is no unit that is told: {', '.join(UNITS)}.")
-    if kind == "webhook":
-        addresses.parse_url(address)
-    else:
-        addresses.parse_mailbox(address)
+    addresses.PARSERS[kind](address)
     endpoint_id, secret = str(uuid.uuid4()), _secret() if kind == "webhook" else None
     row = {
         "endpoint_id": endpoint_id,

@@ -16,13 +16,19 @@ import pytest
 
 import schemas
 from cli.endpoints import Kind
-from consumers.delivery import channels
+from consumers.delivery.channels import channels
+from consumers.registry.batch import Batch
 from crossregion.domain import identifiers
 from crossregion.domain.events import CaseRecorded, Remark
-from crossregion.domain.validation import judge_event
+from crossregion.domain.validation import Rejected, validate_event
+from crossregion.event_validation import validate_statement
+from crossregion.services import addresses
+from crossregion.settings import Settings
 from producers.exports import formats as formats_package
 from producers.exports.formats import formats
 from producers.exports.reader import PERSONAL, Export, read_export
+from schemas import topics
+from schemas.topics import Topic
 
 ROOT = Path(__file__).parents[2]
 UNIT = "220200"
@@ -56,7 +62,7 @@ def read(folder: Path, rows: list[dict[str, str]]) -> Export:
 
 def said(export: Export) -> list[Any]:
     """All that came of an export."""
-    return [[one.record for one in export.records], export.doubts, export.refusals]
+    return [[one.record for one in export.records], export.warnings, export.refusals]
 
 
 def fields_of(name: str) -> list[tuple[str, str]]:
@@ -70,7 +76,7 @@ def test_a_format_has_a_sample_that_is_read_whole_and_without_doubt(name: str) -
     export = read_export(SAMPLES / f"{name}.csv", UNIT)
     assert export.records
     assert export.kind == FORMATS[name].kind
-    assert (export.doubts, export.refusals) == ([], [])
+    assert (export.warnings, export.refusals) == ([], [])
     assert set(sample(name)[0]) == set(FORMATS[name].spelled.values())
 
 
@@ -127,19 +133,86 @@ def test_a_word_of_a_case_that_is_in_no_code_list_is_remarked(field: str) -> Non
 def remarks_of(case: dict[str, Any]) -> list[Remark]:
     digest = identifiers.content_digest(cast(CaseRecorded, case))
     cause = identifiers.event_id(case["unit"], case["case_id"], case["revision"], digest)
-    return list(judge_event("CaseRecorded", case, case["unit"], cause).remarks)
+    return list(validate_event("CaseRecorded", case, case["unit"], cause).remarks)
 
 
-def test_each_channel_has_a_module_a_word_of_the_command_and_a_place_in_the_database() -> None:
-    (folder,) = channels.__path__
-    modules = {
-        path.stem
-        for path in Path(folder).glob("*.py")
-        if re.search(r"^class \w+Channel\b", path.read_text("utf-8"), re.MULTILINE)
-    }
-    assert modules == {kind.value for kind in Kind}
+def test_each_channel_is_known_to_sender_command_service_and_database() -> None:
+    opened = channels(Settings())
+    assert set(opened) == {kind.value for kind in Kind} == set(addresses.PARSERS)
     texts = [path.read_text("utf-8") for path in sorted(ROOT.glob("consumers/**/*.sql"))]
     listed = re.findall(
         r"(?:CREATE|ALTER) TABLE delivery\.endpoint\b[^;]*?kind IN \(([^)]*)\)", "\n".join(texts)
     )
-    assert set(re.findall(r"'(\w+)'", listed[-1])) == modules
+    assert set(re.findall(r"'(\w+)'", listed[-1])) == set(opened)
+
+
+def test_each_channel_module_is_opened_for_its_own_kind() -> None:
+    folder = ROOT / "consumers/delivery/channels"
+    modules = {
+        path.stem
+        for path in folder.glob("[!_]*.py")
+        if re.search(r"^class \w+Channel\b", path.read_text("utf-8"), re.MULTILINE)
+    }
+    opened = channels(Settings())
+    assert modules == set(opened)
+    endpoint = {
+        "address": "https://unit.example/notices",
+        "network": None,
+        "secrets": ["whsec_" + "A" * 32],
+    }
+    for kind, opens in opened.items():
+        assert type(opens(endpoint)).__module__.rpartition(".")[2] == kind
+
+
+READ_AND_STORED = [
+    (topic, event)
+    for topic in topics.TOPICS
+    if "registry" in topic.read_by and topic not in (*topics.INTAKE, topics.REPLAYS)
+    for event in topic.schemas
+]
+"""Topics that the registry reads as they are, and what stands there; intake's are records."""
+STATED = [
+    (topic, event)
+    for topic in topics.TOPICS
+    if set(topic.written_by) <= {"unit", "office"} and topic not in (*topics.INTAKE, topics.DAYS)
+    for event in topic.schemas
+]
+"""Topics that persons write to, and what they state there."""
+
+
+def of_event(name: str) -> dict[str, Any]:
+    newest = str(max(schemas.versions()[name]))
+    example = resources.files("schemas") / "examples" / name / newest / "example.json"
+    record: dict[str, Any] = json.loads(example.read_text("utf-8"))
+    if name == "DeadLettered":
+        for field in ("key", "value"):
+            record[field] = record[field].encode("latin-1")
+        record["headers"] = {key: text.encode("latin-1") for key, text in record["headers"].items()}
+    return record
+
+
+@pytest.mark.parametrize(("topic", "event"), READ_AND_STORED, ids=lambda one: str(one)[:30])
+def test_no_event_is_dropped_in_silence(topic: Topic, event: str) -> None:
+    """What the registry reads leaves at least one row of its own."""
+    record = of_event(event)
+    name = topic.name(None if topic.per == "one" else record["unit"])
+    partition = topics.partition_of(record.get("rescue_id", ""), topic)
+    value = schemas.encode(event, record)
+    batch = Batch()
+    outcome = batch.take(name, partition, 0, value, {"ce_id": b"id"}, 1_700_000_000_000)
+    assert outcome == "stored"
+    assert any(vars(batch).values()), "no row follows from this event"
+    assert not batch.dead_letters or event == "DeadLettered"
+
+
+@pytest.mark.parametrize(("topic", "event"), STATED, ids=lambda one: str(one)[:30])
+def test_a_statement_that_cannot_be_stored_is_rejected(topic: Topic, event: str) -> None:
+    record = of_event(event)
+    name = topic.name(None if topic.per == "one" else record["unit"])
+    partition = topics.partition_of(record.get("rescue_id", ""), topic)
+    validate_statement(event, record, name, partition)
+    broken = {
+        key: f"{value}\0" if isinstance(value, str) else value for key, value in record.items()
+    }
+    with pytest.raises(Rejected):
+        validate_statement(event, broken, name, partition)
