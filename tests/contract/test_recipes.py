@@ -123,8 +123,7 @@ def words_of(event: str) -> list[str]:
 
 @pytest.mark.parametrize("field", words_of("CaseRecorded"))
 def test_a_word_of_a_case_that_is_in_no_code_list_is_remarked(field: str) -> None:
-    example = ROOT / "schemas/examples/CaseRecorded/1/example.json"
-    record = json.loads(example.read_text("utf-8"))
+    record = of_event("CaseRecorded")
     assert field not in {one["field"] for one in remarks_of(record)}
     record[field] = ["no such word"] if isinstance(record[field], list) else "no such word"
     assert {"field": field, "code": "unknown-word"} in remarks_of(record)
@@ -216,3 +215,13 @@ def test_a_statement_that_cannot_be_stored_is_rejected(topic: Topic, event: str)
     }
     with pytest.raises(Rejected):
         validate_statement(event, broken, name, partition)
+
+
+@pytest.mark.parametrize(
+    "event", sorted({one for t in topics.TOPICS if "notices" in t.read_by for one in t.schemas})
+)
+def test_notices_names_each_event_that_it_reads(event: str) -> None:
+    """A planner that leaves an event out tells nobody, and nothing else would show it."""
+    folder = ROOT / "crossregion/domain/notices"
+    text = "\n".join(path.read_text("utf-8") for path in folder.glob("*.py"))
+    assert f'"{event}"' in text
