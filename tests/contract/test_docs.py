@@ -14,7 +14,8 @@ from cli.main import app
 
 ROOT = Path(__file__).parents[2]
 PROMTOOL = ROOT / ".tools/promtool"
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAPERS = ("README.md", "CONTRIBUTING.md", "SECURITY.md")
+DOCUMENTS = sorted([*(ROOT / name for name in PAPERS), *(ROOT / "docs").rglob("*.md")])
 
 
 @pytest.mark.parametrize("page", sorted(reference_pages.PAGES))
