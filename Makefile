@@ -7,9 +7,16 @@ BENCH_VENV := .venv-bench
 LABELLED ?= ../shared/linkage/train
 PROMTOOL := .tools/promtool
 
-.PHONY: setup demo up test faults check bench bench-linkage docs lock clean
+.PHONY: help quick setup demo up test faults check bench bench-linkage docs lock clean
 
-setup: $(STAMP)
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+quick: setup ## style and the fast tests
+	$(VENV)/bin/ruff check .
+	$(PY) -m pytest -n 2 tests/unit
+
+setup: $(STAMP) ## install everything into .venv
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "crossregion needs Python 3.11 or newer: run make PYTHON=python3.11")'
@@ -18,17 +25,17 @@ $(STAMP): requirements.lock pyproject.toml
 	$(PY) -m pip install --quiet --no-deps --editable .
 	@touch $(STAMP)
 
-demo: setup
+demo: setup ## run the whole system over the example exports
 	$(VENV)/bin/crossregion demo
 
-up: setup
+up: setup ## the same services, kept running until Ctrl-C
 	$(VENV)/bin/crossregion up
 
 # Most tests wait for services, so three processes share two cores, each with services of its own.
-test: setup $(PROMTOOL)
+test: setup $(PROMTOOL) ## all tests, with the real Kafka and PostgreSQL
 	$(PY) -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder $(TESTS)
 
-faults: setup
+faults: setup ## each fault and all of them mixed, at full scale
 	$(PY) -m tests.faults $(FAULTS)
 
 # promtool is taken out of Debian's package `prometheus`, which would start a server if installed.
@@ -38,28 +45,28 @@ $(PROMTOOL):
 	@dpkg-deb -x $(@D)/package/prometheus_*.deb $(@D)/package
 	@mv $(@D)/package/usr/bin/promtool $@ && rm -r $(@D)/package
 
-check: setup
+check: setup ## ruff, mypy --strict, import-linter
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-bench: setup
+bench: setup ## measure the figures of docs/performance.md
 	$(PY) -m benchmarks $(BENCH)
 
 # The peers are installed into an environment of their own, which the project's does not need.
-bench-linkage: setup
+bench-linkage: setup ## measure linkage beside its peers
 	@test -d $(BENCH_VENV) || $(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip install --quiet --require-hashes -r requirements-bench.lock
 	$(BENCH_VENV)/bin/python -m pip install --quiet --no-deps --editable .
 	$(BENCH_VENV)/bin/python -m benchmarks.linkage $(LABELLED)
 
-docs: setup
+docs: setup ## draw the reference pages anew
 	$(PY) -m cli.reference_pages docs
 
-lock:
+lock: ## resolve the dependencies anew
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra bench pyproject.toml -o requirements-bench.lock
 
-clean:
+clean: ## remove what was installed and made here
 	rm -rf $(VENV) $(BENCH_VENV) .tools .crossregion demo-out

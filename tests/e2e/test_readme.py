@@ -1,4 +1,4 @@
-"""Every command of the README, run as it stands there."""
+"""Every command of the README and of the users' pages, run as it stands there."""
 
 import os
 import re
@@ -11,14 +11,16 @@ from pathlib import Path
 from tests.e2e.command import ENVIRONMENT
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text("utf-8")
+PAGES = ("README.md", "docs/analysts.md", "docs/officers.md", "docs/operating.md")
 BLOCKS = [
     line
-    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for page in PAGES
+    for block in re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
     for line in block.splitlines()
 ]
 RUN_ELSEWHERE = {
     "make demo": "tests/e2e/test_demo.py",
+    "make quick": "tests/contract/test_make.py",
     "make check": ".ci/run",
     "make test": ".ci/run",
 }
@@ -63,27 +65,7 @@ def test_up_and_every_command_beside_it(tmp_path: Path) -> None:
 
 
 def test_every_make_target_is_run_by_a_test() -> None:
-    targets = {line for line in BLOCKS if line.startswith("make ")} - {
-        "make up",
-        "make bench",
-        "make faults",
-    }
+    targets = {line for line in BLOCKS if line.startswith("make ")} - {"make up"}
     assert targets == RUN_ELSEWHERE.keys()
     for target, file in RUN_ELSEWHERE.items():
         assert target.removeprefix("make ") in (ROOT / file).read_text("utf-8")
-
-
-def test_make_bench_runs_the_benchmarks_whose_parts_are_tested() -> None:
-    printed = subprocess.run(
-        ["make", "-n", "bench"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    assert "-m benchmarks" in printed
-    assert (ROOT / "tests/unit/test_benchmarks.py").is_file()
-
-
-def test_make_faults_runs_the_faults_that_are_tested_small() -> None:
-    printed = subprocess.run(
-        ["make", "-n", "faults"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    assert "-m tests.faults" in printed
-    assert (ROOT / "tests/faults/test_faults.py").is_file()
