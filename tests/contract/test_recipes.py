@@ -10,7 +10,7 @@ import json
 import re
 from importlib import resources
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -19,7 +19,7 @@ from cli.endpoints import Kind
 from consumers.delivery.channels import channels
 from consumers.registry.batch import Batch
 from crossregion.domain import identifiers
-from crossregion.domain.events import CaseRecorded, Remark
+from crossregion.domain.events import Remark
 from crossregion.domain.validation import Rejected, validate_event
 from crossregion.event_validation import validate_statement
 from crossregion.services import addresses
@@ -78,6 +78,8 @@ def test_a_format_has_a_sample_that_is_read_whole_and_without_doubt(name: str) -
     assert export.kind == FORMATS[name].kind
     assert (export.warnings, export.refusals) == ([], [])
     assert set(sample(name)[0]) == set(FORMATS[name].spelled.values())
+    remarks = [one for local in export.records for one in remarks_of(local.event, local.record)]
+    assert [one for one in remarks if one["code"] == "unknown-word"] == []
 
 
 @pytest.mark.parametrize(
@@ -124,15 +126,16 @@ def words_of(event: str) -> list[str]:
 @pytest.mark.parametrize("field", words_of("CaseRecorded"))
 def test_a_word_of_a_case_that_is_in_no_code_list_is_remarked(field: str) -> None:
     record = of_event("CaseRecorded")
-    assert field not in {one["field"] for one in remarks_of(record)}
+    assert field not in {one["field"] for one in remarks_of("CaseRecorded", record)}
     record[field] = ["no such word"] if isinstance(record[field], list) else "no such word"
-    assert {"field": field, "code": "unknown-word"} in remarks_of(record)
+    assert {"field": field, "code": "unknown-word"} in remarks_of("CaseRecorded", record)
 
 
-def remarks_of(case: dict[str, Any]) -> list[Remark]:
-    digest = identifiers.content_digest(cast(CaseRecorded, case))
-    cause = identifiers.event_id(case["unit"], case["case_id"], case["revision"], digest)
-    return list(validate_event("CaseRecorded", case, case["unit"], cause).remarks)
+def remarks_of(event: str, record: Any) -> list[Remark]:
+    digest = identifiers.content_digest(record)
+    record_id = record["case_id" if event == "CaseRecorded" else "rescue_id"]
+    cause = identifiers.event_id(record["unit"], record_id, record["revision"], digest)
+    return list(validate_event(event, record, record["unit"], cause).remarks)
 
 
 def test_each_channel_is_known_to_sender_command_service_and_database() -> None:
