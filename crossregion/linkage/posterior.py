@@ -63,7 +63,10 @@ def posterior_probabilities(
 def probabilities(
     weights: Sequence[float], model: Model, open_cases: int | None = None
 ) -> list[float]:
-    """The probability of each of a rescue's candidates, by their weights in bits."""
+    """The probability of each of a rescue's candidates, by their weights in bits.
+
+    Each is in [0, 1]: rounding can take the quotients of a sure candidate beyond 1.
+    """
     twice = model.reported_twice
     per_victim = twice / max(open_cases or model.open_cases, 1)
     odds = [per_victim * 2.0 ** min(weight, MOST_BITS) for weight in weights]
@@ -71,7 +74,7 @@ def probabilities(
     none = twice * (1.0 - model.share) / model.share
     nothing_right = math.exp(-whole)
     some_right = 1.0 / (1.0 - nothing_right + none * nothing_right) if odds else 0.0
-    return [odd / (1.0 + odd) * some_right for odd in odds]
+    return [min(1.0, odd / (1.0 + odd) * some_right) for odd in odds]
 
 
 def band(probability: float) -> str:
