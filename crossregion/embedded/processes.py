@@ -180,6 +180,16 @@ def end(
         process.send_signal(step)
         with suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
+    return wait_or_kill(process, guard, 0.0)
+
+
+def wait_or_kill(process: subprocess.Popen[bytes], guard: Guard, seconds: float) -> int:
+    """Wait for a child that has been signalled, so many seconds, then end it by SIGKILL.
+
+    Returns its exit status (negative: the signal that ended it).
+    """
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
     if process.poll() is None:
         process.kill()
     status = process.wait()

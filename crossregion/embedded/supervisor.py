@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crossregion.embedded.processes import Guard, end, process_guard, spawn
+from crossregion.embedded.processes import Guard, process_guard, spawn, wait_or_kill
 from crossregion.errors import ServiceUnavailable, WorkerGaveUp
 
 MAX_DEATHS = 5
@@ -137,7 +137,8 @@ class Supervisor:
     def stop(self, order: Sequence[str] | None = None, seconds: float = STOP_SECONDS) -> None:
         """Stop all: SIGTERM in `order` (as given at the beginning, if None), wait, SIGKILL.
 
-        `seconds` are for all together. Workers not named in `order` come last.
+        `seconds` are for all together. Workers not named in `order` come last. Each gets SIGTERM
+        once: a worker on its way out may have given up its handler, and a second would kill it.
         """
         names = dict.fromkeys([*(order or ()), *self._posts])
         posts = [self._posts[name] for name in names]
@@ -149,5 +150,5 @@ class Supervisor:
         for post in posts:
             if post.process is not None:
                 left = max(0.0, deadline - time.monotonic())
-                end(post.process, self._guard, [(signal.SIGTERM, left)])
+                wait_or_kill(post.process, self._guard, left)
                 post.process = None

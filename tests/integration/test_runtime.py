@@ -333,6 +333,33 @@ def test_the_supervisor_stops_in_order_and_kills_what_does_not_end(data: Path) -
     assert all((data / name).exists() for name in "ab")
 
 
+def test_the_supervisor_sends_sigterm_once_so_that_a_worker_can_finish(data: Path) -> None:
+    """As an event loop does, the worker gives up its handler before it has finished."""
+    finishing = (
+        "import pathlib, signal, sys, time\n"
+        "def finish(*_):\n"
+        "    signal.signal(signal.SIGTERM, signal.SIG_DFL)\n"
+        "    time.sleep(0.5)\n"
+        "    pathlib.Path(sys.argv[1]).touch()\n"
+        "    sys.exit()\n"
+        "signal.signal(signal.SIGTERM, finish); print('up', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    workers = [
+        Worker(n, [sys.executable, "-c", finishing, str(data / n)], {}, data / f"{n}.log")
+        for n in "ab"
+    ]
+    supervisor = Supervisor(workers)
+    try:
+        for name in "ab":
+            supervisor.start(name)
+        for worker in workers:
+            wait_until(partial(says_up, worker.log))
+    finally:
+        supervisor.stop()
+    assert all((data / name).exists() for name in "ab")
+
+
 def test_the_supervisor_gives_up_after_five_deaths(data: Path) -> None:
     supervisor = Supervisor(
         [sleeper(data, "good"), sleeper(data, "bad", "raise SystemExit(3)")], first_delay=0.01
