@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from kafka.admin import KafkaAdminClient
-
 from consumers.registry.worker import GROUP, POLL_MS, SESSION_MS
 from crossregion.errors import RuntimeFault
 from crossregion.kafka import connection as kafka_connection
+from crossregion.kafka import groups
+from crossregion.kafka.admin import administering
 from crossregion.kafka.connection import Kafka
 from crossregion.postgres import migrations
 
@@ -17,17 +17,14 @@ def rebuild(kafka: Kafka, dsn: str | None, purpose: str = "") -> None:
     """Empty the registry and have the topics read again from their beginning.
 
     A worker that has been stopped stays a member until its session ends, and is waited for.
-    Raises: RuntimeFault while a registry worker runs.
+    Raises: RuntimeFault while a registry worker runs, ServiceUnavailable also when Kafka does not
+    say whether one does.
     """
-    admin = KafkaAdminClient(**kafka.options(kafka_connection.OPERATOR))
-    try:
+    with administering(kafka, kafka_connection.OPERATOR) as admin:
         deadline = time.monotonic() + 2 * SESSION_MS / 1000
-        while admin.describe_groups([GROUP])[GROUP]["members"]:
+        while groups.members(admin, GROUP):
             if time.monotonic() > deadline:
                 raise RuntimeFault("A registry worker runs: stop it, then rebuild.")
             time.sleep(POLL_MS / 1000)
         migrations.drop_registry(dsn, purpose)
-        if admin.list_group_offsets(GROUP)[GROUP]:
-            admin.delete_groups([GROUP])
-    finally:
-        admin.close()
+        groups.forget_offsets(admin, GROUP)

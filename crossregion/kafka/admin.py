@@ -10,7 +10,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, Ne
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from crossregion.errors import RuntimeFault, ServiceUnavailable
-from crossregion.kafka import acls, users
+from crossregion.kafka import acls, groups, users
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka.connection import Kafka
 from schemas import topics
@@ -99,15 +99,15 @@ def missing(kafka: Kafka) -> list[str]:
 def read_again(kafka: Kafka, group: str) -> None:
     """Have a group that is stopped read its topics from their beginning.
 
-    Raises: RuntimeFault while a member of it runs, or is waited for; ServiceUnavailable.
+    Raises: RuntimeFault while a member of it runs, or is waited for; ServiceUnavailable also when
+    Kafka does not say whether one does.
     """
     with administering(kafka, kafka_connection.OPERATOR) as admin:
-        if admin.describe_groups([group])[group]["members"]:
+        if groups.members(admin, group):
             raise RuntimeFault(
                 f"{group} has members: stop its processes and wait until their session ends (60 s)."
             )
-        if admin.list_group_offsets(group)[group]:
-            admin.delete_groups([group])
+        groups.forget_offsets(admin, group)
 
 
 def _missing(admin: KafkaAdminClient) -> dict[str, topics.Topic]:

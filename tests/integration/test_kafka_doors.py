@@ -9,12 +9,13 @@ import ssl
 import stat
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pytest
-from kafka import KafkaConsumer
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import (
     ClusterAuthorizationFailedError,
@@ -27,7 +28,7 @@ from kafka.errors import (
 from crossregion.embedded.certificates import Authority
 from crossregion.embedded.kafka import EmbeddedKafka
 from crossregion.errors import ServiceUnavailable
-from crossregion.kafka import acls, users
+from crossregion.kafka import acls, groups, users
 from crossregion.kafka import admin as kafka_admin
 from crossregion.kafka.connection import ADMIN, Kafka
 from crossregion.private_files import write_private
@@ -241,3 +242,56 @@ def test_the_brokers_own_door_asks_for_its_certificate(tmp_path: Path) -> None:
         private = [file for file in (tmp_path / "kafka").rglob("*") if file.is_file()]
         assert not [file for file in private if stat.S_IMODE(file.stat().st_mode) & 0o077]
         assert not list((tmp_path / "kafka").glob("format.*"))
+
+
+def may_describe(admin: KafkaAdminClient, group: str) -> bool:
+    try:
+        groups.members(admin, group)
+    except GroupAuthorizationFailedError:
+        return False
+    return True
+
+
+def test_a_group_that_kafka_no_longer_describes_to_somebody_is_not_taken_for_one_without_members(
+    kafka: Kafka,
+) -> None:
+    """The client remembers the coordinator, so that the refusal stands in the description only."""
+    group, who = f"test-described-{time.time_ns()}", "unit-220200"
+    describe = [acls.Grant(who, "DESCRIBE", "GROUP", group)]
+    with kafka_admin.administering(kafka) as admin:
+        users.allow(admin, describe)
+        with kafka_admin.administering(kafka, who) as seeing:
+            wait_until(lambda: may_describe(seeing, group))
+            assert groups.members(seeing, group) == []
+            users.withdraw(admin, describe)
+            wait_until(lambda: seeing.describe_groups([group])[group]["error"] is not None)
+            assert seeing.describe_groups([group])[group]["members"] == []
+            with pytest.raises(GroupAuthorizationFailedError):
+                groups.members(seeing, group)
+    with (
+        pytest.raises(ServiceUnavailable, match=f"{who} is not allowed"),
+        kafka_admin.administering(kafka, who) as seeing,
+    ):
+        groups.members(seeing, group)
+
+
+def test_offsets_of_a_group_with_members_are_not_forgotten_and_that_is_told(kafka: Kafka) -> None:
+    group = "crossregion-registry-test"
+    place = TopicPartition(contracts.DEAD_LETTERS.name(), 0)
+    with (
+        kafka_admin.administering(kafka) as admin,
+        closing(KafkaConsumer(**kafka.options("registry"), group_id=group)) as member,
+    ):
+        member.subscribe([place.topic])
+        while place not in member.assignment():
+            member.poll(timeout_ms=100)
+        member.commit({place: OffsetAndMetadata(0, "", -1)})
+        assert len(groups.members(admin, group)) == 1
+        with pytest.raises(ServiceUnavailable, match=rf"far {group} has read \(NonEmptyGroup"):
+            groups.forget_offsets(admin, group)
+        assert place in admin.list_group_offsets(group)[group]
+        member.unsubscribe()
+        member.close()
+        assert groups.members(admin, group) == []
+        groups.forget_offsets(admin, group)
+        assert not admin.list_group_offsets(group)[group]
