@@ -78,6 +78,7 @@ def _kafka_of_units() -> Iterator[str]:
     for unit in _units_here():
         with kafka_admin.administering(kafka, kafka_connection.unit(unit)) as admin:
             there = set(admin.list_topics())
+            kafka_admin.check_partitions(admin, [topic.name(unit) for topic in contracts.INTAKE])
         missing = [topic.name(unit) for topic in contracts.INTAKE if topic.name(unit) not in there]
         if missing:
             raise RuntimeFault(f"{unit} sees no topic {missing[0]}: the office has to grant it.")
@@ -89,12 +90,8 @@ def _kafka() -> Iterator[str]:
         yield from _kafka_of_units()
         return
     where = kafka_and_database()
-    missing = kafka_admin.missing(where.kafka)
-    if missing:
-        raise RuntimeFault(
-            f"{len(missing)} topics are missing ({missing[0]}, ...): `crossregion topics apply`."
-        )
-    yield f"{where.kafka.address}: every topic is there"
+    kafka_admin.check(where.kafka)
+    yield f"{where.kafka.address}: every topic is there, and as its contract says"
     lags = Lags(where.kafka)
     try:
         for flow in flows():

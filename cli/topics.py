@@ -20,16 +20,25 @@ console = Terminal()
 
 @topics_app.command("apply")
 def topics_apply(
-    replication: Annotated[int, typer.Option(help="Copies of each partition.", min=1)] = 1,
+    replication: Annotated[
+        int | None,
+        typer.Option(
+            help="Copies of each partition; if not given, as many as existing topics have, or 1.",
+            min=1,
+        ),
+    ] = None,
 ) -> None:
     """Bring CROSSREGION_KAFKA to the topics, users and grants of this version.
 
     A topic that exists keeps what it holds, and gets the configuration that is described; what is
-    not described stays. Users get the passwords that stand in the directory
+    not described stays. If one has another number of partitions, or of copies than --replication
+    says, it is named and nothing is changed. Users get the passwords that stand in the directory
     CROSSREGION_KAFKA_SECRETS. What a principal of the project may do besides is taken away.
     """
-    created = kafka_admin.apply(kafka_connection.kafka(settings()), replication)
+    kafka = kafka_connection.kafka(settings())
+    created = kafka_admin.apply(kafka, replication)
     console.print(f"{len(created)} topics created.")
+    kafka_admin.check(kafka, kafka_connection.ADMIN)
 
 
 @topics_app.command("read-again")

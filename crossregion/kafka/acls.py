@@ -56,7 +56,8 @@ def wanted() -> frozenset[Grant]:
     found.add(Grant("proposals", "DESCRIBE", "TOPIC", topics.LINKAGE_RECORDS.name()))
     for topic in topics.TOPICS:
         for name in topic.names():
-            found.add(Grant(kafka_connection.OPERATOR, "DESCRIBE", "TOPIC", name))
+            for operation in ("DESCRIBE", "DESCRIBE_CONFIGS"):
+                found.add(Grant(kafka_connection.OPERATOR, operation, "TOPIC", name))
             for operation, roles in (("WRITE", topic.written_by), ("READ", topic.read_by)):
                 for role in roles:
                     who = (

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from crossregion.errors import RuntimeFault, ServiceUnavailable
 from crossregion.kafka import acls, groups, users
@@ -17,16 +23,28 @@ from schemas import topics
 
 LEADER_SECONDS = 30.0
 POLL_SECONDS = 0.05
+SHOWN = 3
 
 
-def apply(kafka: Kafka, replication: int = 1) -> list[str]:
+@dataclass(frozen=True)
+class Made:
+    """How a topic was made: its partitions, and the fewest copies that one of them has."""
+
+    partitions: int
+    copies: int
+
+
+def apply(kafka: Kafka, replication: int | None = None) -> list[str]:
     """Create every topic that is missing, and give one that exists the configuration it shall have.
 
-    Principals whose password files are in the secrets directory get these passwords, and all get
-    their grants. Returns: the names of the topics created, sorted. Raises: ServiceUnavailable.
+    `replication` is the replication factor; if None, that of the topics that exist, 1 on an empty
+    cluster. Principals whose password files are in the secrets directory get these passwords, and
+    all get their grants. Returns: the names of the topics created, sorted.
+    Raises: RuntimeFault, before anything is changed, where a topic was made otherwise in what
+    cannot be mended in place; ServiceUnavailable.
     """
     with administering(kafka) as admin:
-        created = _create(admin, replication)
+        created = create(admin, replication)
         _configure(admin)
         here = [name for name in acls.principals() if (kafka.secrets / name).exists()]
         users.put(admin, kafka, here)
@@ -34,10 +52,114 @@ def apply(kafka: Kafka, replication: int = 1) -> list[str]:
     return created
 
 
-def _create(admin: KafkaAdminClient, replication: int) -> list[str]:
-    absent = _missing(admin)
+def check(kafka: Kafka, principal: str = kafka_connection.OPERATOR) -> None:
+    """Compare the cluster's topics with their contracts.
+
+    Raises: RuntimeFault where one is missing, has another number of partitions, fewer copies than
+    others or another configuration; ServiceUnavailable.
+    """
+    with administering(kafka, principal) as admin:
+        compare(admin)
+
+
+def compare(admin: KafkaAdminClient) -> None:
+    """The same by an admin client.
+
+    Raises: RuntimeFault, KafkaError.
+    """
+    made = _made(admin, _contracts())
+    absent = sorted(_contracts().keys() - made.keys())
+    if absent:
+        raise RuntimeFault(f"{_some(absent)} missing: `crossregion topics apply`.")
+    _require_partitions(made)
+    most = max(one.copies for one in made.values())
+    _require_copies(made, most, f"others have {most}")
+    different = sorted(resource.name for resource in _configured_otherwise(admin))
+    if different:
+        raise RuntimeFault(
+            f"{_some(different)} configured otherwise than described: `crossregion topics apply`."
+        )
+
+
+def check_partitions(admin: KafkaAdminClient, names: Iterable[str]) -> None:
+    """Compare the partitions of those of the topics that are there with their contracts.
+
+    Raises: RuntimeFault.
+    """
+    wanted = _contracts()
+    _require_partitions(_made(admin, {name: wanted[name] for name in names}))
+
+
+def _contracts() -> dict[str, topics.Topic]:
+    return {name: topic for topic in topics.TOPICS for name in topic.names()}
+
+
+def _made(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, Made]:
+    """How those of the topics were made that are there."""
+    there = set(admin.list_topics())
+    found = {}
+    for one in admin.describe_topics([name for name in names if name in there]):
+        if one["error_code"] == UnknownTopicOrPartitionError.errno:
+            continue  # deleted since it was listed
+        if one["error_code"]:
+            raise for_code(one["error_code"])
+        copies = [len(partition["replica_nodes"]) for partition in one["partitions"]]
+        found[one["name"]] = Made(len(copies), min(copies, default=0))
+    return found
+
+
+def _require_partitions(made: Mapping[str, Made]) -> None:
+    wanted = _contracts()
+    wrong = [
+        f"{name} has {one.partitions} partitions, and its contract says {wanted[name].partitions}"
+        for name, one in sorted(made.items())
+        if one.partitions != wanted[name].partitions
+    ]
+    if wrong:
+        raise RuntimeFault(
+            f"{_listed(wrong)}: a key's records would be in two partitions, out of order. Stop the "
+            "processes that use it and make it anew: see docs/runbooks.md, under A topic with "
+            "another number of partitions."
+        )
+
+
+def _require_copies(made: Mapping[str, Made], copies: int, why: str) -> None:
+    wrong = [
+        f"{name} has replication factor {one.copies}"
+        for name, one in sorted(made.items())
+        if one.copies != copies
+    ]
+    if wrong:
+        raise RuntimeFault(
+            f"{_listed(wrong)}, and {why}: change it by Kafka's `kafka-reassign-partitions.sh`."
+        )
+
+
+def _listed(sentences: Sequence[str]) -> str:
+    further = len(sentences) - SHOWN
+    return ", ".join([*sentences[:SHOWN], *([f"and {further} more alike"] if further > 0 else [])])
+
+
+def _some(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"The topic {names[0]} is"
+    return f"{len(names)} topics ({names[0]}, ...) are"
+
+
+def create(admin: KafkaAdminClient, replication: int | None) -> list[str]:
+    """Create the topics that are missing; returns their names, sorted.
+
+    Raises: RuntimeFault as `apply`, KafkaError.
+    """
+    wanted = _contracts()
+    made = _made(admin, wanted)
+    _require_partitions(made)
+    if replication is not None:
+        _require_copies(made, replication, f"--replication says {replication}")
+    copies = replication or max((one.copies for one in made.values()), default=1)
+    absent = {name: topic for name, topic in wanted.items() if name not in made}
     new = [
-        NewTopic(name, topic.partitions, replication, topic_configs=topic.config)
+        NewTopic(name, topic.partitions, copies, topic_configs=topic.config)
         for name, topic in absent.items()
     ]
     try:
@@ -45,28 +167,33 @@ def _create(admin: KafkaAdminClient, replication: int) -> list[str]:
             admin.create_topics(new)
             _wait_for_leaders(admin, [topic.name for topic in new])
     except TopicAlreadyExistsError:
-        return _create(admin, replication)
+        return create(admin, replication)
     return sorted(absent)
 
 
 def _configure(admin: KafkaAdminClient) -> None:
     """What a topic is made with, a later release may add to; what is not described stays."""
-    kind = ConfigResourceType.TOPIC
-    wanted = {name: topic.config for topic in topics.TOPICS for name in topic.names()}
-    found = admin.describe_configs(
-        [ConfigResource(kind, name, dict.fromkeys(config)) for name, config in wanted.items()],
-        config_filter="all",
-    )["topic"]
-    different = [
-        ConfigResource(kind, name, config)
-        for name, config in wanted.items()
-        if any(found[name][key]["value"] != value for key, value in config.items())
-    ]
+    different = _configured_otherwise(admin)
     if not different:
         return
     for name, outcome in admin.alter_configs(different)["topic"].items():
         if outcome != "OK":
             raise ServiceUnavailable(f"Kafka did not configure {name}: {outcome}")
+
+
+def _configured_otherwise(admin: KafkaAdminClient) -> list[ConfigResource]:
+    """The described configuration of each topic that has another."""
+    kind = ConfigResourceType.TOPIC
+    wanted = {name: topic.config for name, topic in _contracts().items()}
+    found = admin.describe_configs(
+        [ConfigResource(kind, name, dict.fromkeys(config)) for name, config in wanted.items()],
+        config_filter="all",
+    )["topic"]
+    return [
+        ConfigResource(kind, name, config)
+        for name, config in wanted.items()
+        if any(found[name][key]["value"] != value for key, value in config.items())
+    ]
 
 
 def _wait_for_leaders(admin: KafkaAdminClient, names: list[str]) -> None:
@@ -93,7 +220,7 @@ def missing(kafka: Kafka) -> list[str]:
     Raises: ServiceUnavailable.
     """
     with administering(kafka, kafka_connection.OPERATOR) as admin:
-        return sorted(_missing(admin))
+        return sorted(_contracts().keys() - set(admin.list_topics()))
 
 
 def read_again(kafka: Kafka, group: str) -> None:
@@ -108,11 +235,6 @@ def read_again(kafka: Kafka, group: str) -> None:
                 f"{group} has members: stop its processes and wait until their session ends (60 s)."
             )
         groups.forget_offsets(admin, group)
-
-
-def _missing(admin: KafkaAdminClient) -> dict[str, topics.Topic]:
-    there = set(admin.list_topics())
-    return {name: topic for topic in topics.TOPICS for name in topic.names() if name not in there}
 
 
 @contextmanager

@@ -4,13 +4,14 @@ import gzip
 import json
 import re
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
-from kafka.admin import ConfigResource, KafkaAdminClient
+from kafka.admin import ConfigResource, KafkaAdminClient, NewTopic
 from typer.testing import CliRunner
 
 from cli.main import app, main
@@ -130,6 +131,69 @@ def test_topics_apply_gives_a_topic_of_an_earlier_release_what_this_one_describe
         admin.reset_configs([ConfigResource("topic", name, own)])
     described = {**contracts.HANDOVERS.config, **own}
     assert {key: found[key]["value"] for key in earlier} == {key: described[key] for key in earlier}
+
+
+def test_a_topic_with_another_number_of_partitions_is_named_and_nothing_is_changed(
+    kafka: Kafka, tmp_path: Path
+) -> None:
+    wrong, absent, wanted = "cases.22CBS0", "cases.220400", contracts.CASES.partitions
+    settings = kafka.environment()
+    database = {"CROSSREGION_DATABASE": "postgresql://nobody@127.0.0.1:9/x"}
+    with kafka_admin.administering(kafka) as admin:
+        for partitions in (2 * wanted, wanted - 1):
+            _make_anew(admin, wrong, partitions)
+            _delete(admin, absent)
+            words = (f"{wrong} has {partitions} partitions", f"contract says {wanted}", "runbooks")
+            assert_one_clear_line(run("topics", "apply", **settings), *words)
+            assert absent not in admin.list_topics()
+            _make_anew(admin, absent, wanted)
+            said = run("doctor", CROSSREGION_DATA=str(tmp_path / "none"), **settings, **database)
+            assert said.returncode == 1
+            assert f"wrong  kafka       {wrong} has {partitions} partitions" in said.stdout
+            shutil.rmtree(tmp_path, ignore_errors=True)
+            tmp_path.mkdir()
+            for name in (kafka_connection.AUTHORITY, kafka_connection.unit("22CBS0")):
+                shutil.copy(kafka.secrets / name, tmp_path / name)
+            of_the_unit = Kafka(kafka.address, tmp_path).environment()
+            said = run("doctor", CROSSREGION_DATA=str(tmp_path), **of_the_unit)
+            assert said.returncode == 1
+            assert f"{wrong} has {partitions} partitions" in said.stdout
+            for name in (wrong, absent):
+                _delete(admin, name)
+            made = run("topics", "apply", **settings)
+            assert (made.returncode, made.stdout) == (0, "2 topics created.\n")
+
+
+def _make_anew(admin: KafkaAdminClient, name: str, partitions: int) -> None:
+    _delete(admin, name)
+    admin.create_topics([NewTopic(name, partitions, 1)], wait_for_metadata=True)
+
+
+def _delete(admin: KafkaAdminClient, name: str) -> None:
+    if name in admin.list_topics():
+        admin.delete_topics([name])
+    deadline = time.monotonic() + 60.0
+    while name in admin.list_topics():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_copies_that_are_not_as_asked_for_are_named(kafka: Kafka) -> None:
+    refused = run("topics", "apply", "--replication", "3", **kafka.environment())
+    words = ("acknowledgements.", "has replication factor 1, ", "--replication says 3", "reassign")
+    assert_one_clear_line(refused, *words)
+
+
+def test_doctor_names_a_topic_that_is_configured_otherwise(kafka: Kafka, tmp_path: Path) -> None:
+    settings = {**kafka.environment(), "CROSSREGION_DATA": str(tmp_path)}
+    database = {"CROSSREGION_DATABASE": "postgresql://nobody@127.0.0.1:9/x"}
+    with kafka_admin.administering(kafka) as admin:
+        admin.alter_configs([ConfigResource("topic", "decisions", {"retention.ms": "60000"})])
+    said = run("doctor", **settings, **database)
+    assert "wrong  kafka       The topic decisions is configured otherwise" in said.stdout
+    assert run("topics", "apply", **settings).returncode == 0
+    said = run("doctor", **settings, **database)
+    assert "every topic is there, and as its contract says" in said.stdout
 
 
 def test_a_unit_gets_a_password_loses_it_and_gets_another(kafka: Kafka, tmp_path: Path) -> None:
