@@ -40,11 +40,15 @@ OF_ITS_DAY = ("regions", "persons", "exploitation", "answer_within_hours")
 
 @dataclass
 class Verdict:
-    """What was found wrong; `lost` and `twice` count events and effects."""
+    """What was found wrong; `lost` and `twice` count events and effects.
+
+    `unblocked` counts pairs that blocking does not bring together, which is not wrong.
+    """
 
     events: int = 0
     lost: int = 0
     twice: int = 0
+    unblocked: int = 0
     wrong: list[str] = field(default_factory=list)
 
     @property
@@ -55,7 +59,7 @@ class Verdict:
 def check(rig: Rig) -> Verdict:
     """Hold the whole system to the oracle, and search every byte that it has written."""
     right = expected(rig.ledger, rig.erased)
-    verdict = Verdict(events=len(rig.ledger))
+    verdict = Verdict(events=len(rig.ledger), unblocked=right.unblocked)
     _check_registry(rig, right, verdict)
     _check_notices(rig, right, verdict)
     verdict.wrong += leaks(rig)

@@ -47,9 +47,10 @@ HOMES = tuple(
     for row in csv.DictReader(NATIONAL.read_text("utf-8").splitlines())
     if row["code"][4:] != "00" and row["last_seen"] == "202604"
 )
-"""Every county of today: strangers of one county and a few marks in common look like one person to
-the weights, but the index need not find them, and the oracle compares all with all."""
+"""Every county of today."""
 JILIN = ("220202", "220381", "222401", "220102", "220602", "220702", "220802", "220303")
+"""Of these half of the persons are: strangers of one county with marks in common weigh like one
+person, and blocking does not bring all of them together."""
 PLACES = (*JILIN, "130502", "341222", "22CBS0", "KP", "HK", "220200", "130000", "999999", None)
 UNITS = tuple(unit for unit in known_units.UNITS if unit not in ("220000", "22CBS0"))
 MARKS = tuple(
@@ -246,7 +247,7 @@ class Generator:
             "sex": sex,
             "birth_date": f"{year}-{month:02}-{day:02}",
             "birth_precision": "day",
-            "home": draw.choice(HOMES),
+            "home": draw.choice(draw.choice((HOMES, JILIN))),
             "height_cm": draw.randint(120, 185) if draw.random() < 0.5 else None,
             "marks": draw.sample(MARKS, draw.choice((0, 0, 1, 2))),
             "id_number": number,
@@ -263,8 +264,17 @@ class Generator:
             if draw.random() < 0.5:
                 told[field] = nothing
         if draw.random() < 0.3:
-            told["home"] = draw.choice(HOMES)
+            told["home"] = draw.choice(draw.choice((HOMES, JILIN)))
         return told
+
+    def _stranger_like(self, identity: dict[str, Any]) -> dict[str, Any]:
+        """Somebody else of one surname and county with the same marks, mostly born in other years.
+
+        Such a pair may weigh enough, and is compared only if a blocking key is shared by chance.
+        """
+        other = self.identity()
+        same = {name: deepcopy(identity[name]) for name in ("home", "marks", "height_cm")}
+        return {**other, **same, "name": identity["name"][0] + other["name"][1:]}
 
     def _new_case(self) -> Made:
         draw = self._random
@@ -298,7 +308,9 @@ class Generator:
         identity, stated = self.identity(), None
         if cases and draw.random() < 0.6:
             case = draw.choice(cases)
-            identity = self._alike(draw.choice(case["victims"])["identity"])
+            victim = draw.choice(case["victims"])["identity"]
+            marked = len(victim["marks"]) > 1 and draw.random() < 0.5
+            identity = self._stranger_like(victim) if marked else self._alike(victim)
             stated = case["case_id"] if draw.random() < 0.4 else None
         elif draw.random() < 0.1:
             stated = f"{self._prefix}-nowhere"

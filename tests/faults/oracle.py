@@ -1,11 +1,13 @@
 """The oracle: from the accepted events alone, what the registry and the notices must say.
 
 One pure function, in any order of events the same. Nothing of `consumers/`, `processors/` or the
-linkage's index is used: pairs are found by comparing every victim with every rescued person.
-Shared with the product are the pure decisions of `crossregion.domain` about one event or one pair
-(judgement, boundary, who is told, the weight of a pair, the odds of a rescue's pairs, the text of
-one notice) and the codec; independent is everything that keeps, orders, joins, withdraws or
-forgets: which revision holds, which persons, pairs, proposals and notices follow from all events.
+linkage's index is used: pairs are found by comparing every victim with every rescued person, and
+then asking of those that weigh enough whether blocking brings them together at all.
+Shared with the product are the pure decisions of `crossregion.domain` about one event, person or
+pair (judgement, boundary, who is told, a person's blocking keys, the weight of a pair, the odds of
+a rescue's pairs, the text of one notice) and the codec; independent is everything that keeps,
+orders, joins, withdraws or forgets: which revision holds, which persons, pairs, proposals and
+notices follow from all events.
 """
 
 from __future__ import annotations
@@ -85,6 +87,8 @@ class Expected:
     file_items: dict[tuple[str, str, str], tuple[str, date, date]] = field(default_factory=dict)
     """Who has what to do, from which day until which; by the rescue's unit and id, and the item."""
     tips: dict[tips.Tip, tips.Row] = field(default_factory=dict)
+    unblocked: int = 0
+    """Pairs that weigh enough to be kept and share no blocking key: the gap of blocking."""
 
 
 def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset()) -> Expected:
@@ -121,7 +125,7 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
         for person in one.listed["persons"]
     }
     listed = {key: one for key, one in holding.items() if key not in erased}
-    proposed = _proposals(listed)
+    proposed, found.unblocked = _proposals(listed)
     found.proposals = {p["proposal_id"]: {**p, "revision": 0} for p in proposed}
     contents: dict[tuple[Key, int], int] = defaultdict(int)
     for key, (revision, _) in judged:
@@ -245,24 +249,32 @@ def verdict_of(one: Accepted) -> ValidatedEvent | str:
         return refused.reason
 
 
-def _proposals(holding: dict[Key, ValidatedEvent]) -> list[MatchProposed]:
-    """Each rescued person against every victim at once, no index between them."""
+def _proposals(holding: dict[Key, ValidatedEvent]) -> tuple[list[MatchProposed], int]:
+    """Each rescued person against every victim at once, no index between them.
+
+    Returns: the proposals, and the number of pairs that blocking does not bring together.
+    """
     cases = [one for (kind, _, _), one in holding.items() if kind == "case"]
     victims = [(case, known) for case in cases for known in _known(case)]
     if not victims:
-        return []
+        return [], 0
     rows = [known.row for _, known in victims]
     many = np.ascontiguousarray(np.array(rows, dtype=np.int32).T)
     found: list[MatchProposed] = []
+    unblocked = 0
     for (kind, _, _), rescue in holding.items():
         if kind == "rescue":
-            found += posterior_probabilities(list(_pairs_of(rescue, victims, many)), load())
-    return found
+            pairs = list(_pairs_of(rescue, victims, many))
+            compared = [pair for pair, shares in pairs if shares]
+            found += posterior_probabilities(compared, load())
+            unblocked += len(pairs) - len(compared)
+    return found, unblocked
 
 
 def _pairs_of(
     rescue: ValidatedEvent, victims: list[tuple[ValidatedEvent, Known]], many: Whole
-) -> Iterator[PairWeighed]:
+) -> Iterator[tuple[PairWeighed, bool]]:
+    """Pairs that are stated or weigh enough, and whether the system is to compare them at all."""
     (rescued,) = _known(rescue)
     compared = PERSONS.compare(rescued.encoded, False, many)
     bits, rarity = SCALE.parts(compared)
@@ -271,7 +283,8 @@ def _pairs_of(
         stated = rescue.listed["stated_case_id"] == case.record_id
         if stated or weight >= load().keep_bits * THOUSANDTHS:
             evidence = SCALE.evidence(compared, bits, rarity, number)
-            yield _pair(case, victim, rescue, stated, weight / THOUSANDTHS, evidence)
+            pair = _pair(case, victim, rescue, stated, weight / THOUSANDTHS, evidence)
+            yield pair, stated or not victim.posted.isdisjoint(PERSONS.sought(rescued))
 
 
 def _known(one: ValidatedEvent) -> tuple[Known, ...]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM, SIGUSR1
+from types import TracebackType
 from typing import Any
 
 import psutil
@@ -103,6 +104,26 @@ class Rig(Stack):
         super().stop()
         self.to_broker.close()
         self.to_postgres.close()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop everything; at once if this process is told to end."""
+        if kind is not None and not issubclass(kind, Exception):
+            self._kill_all()
+        super().__exit__(kind, error, trace)
+
+    def _kill_all(self) -> None:
+        """Kill what would be given time to stop; PostgreSQL without clients needs none."""
+        for name in self.supervisor.pids():
+            self.supervisor.kill(name)
+        while self.extra:
+            end(self.extra.popitem()[1], process_guard, ())
+        if self.broker.pid is not None:
+            os.kill(self.broker.pid, SIGKILL)
 
     @functools.cached_property
     def receivers(self) -> Certificates:

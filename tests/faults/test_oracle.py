@@ -25,7 +25,7 @@ from processors.outputs import Outputs
 from schemas import codec, topics
 from schemas.codec import Undecodable
 from tests.faults import saying
-from tests.faults.generate import CANARY, Generator, Made
+from tests.faults.generate import CANARY, Generator, Made, of
 from tests.faults.oracle import RECEIVED_ON, TODAY, Accepted, expected, letter_of, verdict_of
 from tests.faults.proxy import Proxy
 from tests.faults.tips import TRIAGE, triage_of
@@ -113,7 +113,7 @@ def test_one_seed_makes_the_same_and_another_something_else() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_index_finds_every_pair_that_comparing_all_with_all_finds(seed: int) -> None:
-    """The oracle's persons are such that the index may miss none; else the rig would be wrong."""
+    """Of those that share a blocking key; what shares none is counted."""
     events = accepted(Generator(seed).batch(300))
     index = Index(load())
     pairs: dict[tuple[str, ...], PairWeighed] = {}
@@ -133,6 +133,43 @@ def test_the_index_finds_every_pair_that_comparing_all_with_all_finds(seed: int)
     }
     assert len(proposed) > 20
     assert proposed == expected(events).proposals
+
+
+def test_pairs_that_weigh_enough_and_share_no_blocking_key_are_counted() -> None:
+    found = [expected(accepted(Generator(seed).batch(300))).unblocked for seed in range(5)]
+    assert sum(found) > 3
+
+
+def test_a_pair_that_shares_no_blocking_key_is_not_expected() -> None:
+    """Two that the rig made with seed 77, and called lost: nobody compares them."""
+    person = {"age_band": "adult", "sex": "F"}
+    identity = {
+        **Generator(77).identity(),
+        "sex": "F",
+        "birth_precision": "day",
+        "dna_sample": None,
+    }
+    victim = {
+        **identity,
+        **{"name": "于翾暄", "other_names": ["杨婠頔"], "birth_date": "1933-05-13"},
+        **{"home": "340827", "height_cm": 150, "id_number": None, "marks": ["右手痣", "右脸胎记"]},
+    }
+    rescued = {
+        **identity,
+        **{"name": "余禤昱", "other_names": [], "birth_date": "1960-11-16", "home": "340802"},
+        **{"height_cm": 185, "id_number": "992298196011168349", "marks": ["右手痣", "右胸胎记"]},
+    }
+    generator = Generator(77)
+    case, rescue = (one.record for one in generator.plain(2)[::-1])
+    case["victims"] = [{"victim_id": f"{case['case_id']}/1", **person, "identity": victim}]
+    case["lost_on"], rescue["found_on"] = None, "2013-01-01"
+    rescue["stated_case_id"], rescue["person"] = None, {**person, "identity": rescued}
+    made = [of("CaseRecorded", case), of("RescueRecorded", rescue)]
+    found = expected(accepted(made))
+    assert (len(found.proposals), found.unblocked) == (0, 1)
+    rescue["stated_case_id"] = case["case_id"]
+    stated = expected(accepted([made[0], of("RescueRecorded", rescue)]))
+    assert (len(stated.proposals), stated.unblocked) == (1, 0)
 
 
 def test_the_order_of_events_makes_no_difference() -> None:
