@@ -18,7 +18,7 @@ from crossregion.embedded.stack import WORKERS
 
 ROOT = Path(__file__).parents[2]
 STARTED = {*WORKERS.values(), "kafka.Kafka", "postgres"}
-START_SECONDS, END_SECONDS = 180.0, 60.0
+START_SECONDS, END_SECONDS = 300.0, 90.0
 RIG = """
 import subprocess, sys, time
 from pathlib import Path
@@ -81,10 +81,10 @@ def test_nothing_outlives_the_process_that_runs_the_parts(home: Path, number: Si
 
 
 def whole(home: Path, runner: subprocess.Popen[bytes]) -> bool:
-    """Whether every worker and service runs, and the first fault is done."""
+    """Whether every worker and service runs."""
     assert runner.poll() is None, (home / "out").read_text()
     running = "\n".join(of_the_rig(home).values())
-    return all(name in running for name in STARTED) and "held" in (home / "out").read_text()
+    return all(name in running for name in STARTED)
 
 
 @pytest.mark.parametrize("number", [SIGTERM, SIGHUP])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -81,7 +82,7 @@ def test_a_coordinator_that_reads_what_it_knows_is_asked_again(
     def ready(seconds: float) -> None:
         loading.code = 0 if loading.asked == 3 else loading.code
 
-    monkeypatch.setattr(groups.time, "sleep", ready)
+    monkeypatch.setattr(time, "sleep", ready)
     assert groups.members(loading, GROUP) == []
     assert loading.asked == 4
     moved = Admin(errors.NotCoordinatorError.errno)
