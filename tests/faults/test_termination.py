@@ -14,7 +14,7 @@ from signal import SIG_IGN, SIGHUP, SIGKILL, SIGTERM, Signals, signal
 import psutil
 import pytest
 
-from crossregion.embedded.stack import WORKERS
+from crossregion.process import WORKERS
 
 ROOT = Path(__file__).parents[2]
 STARTED = {*WORKERS.values(), "kafka.Kafka", "postgres"}
