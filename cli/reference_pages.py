@@ -18,6 +18,8 @@ from crossregion import metrics
 from crossregion.settings import Settings
 from schemas import codec, topics
 
+OVERVIEW_BEGINS, OVERVIEW_ENDS = "<!-- drawn by make docs -->", "<!-- end -->"
+
 
 def topics_page() -> Iterator[str]:
     """The catalogue: every topic with its contract, and every event with its fields."""
@@ -59,6 +61,46 @@ def _flow() -> Iterator[str]:
         yield f'    {node}[("{name}")]'
         yield from (f"    {writer}([{writer}]) --> {node}" for writer in topic.written_by)
         yield from (f"    {node} --> {reader}([{reader}])" for reader in topic.read_by)
+
+
+def overview() -> str:
+    """The diagram of README: who writes what for whom; what only returns to its writer is left out.
+
+    What stands before and behind Kafka is in no contract, and so it stands here.
+    """
+    carried: dict[tuple[str, str], list[str]] = {}
+    for topic in topics.TOPICS:
+        name = topic.pattern.replace("{unit}", "&lt;unit&gt;")
+        for writer in topic.written_by:
+            for reader in topic.read_by:
+                if reader in topics.workers() and writer != reader:
+                    carried.setdefault((writer, reader), []).append(name)
+    lines = [
+        "```mermaid",
+        "flowchart TD",
+        '    source["a unit\'s export (CSV, XLSX), outbox, or JSON by HTTP"] --> spool',
+        '    spool["producers: durable spool, sender"] --> unit',
+        *(
+            f'    {writer} -->|"{"<br>".join(names)}"| {reader}'
+            for (writer, reader), names in carried.items()
+        ),
+        '    registry --> database[("PostgreSQL")]',
+        '    delivery --> channels["webhooks, mailboxes"]',
+        "```",
+    ]
+    return "\n".join(lines)
+
+
+def with_overview(text: str) -> str:
+    """A page whose diagram between the two comments is drawn anew.
+
+    Raises: ValueError where a comment is missing.
+    """
+    before, begun, rest = text.partition(OVERVIEW_BEGINS)
+    _, ended, after = rest.partition(OVERVIEW_ENDS)
+    if not (begun and ended):
+        raise ValueError(f"{OVERVIEW_BEGINS} or {OVERVIEW_ENDS} is missing")
+    return f"{before}{begun}\n{overview()}\n{ended}{after}"
 
 
 def _fields(record: dict[str, Any], path: str) -> Iterator[tuple[str, str, str]]:
@@ -138,6 +180,8 @@ def main() -> None:
     folder = Path(sys.argv[1])
     for page in PAGES:
         (folder / page).write_text(draw(page), encoding="utf-8")
+    readme = folder.parent / "README.md"
+    readme.write_text(with_overview(readme.read_text("utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

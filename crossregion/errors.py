@@ -28,6 +28,16 @@ class LogShortened(RuntimeFault):
         )
 
 
+class UnhandledEvent(RuntimeFault):
+    """A contract allows an event here that no handler takes: a defect of this version."""
+
+    def __init__(self, event: str, reader: str) -> None:
+        super().__init__(
+            f"{reader} has no handler for {event}, which schemas/topics allow it to read: install "
+            "a version of crossregion that has one."
+        )
+
+
 class WorkerGaveUp(RuntimeFault):
     """A worker died so often that starting it again is pointless."""
 
@@ -41,12 +51,10 @@ class WorkerGaveUp(RuntimeFault):
 
 
 class StandsStill(RuntimeFault):
-    """Kafka has more, and the client library fetches it not."""
+    """Kafka has more, and the client library does not fetch it."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "Kafka has more than comes here, and nothing moves: this worker starts anew."
-        )
+        super().__init__("Consumer stalled: lag > 0 and no progress; this worker starts anew.")
 
     @staticmethod
     def after(timeout_factor: float) -> float:

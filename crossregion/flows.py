@@ -24,59 +24,18 @@ class Flow:
     topics: tuple[str, ...]
 
 
-INTAKE_TOPICS = tuple(sorted(contracts.intake_names()))
-
-
 def flows() -> tuple[Flow, ...]:
     """In the order of the way through: once one is done, what the next has to read is final.
 
     Linkage is that of the model in the settings. Raises: RuntimeFault.
     """
-    return (
-        Flow("crossregion-intake", (*INTAKE_TOPICS, contracts.REPLAYS.name())),
-        Flow(installed_model.group(installed_model.chosen()), (contracts.LINKAGE_RECORDS.name(),)),
+    groups = {"linkage": installed_model.group(installed_model.chosen())}
+    return tuple(
         Flow(
-            "crossregion-proposals",
-            (
-                contracts.PAIR_WEIGHTS.name(),
-                contracts.DECISIONS.name(),
-                contracts.MATCH_PROPOSALS.name(),
-            ),
-        ),
-        Flow(
-            "crossregion-notices",
-            (
-                contracts.RECORD_REMARKS.name(),
-                contracts.FILE_NOTES.name(),
-                contracts.BOUNDARY_FLAGS.name(),
-                contracts.MATCH_PROPOSALS.name(),
-                contracts.DECISIONS.name(),
-                contracts.AGREEMENTS.name(),
-                *contracts.ACKNOWLEDGEMENTS.names(),
-                contracts.REASSIGNMENTS.name(),
-                *contracts.HANDOVERS.names(),
-                *contracts.TRIAGE.names(),
-                *contracts.NOTICES.names(),
-            ),
-        ),
-        Flow(
-            "crossregion-registry",
-            (
-                *INTAKE_TOPICS,
-                contracts.REPLAYS.name(),
-                contracts.BOUNDARY_FLAGS.name(),
-                contracts.MATCH_PROPOSALS.name(),
-                contracts.DECISIONS.name(),
-                contracts.AGREEMENTS.name(),
-                contracts.DEAD_LETTERS.name(),
-                *contracts.NOTICES.names(),
-                *contracts.ACKNOWLEDGEMENTS.names(),
-                contracts.REASSIGNMENTS.name(),
-                *contracts.HANDOVERS.names(),
-                *contracts.TRIAGE.names(),
-            ),
-        ),
-        Flow("crossregion-delivery", contracts.NOTICES.names()),
+            groups.get(worker, kafka_connection.group(worker)),
+            contracts.names_of(contracts.read_by(worker)),
+        )
+        for worker in contracts.workers()
     )
 
 

@@ -154,7 +154,7 @@ def main() -> None:
     from processors.engine import app as engine_app
 
     app = engine_app.make_app("intake")
-    names = (*sorted(INTAKE_TOPICS), topics.REPLAYS.name())
+    names = topics.names_of(topics.read_by("intake"))
     incoming = app.topic(*names, key_serializer="raw", value_serializer="raw")
 
     async def handle(events: Sequence[Any]) -> None:

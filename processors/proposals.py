@@ -311,7 +311,8 @@ def main() -> None:
     model = installed_model.chosen()
     app = engine_app.make_app("proposals")
     connection = engine_app.options("proposals")
-    incoming = app.topic(WEIGHED, DECIDED, SAID, key_serializer="raw", value_serializer="raw")
+    names = topics.names_of(topics.read_by("proposals"))
+    incoming = app.topic(*names, key_serializer="raw", value_serializer="raw")
     state = Rescues(model)
 
     async def on_assigned(_: Any, assigned: Iterable[Any], **__: Any) -> None:

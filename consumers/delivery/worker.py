@@ -37,8 +37,9 @@ from schemas import codec, topics
 from schemas.codec import Undecodable
 
 PRINCIPAL = "delivery"
-GROUP = "crossregion-delivery"
-TOPICS = topics.NOTICES.names()
+GROUP = kafka_connection.group(PRINCIPAL)
+TOPICS = topics.names_of(topics.read_by(PRINCIPAL))
+EVENTS = topics.events_of(topics.read_by(PRINCIPAL))
 BATCH_RECORDS = 1_000
 POLL_MS = 200
 SESSION_MS = 10_000
@@ -92,7 +93,7 @@ class Reader:
                 }
             )
         except (CommitFailedError, RebalanceInProgressError):
-            log.warning("The partitions are another worker's now, which reads them again")
+            log.warning("Rebalanced before commit; the new owner reprocesses")
         for row in rows:
             metrics.EVENTS.labels("delivery", row["content"]["kind"], row["event"]).inc()
 
@@ -100,7 +101,7 @@ class Reader:
 def _read(records: Iterable[ConsumerRecord]) -> Iterable[Row]:
     for record in records:
         try:
-            event, notice = codec.decode(record.value, topics.NOTICES.schemas)
+            event, notice = codec.decode(record.value, EVENTS)
         except Undecodable as error:
             invalid_records.report_invalid_record(
                 record.topic, record.partition, record.offset, error

@@ -1,7 +1,6 @@
 """Notices: tells each unit what concerns it, and withdraws what no longer holds.
 
-    record-remarks, file-notes, boundary-flags, match-proposals, decisions, agreements,
-    handovers.*, notices.*, acknowledgements.*, reassignments, triage.*  ->  notices.<unit>
+It reads the topics whose `read_by` in `schemas/topics/` names it, and writes `notices.<unit>`.
 
 The log is the state: everything is read from the beginning, the sent notices too, and only the
 difference is sent, once the inputs have settled. What is overdue follows from the broker's times
@@ -42,36 +41,9 @@ from crossregion.settings import settings
 from schemas import codec, envelope, topics
 
 PRINCIPAL = "notices"
-GROUP = "crossregion-notices"
-INPUTS = (
-    topics.RECORD_REMARKS.name(),
-    topics.FILE_NOTES.name(),
-    topics.BOUNDARY_FLAGS.name(),
-    topics.MATCH_PROPOSALS.name(),
-    topics.DECISIONS.name(),
-    topics.AGREEMENTS.name(),
-    *topics.ACKNOWLEDGEMENTS.names(),
-    topics.REASSIGNMENTS.name(),
-    *topics.HANDOVERS.names(),
-    *topics.TRIAGE.names(),
-)
-TOLD = topics.NOTICES.names()
-EVENTS = frozenset(
-    {
-        *topics.RECORD_REMARKS.schemas,
-        *topics.FILE_NOTES.schemas,
-        *topics.HANDOVERS.schemas,
-        *topics.BOUNDARY_FLAGS.schemas,
-        *topics.MATCH_PROPOSALS.schemas,
-        *topics.DECISIONS.schemas,
-        *topics.AGREEMENTS.schemas,
-        *topics.ACKNOWLEDGEMENTS.schemas,
-        *topics.REASSIGNMENTS.schemas,
-        *topics.HANDOVERS.schemas,
-        *topics.TRIAGE.schemas,
-        *topics.NOTICES.schemas,
-    }
-)
+GROUP = kafka_connection.group(PRINCIPAL)
+TOPICS = topics.names_of(topics.read_by(PRINCIPAL))
+EVENTS = topics.events_of(topics.read_by(PRINCIPAL))
 SETTLING_SECONDS = 0.5
 LONGEST_SETTLING_SECONDS = 5.0
 POLL_MS = 100
@@ -157,7 +129,7 @@ class NoticePublisher:
 
     def run(self, stop: threading.Event, health: metrics.Health) -> None:
         """Follow the log until told to stop."""
-        self._log.assign([place for topic in (*INPUTS, *TOLD) for place in self._places(topic)])
+        self._log.assign([place for topic in TOPICS for place in self._places(topic)])
         self._log.seek_to_beginning()
         subscription.subscribe(self._post, [LEADER.topic], self._held)
         while not stop.is_set():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, cast
@@ -30,6 +30,7 @@ from crossregion.domain.events import (
 from crossregion.domain.reports import facts
 from crossregion.domain.tips import anonymised
 from crossregion.domain.validation import Rejected, ValidatedEvent
+from crossregion.errors import UnhandledEvent
 from crossregion.failpoints import failpoint
 from crossregion.kafka import invalid_records
 from crossregion.postgres import queries
@@ -41,25 +42,32 @@ from schemas.codec import Undecodable
 INTAKE = topics.intake_names()
 HOUR_MS = 3_600_000
 DISCARDED, REPLAYED = "discarded", "replayed"
-OURS = {
-    name: topic.schemas
-    for topic in (
-        topics.BOUNDARY_FLAGS,
-        topics.MATCH_PROPOSALS,
-        topics.DECISIONS,
-        topics.AGREEMENTS,
-        topics.DEAD_LETTERS,
-        topics.NOTICES,
-        topics.ACKNOWLEDGEMENTS,
-        topics.REASSIGNMENTS,
-        topics.HANDOVERS,
-        topics.TRIAGE,
-    )
-    for name in topic.names()
-}
-
+OTHERS = tuple(
+    topic
+    for topic in topics.read_by("registry")
+    if topic not in topics.INTAKE and topic is not topics.REPLAYS
+)
+"""The topics whose events have handlers; those of the units' records are validated like intake."""
+ALLOWED = {name: topic.schemas for topic in OTHERS for name in topic.names()}
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Consumed:
+    """Where a decoded event stood, its bytes and headers, and the broker's time in milliseconds."""
+
+    event: str
+    partition: int
+    offset: int
+    value: bytes | None
+    headers: Mapping[str, bytes]
+    received: int | None
+
+    @property
+    def position(self) -> Row:
+        """What orders events of one topic."""
+        return {"milliseconds": self.received or 0, "offset": self.offset}
 
 
 @dataclass
@@ -97,7 +105,7 @@ class Batch:
     ) -> str:
         """Add what follows from one record; returns the outcome for the metrics.
 
-        `received` is the broker's time of it in milliseconds.
+        `received` is the broker's time of it in milliseconds. Raises: UnhandledEvent.
         """
         received_on = None if received is None else day_of(received)
         if topic in INTAKE:
@@ -119,43 +127,13 @@ class Batch:
         if topic == topics.REPLAYS.name():
             return self._take_replay(value, received)
         try:
-            event, record = codec.decode(value, OURS[topic])
+            event, record = codec.decode(value, ALLOWED[topic])
             event_validation.validate_statement(event, record, topic, partition)
         except (Undecodable, Rejected) as error:
             return self._set_aside(topic, partition, offset, value, error)
-        at = _moment(received)
-        match event:
-            case "BoundaryFlagged":
-                self.flags.append(record)
-            case "MatchProposed" | "MatchWithdrawn":
-                self._add_proposal(event, record)
-            case "MatchDecided":
-                row = {**record, "partition": partition, "offset": offset, "received_at": at}
-                known = self.decisions.setdefault(record["decision_id"], row)
-                if offset < known["offset"]:
-                    self.decisions[record["decision_id"]] = row
-            case "AgreementRecorded":
-                revision, digest = agreements.version(cast(AgreementRecorded, record))
-                row = {**record, "digest": digest, "received_at": at}
-                _first(self.agreements, (row["agreement_id"], revision, digest), row, "received_at")
-            case "NoticeIssued" | "NoticeWithdrawn":
-                self._add_notice(event, {**record, "event_id": _event_id(value, headers)}, received)
-            case "NoticeAcknowledged":
-                placed = {
-                    "event_id": _event_id(value, headers),
-                    "offset": offset,
-                    "milliseconds": received or 0,
-                    "received_at": at,
-                }
-                self._add_answer(cast(NoticeAcknowledged, record), placed)
-            case "NoticeReassigned":
-                self._add_reassignment(cast(NoticeReassigned, record))
-            case "HandoverRecorded":
-                self.handovers.append({**record, "milliseconds": received or 0, "offset": offset})
-            case "TipTriaged":
-                self.triages.append({**record, "milliseconds": received or 0, "offset": offset})
-            case "DeadLettered":
-                self._add_dead_letter(record, value or b"")
+        if event not in HANDLERS:
+            raise UnhandledEvent(event, "registry")
+        HANDLERS[event](self, record, Consumed(event, partition, offset, value, headers, received))
         return "stored"
 
     def _set_aside(
@@ -246,13 +224,34 @@ class Batch:
         if known is None or files.version(known) < files.version(note):
             self.notes[key] = note
 
-    def _add_proposal(self, event: str, record: Row) -> None:
+    def _add_flag(self, record: Row, _: Consumed) -> None:
+        self.flags.append(record)
+
+    def _add_proposal(self, record: Row, where: Consumed) -> None:
         known = self.proposals.get(record["proposal_id"])
         if known is None or known["revision"] < record["revision"]:
-            self.proposals[record["proposal_id"]] = {**record, "open": event == "MatchProposed"}
+            row = {**record, "open": where.event == "MatchProposed"}
+            self.proposals[record["proposal_id"]] = row
 
-    def _add_notice(self, event: str, record: Row, received: int | None) -> None:
-        issued = event == "NoticeIssued"
+    def _add_decision(self, record: Row, where: Consumed) -> None:
+        row = {
+            **record,
+            "partition": where.partition,
+            "offset": where.offset,
+            "received_at": _moment(where.received),
+        }
+        known = self.decisions.setdefault(record["decision_id"], row)
+        if where.offset < known["offset"]:
+            self.decisions[record["decision_id"]] = row
+
+    def _add_agreement(self, record: Row, where: Consumed) -> None:
+        revision, digest = agreements.version(cast(AgreementRecorded, record))
+        row = {**record, "digest": digest, "received_at": _moment(where.received)}
+        _first(self.agreements, (row["agreement_id"], revision, digest), row, "received_at")
+
+    def _add_notice(self, record: Row, where: Consumed) -> None:
+        record = {**record, "event_id": _event_id(where.value, where.headers)}
+        received, issued = where.received, where.event == "NoticeIssued"
         said = {**record, "issued": issued, "said_at": _moment(received)}
         _first(self.notices_said, (record["notice_id"], record["revision"]), said, "said_at")
         known = self.notices.get(record["notice_id"], {"revision": 0, "withdrawn": 0})
@@ -267,18 +266,33 @@ class Batch:
         first_said = {"withdrawn": withdrawn, "told_at_milliseconds": told_at}
         self.notices[record["notice_id"]] = {**known, **first_said}
 
-    def _add_answer(self, answer: NoticeAcknowledged, placed: Row) -> None:
-        revision, digest = acknowledgements.version(answer)
-        key = (answer["notice_id"], answer["unit"], revision, digest)
+    def _add_answer(self, record: Row, where: Consumed) -> None:
+        revision, digest = acknowledgements.version(cast(NoticeAcknowledged, record))
+        key = (record["notice_id"], record["unit"], revision, digest)
         known = self.answers.get(key)
-        if known is None or placed["offset"] < known["offset"]:
-            self.answers[key] = {**answer, **placed, "digest": digest}
+        if known is None or where.offset < known["offset"]:
+            self.answers[key] = {
+                **record,
+                **where.position,
+                "event_id": _event_id(where.value, where.headers),
+                "received_at": _moment(where.received),
+                "digest": digest,
+            }
 
-    def _add_reassignment(self, given: NoticeReassigned) -> None:
-        revision, digest = acknowledgements.reassignment_version(given)
-        known = self.reassignments.get(given["notice_id"])
+    def _add_reassignment(self, record: Row, _: Consumed) -> None:
+        revision, digest = acknowledgements.reassignment_version(cast(NoticeReassigned, record))
+        known = self.reassignments.get(record["notice_id"])
         if known is None or (known["revision"], known["digest"]) < (revision, digest):
-            self.reassignments[given["notice_id"]] = {**given, "digest": digest}
+            self.reassignments[record["notice_id"]] = {**record, "digest": digest}
+
+    def _add_handover(self, record: Row, where: Consumed) -> None:
+        self.handovers.append({**record, **where.position})
+
+    def _add_triage(self, record: Row, where: Consumed) -> None:
+        self.triages.append({**record, **where.position})
+
+    def _add_letter(self, record: Row, where: Consumed) -> None:
+        self._add_dead_letter(record, where.value or b"")
 
     def _add_dead_letter(self, letter: Mapping[str, Any], value: bytes) -> None:
         names = ("dead_letter_id", "topic", "partition", "offset", "reason", "detail")
@@ -328,6 +342,23 @@ class Batch:
     def _persons(self, held: Row) -> list[Row]:
         key = (held["kind"], held["unit"], held["record_id"], held["revision"], held["digest"])
         return self.persons[key]
+
+
+HANDLERS: dict[str, Callable[[Batch, Row, Consumed], None]] = {
+    "BoundaryFlagged": Batch._add_flag,
+    "MatchProposed": Batch._add_proposal,
+    "MatchWithdrawn": Batch._add_proposal,
+    "MatchDecided": Batch._add_decision,
+    "AgreementRecorded": Batch._add_agreement,
+    "NoticeIssued": Batch._add_notice,
+    "NoticeWithdrawn": Batch._add_notice,
+    "NoticeAcknowledged": Batch._add_answer,
+    "NoticeReassigned": Batch._add_reassignment,
+    "HandoverRecorded": Batch._add_handover,
+    "TipTriaged": Batch._add_triage,
+    "DeadLettered": Batch._add_letter,
+}
+"""By event: what a batch keeps of it."""
 
 
 def _persons(kind: str, record: Row) -> list[Row]:

@@ -1,8 +1,6 @@
 """The registry: what has been reported, found, flagged and proposed, in PostgreSQL.
 
-    cases.*, rescues.*, files.*, tips.*, replays, boundary-flags, match-proposals, decisions,
-    agreements, dead-letters, notices.*, acknowledgements.*, reassignments, handovers.*,
-    triage.*  ->  registry
+It reads the topics whose `read_by` in `schemas/topics/` names it.
 
 A batch's rows and the marks that its events have been seen are one transaction; the offsets are
 committed after it. Everything is keyed so that a second time changes nothing.
@@ -40,21 +38,8 @@ from schemas import topics
 from schemas.units import UNITS
 
 PRINCIPAL = "registry"
-GROUP = "crossregion-registry"
-TOPICS = (
-    *sorted(topics.intake_names()),
-    topics.REPLAYS.name(),
-    topics.BOUNDARY_FLAGS.name(),
-    topics.MATCH_PROPOSALS.name(),
-    topics.DECISIONS.name(),
-    topics.AGREEMENTS.name(),
-    topics.DEAD_LETTERS.name(),
-    *topics.NOTICES.names(),
-    *topics.ACKNOWLEDGEMENTS.names(),
-    topics.REASSIGNMENTS.name(),
-    *topics.HANDOVERS.names(),
-    *topics.TRIAGE.names(),
-)
+GROUP = kafka_connection.group(PRINCIPAL)
+TOPICS = topics.names_of(topics.read_by(PRINCIPAL))
 BATCH_RECORDS = 2_000
 POLL_MS = 200
 COUNT_SECONDS = 30.0
@@ -173,7 +158,7 @@ class Registry:
                 }
             )
         except (CommitFailedError, RebalanceInProgressError):
-            log.warning("The partitions are another worker's now, which stores them again")
+            log.warning("Rebalanced before commit; the new owner reprocesses")
         now = time.time()
         for record in handled:
             if record.topic in INTAKE:

@@ -30,11 +30,13 @@ from crossregion.postgres import migrations
 from crossregion.private_files import write_private
 from crossregion.process import BESIDE, WORKERS
 from crossregion.settings import settings
+from schemas import topics
 from schemas.units import ENTERING, UNITS
 
 ROLES = {"registry": "crossregion_registry", "delivery": "crossregion_delivery"}
 """The database role of each process that has one."""
-STOP_ORDER = ("sender", "intake", "linkage", "proposals", "registry", "notices", "delivery")
+STOP_ORDER = ("sender", *topics.workers())
+"""From the source on: each after those whose topics it reads."""
 DOORS = frozenset({"CROSSREGION_KAFKA", "CROSSREGION_KAFKA_SECRETS", "CROSSREGION_DATABASE"})
 NOWHERE = Kafka("", Path())
 """Until the embedded Kafka runs."""

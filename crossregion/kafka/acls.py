@@ -13,15 +13,8 @@ from crossregion.kafka import connection as kafka_connection
 from schemas import topics
 from schemas.units import NOTIFIED
 
-UNIT = "unit"
-"""The role, in the contracts of topics, of whichever unit a topic belongs to."""
-
-PROCESSES = (
-    *("intake", "linkage", "proposals", "registry", "notices", "delivery"),
-    *(kafka_connection.OPERATOR, kafka_connection.OFFICE),
-)
-GROUPS = "crossregion-"
-"""A process's consumer groups are named after it, behind this; a unit's after its principal."""
+PROCESSES = (*topics.workers(), kafka_connection.OPERATOR, kafka_connection.OFFICE)
+"""Their consumer groups begin as `kafka_connection.group` says; a unit's with its principal."""
 
 
 @dataclass(frozen=True, order=True)
@@ -49,9 +42,10 @@ def wanted() -> frozenset[Grant]:
     """All that is allowed; the admin needs no grant."""
     found = {Grant(principal, "READ", "GROUP", principal, True) for principal in units()}
     for process in PROCESSES:
-        found.add(Grant(process, "READ", "GROUP", GROUPS + process, True))
+        found.add(Grant(process, "READ", "GROUP", kafka_connection.group(process), True))
+    every_group, operator = kafka_connection.GROUPS, kafka_connection.OPERATOR
     for operation in ("DESCRIBE", "DELETE"):
-        found.add(Grant(kafka_connection.OPERATOR, operation, "GROUP", GROUPS, True))
+        found.add(Grant(operator, operation, "GROUP", every_group, True))
     found.add(Grant("proposals", "DESCRIBE", "GROUP", kafka_connection.LINKAGE_GROUPS, True))
     found.add(Grant("proposals", "DESCRIBE", "TOPIC", topics.LINKAGE_RECORDS.name()))
     for topic in topics.TOPICS:
@@ -60,8 +54,7 @@ def wanted() -> frozenset[Grant]:
                 found.add(Grant(kafka_connection.OPERATOR, operation, "TOPIC", name))
             for operation, roles in (("WRITE", topic.written_by), ("READ", topic.read_by)):
                 for role in roles:
-                    who = (
-                        kafka_connection.unit(topics.unit_of_topic(name)) if role == UNIT else role
-                    )
+                    of_unit = role == topics.UNIT
+                    who = kafka_connection.unit(topics.unit_of_topic(name)) if of_unit else role
                     found.add(Grant(who, operation, "TOPIC", name))
     return frozenset(found)

@@ -25,7 +25,15 @@ AUTHORITY = "ca.pem"
 ADMIN, OPERATOR, OFFICE = "admin", "operator", "office"
 """The office's analysts decide; what its own system reports is written by its unit."""
 MECHANISM = "SCRAM-SHA-512"
-LINKAGE_GROUPS = "crossregion-linkage-"
+GROUPS = "crossregion-"
+
+
+def group(worker: str) -> str:
+    """The consumer group of a worker; linkage's ends with the version of its model besides."""
+    return GROUPS + worker
+
+
+LINKAGE_GROUPS = group("linkage") + "-"
 """How the groups of linkage begin, which end with the version of their model."""
 
 

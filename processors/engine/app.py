@@ -63,7 +63,7 @@ def make_app(name: str, group: str | None = None) -> faust.App:
     timeout_factor = settings().timeout_factor
     session = max(LEAST_SESSION_SECONDS, SESSION_SECONDS * timeout_factor)
     app = WatchedApp(
-        group or f"crossregion-{name}",
+        group or kafka_connection.group(name),
         broker=f"kafka://{connection['bootstrap_servers']}",
         broker_credentials=credentials(connection),
         datadir=tempfile.gettempdir(),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from importlib import resources
 from typing import Any
 
@@ -40,10 +42,13 @@ class Topic:
         return tuple(self.name(unit) for unit in _UNITS_OF[self.per])
 
 
+_loaded: list[Topic] = []
+
+
 def _load(file_name: str) -> Topic:
     text = (resources.files("schemas") / "topics" / f"{file_name}.toml").read_text("utf-8")
     data: dict[str, Any] = tomllib.loads(text)
-    return Topic(
+    topic = Topic(
         meaning=data["meaning"],
         pattern=data["name"],
         per=data["per"],
@@ -54,6 +59,8 @@ def _load(file_name: str) -> Topic:
         partitions=data["partitions"],
         config=data["config"],
     )
+    _loaded.append(topic)
+    return topic
 
 
 CASES = _load("cases")
@@ -78,37 +85,65 @@ DEAD_LETTERS = _load("dead-letters")
 REPLAYS = _load("replays")
 AUDIT_HEADS = _load("audit-heads")
 
-TOPICS = (
-    CASES,
-    RESCUES,
-    FILES,
-    TIPS,
-    TRIAGE,
-    DAYS,
-    BOUNDARY_FLAGS,
-    RECORD_REMARKS,
-    FILE_NOTES,
-    LINKAGE_RECORDS,
-    PAIR_WEIGHTS,
-    MATCH_PROPOSALS,
-    DECISIONS,
-    AGREEMENTS,
-    NOTICES,
-    ACKNOWLEDGEMENTS,
-    REASSIGNMENTS,
-    HANDOVERS,
-    DEAD_LETTERS,
-    REPLAYS,
-    AUDIT_HEADS,
-)
+TOPICS = tuple(_loaded)
 
-INTAKE = (CASES, RESCUES, TIPS, FILES)
-"""What the units publish and intake judges."""
+UNIT = "unit"
+"""The role of whichever unit a topic belongs to."""
+PERSONS = frozenset({UNIT, "office", "operator"})
+"""Roles of `written_by` and `read_by` that are persons with their commands; others are workers."""
+
+
+def workers() -> tuple[str, ...]:
+    """The processes of the contracts, each after those whose topics it reads."""
+    readers = sorted({name for topic in TOPICS for name in topic.read_by} - PERSONS)
+    sources = {
+        reader: sorted(
+            {name for topic in TOPICS if reader in topic.read_by for name in topic.written_by}
+            - PERSONS
+            - {reader}
+        )
+        for reader in readers
+    }
+    return tuple(TopologicalSorter(sources).static_order())
+
+
+def read_by(worker: str) -> tuple[Topic, ...]:
+    """The topics that a worker reads.
+
+    Raises: ValueError for a worker that no contract names.
+    """
+    found = tuple(topic for topic in TOPICS if worker in topic.read_by)
+    if not found:
+        raise ValueError(f"{worker} reads no topic of schemas/topics")
+    return found
+
+
+def names_of(found: Iterable[Topic]) -> tuple[str, ...]:
+    """The names of topics, those of all units one by one."""
+    return tuple(name for topic in found for name in topic.names())
+
+
+def events_of(found: Iterable[Topic]) -> frozenset[str]:
+    """The events that topics may carry."""
+    return frozenset(event for topic in found for event in topic.schemas)
+
+
+INTAKE = tuple(topic for topic in read_by("intake") if UNIT in topic.written_by)
+"""What the units publish and intake validates."""
+
+STATEMENTS = tuple(
+    topic
+    for topic in TOPICS
+    if {*topic.written_by} <= {UNIT, "office"}
+    and topic not in INTAKE
+    and not PERSONS.issuperset(topic.read_by)
+)
+"""What units and the office state on topics that workers read: each reader validates it."""
 
 
 def intake_names() -> frozenset[str]:
     """The intake topics of all units."""
-    return frozenset(name for topic in INTAKE for name in topic.names())
+    return frozenset(names_of(INTAKE))
 
 
 def partition_of(key: str, topic: Topic) -> int:

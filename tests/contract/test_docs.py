@@ -25,6 +25,11 @@ def test_a_reference_page_is_as_it_is_drawn(page: str) -> None:
     )
 
 
+def test_the_diagram_of_the_readme_is_drawn_from_the_topics() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert text == reference_pages.with_overview(text), "run `make docs`"
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
 def test_links_and_files_that_a_document_names_are_there(document: Path) -> None:
     text = document.read_text("utf-8")

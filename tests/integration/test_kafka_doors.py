@@ -121,7 +121,7 @@ def test_grants_beyond_the_contracts_are_taken_away_and_others_left(kafka: Kafka
 
 def test_every_role_of_the_contracts_has_a_password(kafka: Kafka) -> None:
     roles = {role for topic in contracts.TOPICS for role in (*topic.written_by, *topic.read_by)}
-    assert roles - {acls.UNIT} <= set(acls.PROCESSES)
+    assert roles - {contracts.UNIT} <= set(acls.PROCESSES)
     with kafka_admin.administering(kafka) as admin:
         known = admin.describe_user_scram_credentials()
     assert set(known) == {*acls.principals(), "broker"}

@@ -6,7 +6,8 @@ Whoever has read the same knows the same, whatever order the topics were read in
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, cast
 
@@ -42,6 +43,15 @@ Source = tuple[str, ...]
 Version = tuple[int, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An event as it was read: its name, the broker's time in seconds, its offset."""
+
+    event: str
+    seconds: float
+    offset: int
+
+
 class NoticePlanner:
     """What is to be told and what has been told, as far as the log has been read. Pure."""
 
@@ -71,52 +81,61 @@ class NoticePlanner:
         self._due: dict[str, float] = {}
 
     def take(self, event: str, record: dict[str, Any], seconds: float, offset: int = 0) -> None:
-        """Read one event; `seconds` is the broker's time of it, `offset` its place there."""
-        match event:
-            case "RecordRemarked":
-                self._take_remarks(cast(RecordRemarked, record), seconds)
-            case "BoundaryFlagged":
-                flag = cast(BoundaryFlagged, record)
-                source: Source = ("flag", flag["unit"], flag["case_id"])
-                if self._newer(source, (flag["revision"], flag["digest"])):
-                    self._want(source, content.of_flag(flag), seconds)
-            case "MatchProposed" | "MatchWithdrawn":
-                source = ("proposal", record["proposal_id"])
-                if self._newer(source, (record["revision"], "")):
-                    told: Iterable[NoticeIssued] = ()
-                    if event == "MatchProposed":
-                        told = content.of_proposal(cast(MatchProposed, record))
-                    self._want(source, told, seconds)
-            case "FileNoted":
-                note = cast(FileNoted, record)
-                self._changed_files.update(self._files.take(note))
-                self._warn((note["kind"], note["unit"], note["record_id"]))
-            case "MatchDecided":
-                self._take_decision(cast(MatchDecided, record), seconds)
-            case "TipTriaged":
-                triage = cast(TipTriaged, record)
-                tip = self._tips.triage(LogEntry(triage, round(seconds * 1000), offset))
-                self._want_tip(tip, seconds)
-            case "AgreementRecorded":
-                agreement = cast(AgreementRecorded, record)
-                agreement_id = agreement["agreement_id"]
-                if self._newer(("agreement", agreement_id), agreements.version(agreement)):
-                    self._agreements[agreement_id] = agreement
-            case "NoticeIssued" | "NoticeWithdrawn":
-                self._sent_before(event, record)
-                notice = cast(NoticeIssued | NoticeWithdrawn, record)
-                self._want_at_office(self._waiting.say(event, notice, seconds), 0.0)
-            case "NoticeAcknowledged":
-                answer = cast(NoticeAcknowledged, record)
-                self._want_at_office(self._waiting.answer(answer, seconds), seconds)
-            case "HandoverRecorded":
-                step = cast(HandoverRecorded, record)
-                self._hand_over(self._steps.take(step, round(seconds * 1000)), seconds)
-            case "NoticeReassigned":
-                given = cast(NoticeReassigned, record)
-                source = self._sources.get(given["notice_id"], ())
-                if self._reassignments.take(given) and source:
-                    self._want(source, self._asked[source], seconds)
+        """Read one event; `seconds` is the broker's time of it, `offset` its place there.
+
+        Raises: LookupError for an event without a handler.
+        """
+        if event not in HANDLERS:
+            raise LookupError(f"no handler for {event}")
+        HANDLERS[event](self, record, Read(event, seconds, offset))
+
+    def _take_flag(self, record: Any, read: Read) -> None:
+        flag = cast(BoundaryFlagged, record)
+        source: Source = ("flag", flag["unit"], flag["case_id"])
+        if self._newer(source, (flag["revision"], flag["digest"])):
+            self._want(source, content.of_flag(flag), read.seconds)
+
+    def _take_proposal(self, record: Any, read: Read) -> None:
+        source: Source = ("proposal", record["proposal_id"])
+        if self._newer(source, (record["revision"], "")):
+            told: Iterable[NoticeIssued] = ()
+            if read.event == "MatchProposed":
+                told = content.of_proposal(cast(MatchProposed, record))
+            self._want(source, told, read.seconds)
+
+    def _take_file_note(self, record: Any, _: Read) -> None:
+        note = cast(FileNoted, record)
+        self._changed_files.update(self._files.take(note))
+        self._warn((note["kind"], note["unit"], note["record_id"]))
+
+    def _take_triage(self, record: Any, read: Read) -> None:
+        entry = LogEntry(cast(TipTriaged, record), round(read.seconds * 1000), read.offset)
+        self._want_tip(self._tips.triage(entry), read.seconds)
+
+    def _take_agreement(self, record: Any, _: Read) -> None:
+        agreement = cast(AgreementRecorded, record)
+        agreement_id = agreement["agreement_id"]
+        if self._newer(("agreement", agreement_id), agreements.version(agreement)):
+            self._agreements[agreement_id] = agreement
+
+    def _take_notice(self, record: Any, read: Read) -> None:
+        self._sent_before(read.event, record)
+        notice = cast(NoticeIssued | NoticeWithdrawn, record)
+        self._want_at_office(self._waiting.say(read.event, notice, read.seconds), 0.0)
+
+    def _take_answer(self, record: Any, read: Read) -> None:
+        answer = cast(NoticeAcknowledged, record)
+        self._want_at_office(self._waiting.answer(answer, read.seconds), read.seconds)
+
+    def _take_handover(self, record: Any, read: Read) -> None:
+        step = cast(HandoverRecorded, record)
+        self._hand_over(self._steps.take(step, round(read.seconds * 1000)), read.seconds)
+
+    def _take_reassignment(self, record: Any, read: Read) -> None:
+        given = cast(NoticeReassigned, record)
+        source = self._sources.get(given["notice_id"], ())
+        if self._reassignments.take(given) and source:
+            self._want(source, self._asked[source], read.seconds)
 
     def due(self, now: float, today: date) -> bool:
         """Whether, since the last `tick`, a notice has waited for its answer too long, or a day has
@@ -156,7 +175,8 @@ class NoticePlanner:
         told = self._waiting.wanted(notice_id) if notice_id in self._in_force else ()
         self._want(("answer", notice_id), told, seconds)
 
-    def _take_remarks(self, remarked: RecordRemarked, seconds: float) -> None:
+    def _take_remarks(self, record: Any, read: Read) -> None:
+        remarked, seconds = cast(RecordRemarked, record), read.seconds
         source = ("remarks", remarked["kind"], remarked["unit"], remarked["record_id"])
         self._digests[source][remarked["revision"]].add(remarked["digest"])
         if self._newer(source, (remarked["revision"], remarked["digest"])):
@@ -214,13 +234,14 @@ class NoticePlanner:
         _, reporter, _ = case
         return self._owners.get(case, reporter)
 
-    def _take_decision(self, decision: MatchDecided, seconds: float) -> None:
+    def _take_decision(self, record: Any, read: Read) -> None:
+        decision = cast(MatchDecided, record)
         proposal_id = decision["proposal_id"]
         known = self._standings.get(proposal_id, ProposalState())
         self._standings[proposal_id], _ = decisions.step(known, decision)
         for source in _records_of(decision):
             self._paired[source].add(proposal_id)
-        self._want_decided(proposal_id, seconds)
+        self._want_decided(proposal_id, read.seconds)
 
     def _want_decided(self, proposal_id: str, seconds: float) -> None:
         decision = self._standings[proposal_id].effective
@@ -316,6 +337,24 @@ class NoticePlanner:
             return content.with_terms(notice, None, (), on)
         case = self._remarked.get(_case_of(notice))
         return content.with_terms(notice, case, self._agreements.values(), on)
+
+
+HANDLERS: dict[str, Callable[[NoticePlanner, Any, Read], None]] = {
+    "RecordRemarked": NoticePlanner._take_remarks,
+    "BoundaryFlagged": NoticePlanner._take_flag,
+    "MatchProposed": NoticePlanner._take_proposal,
+    "MatchWithdrawn": NoticePlanner._take_proposal,
+    "FileNoted": NoticePlanner._take_file_note,
+    "MatchDecided": NoticePlanner._take_decision,
+    "TipTriaged": NoticePlanner._take_triage,
+    "AgreementRecorded": NoticePlanner._take_agreement,
+    "NoticeIssued": NoticePlanner._take_notice,
+    "NoticeWithdrawn": NoticePlanner._take_notice,
+    "NoticeAcknowledged": NoticePlanner._take_answer,
+    "HandoverRecorded": NoticePlanner._take_handover,
+    "NoticeReassigned": NoticePlanner._take_reassignment,
+}
+"""By event: what the planner makes of it."""
 
 
 def _case_of(notice: NoticeIssued) -> Source:
