@@ -9,9 +9,10 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from crossregion.domain import identifiers
 from crossregion.domain.events import CaseRecorded, Identity, Leg, RescueRecorded, Victim
@@ -20,6 +21,7 @@ from producers.exports.formats import Format, formats
 from producers.exports.tables import ExportUnreadable, Row, printable, read_table
 from producers.exports.values import age_band, birth_of, date_of, height_of, time_of
 from producers.records import LocalRecord
+from schemas import codec
 
 LIMITS = {"record_id": MAX_ID, "person_number": MAX_ID, "stated_case_id": MAX_ID}
 LISTS = {
@@ -38,14 +40,31 @@ CODED = frozenset(
     )
 )
 """Fields in which a full-width character means its plain one."""
-PERSONAL = (
-    *("name", "pinyin", "other_names", "sex", "birth_date", "birth_year", "assumed_birth_year"),
-    *("home", "height_cm", "marks", "id_number", "dna_sample"),
+COLUMNS_OF: dict[str, tuple[str, ...]] = {
+    "legs": ("taken_from", "transit", "taken_to"),
+    "birth_date": ("birth_date", "birth_year", "assumed_birth_year"),
+    **dict.fromkeys(("age_band", "birth_precision"), ()),
+}
+"""Fields of a schema whose content stands in other columns than one of their name, or in none."""
+KEY = ("record_id", "unit", "revision", "person_number")
+"""Columns that say which record and which of its persons a row is of."""
+
+
+def columns_of(fields: Iterable[Mapping[str, Any]], *but: str) -> tuple[str, ...]:
+    """The columns that the fields of a schema are read from."""
+    names = [field["name"] for field in fields if field["name"] not in but]
+    return tuple(column for name in names for column in COLUMNS_OF.get(name, (name,)))
+
+
+_CASE = codec.schema("CaseRecorded")["fields"]
+_VICTIM = next(field["type"]["items"]["fields"] for field in _CASE if field["name"] == "victims")
+_IDENTITY = next(field["type"]["fields"] for field in _VICTIM if field["name"] == "identity")
+CASE_FIELDS = columns_of(_CASE, "case_id", "unit", "revision", "victims")
+"""Columns in which all rows of one case must say the same."""
+PERSONAL = tuple(
+    dict.fromkeys((*columns_of(_IDENTITY), *columns_of(_VICTIM, "victim_id", "identity")))
 )
-CASE_FIELDS = (
-    *("reported_at", "lost_on", "taken_from", "transit", "taken_to", "status", "exploitation"),
-    *("means", "intermediary", "venue"),
-)
+"""Columns that say something of a person, so each row of a case has its own."""
 MESSAGES = {
     "undecodable": "not in the file's encoding: export the row again",
     "torn": "the row has another number of cells than the headings: export it again",

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from crossregion.domain import identifiers, validation
 from crossregion.domain.events import Identity
-from producers.exports.formats import formats
+from producers.exports import reader
+from producers.exports.formats import Format, formats
 from producers.exports.reader import MESSAGES, Export, read_export
 from producers.exports.tables import ExportUnreadable
 from schemas import codec
@@ -308,6 +309,38 @@ def test_the_same_revision_twice_with_two_contents_is_refused(
     found = publish(rescue(), rescue(解救地代码="220100"))
     assert refused(found) == [(2, "解救编号", "ambiguous"), (3, "解救编号", "ambiguous")]
     assert (found.records_read, found.records_refused) == (1, 1)
+
+
+CASE_FORM = next(form for form in formats() if "案件编号" in form.spelled.values())
+COMPARED = {
+    CASE_FORM.spelled[name]: meaning
+    for name, meaning in CASE_FORM.columns.items()
+    if meaning not in reader.KEY
+}
+"""Columns but those that tell records and their persons apart, with what they mean."""
+
+
+@pytest.mark.parametrize("column", sorted(COMPARED))
+def test_rows_of_one_case_that_contradict_each_other_are_refused(
+    publish: Callable[..., Export], column: str
+) -> None:
+    first = case(中介类型="", 场所类型="")
+    export = publish(first, {**first, "受害人序号": "2", column: "13"})
+    contradicts = [(2, column, "ambiguous"), (3, column, "ambiguous")]
+    assert refused(export) == ([] if COMPARED[column] in reader.PERSONAL else contradicts)
+
+
+@pytest.mark.parametrize("form", [form for form in formats() if form.kind == "case"])
+def test_every_column_of_a_case_is_of_the_key_a_person_or_the_case(form: Format) -> None:
+    known = [*reader.KEY, *reader.PERSONAL, *reader.CASE_FIELDS]
+    assert {*form.columns.values()} <= {*known}
+    assert len(known) == len({*known})
+
+
+def test_a_new_field_of_a_case_is_compared_without_being_listed_anywhere() -> None:
+    fields = [*codec.schema("CaseRecorded")["fields"], {"name": "weather", "type": "string"}]
+    but = ("case_id", "unit", "revision", "victims")
+    assert reader.columns_of(fields, *but) == (*reader.CASE_FIELDS, "weather")
 
 
 def test_the_same_content_twice_is_counted_once(publish: Callable[..., Export]) -> None:
