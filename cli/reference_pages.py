@@ -151,7 +151,7 @@ def settings_page() -> Iterator[str]:
     """Every setting."""
     yield "# Settings"
     yield (
-        "Read from the environment by `crossregion/settings.py` alone. Options of a command take "
+        "Read from the environment by `crossregion/settings.py`. Options of a command take "
         "precedence."
     )
     rows = []

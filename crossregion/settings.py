@@ -1,4 +1,7 @@
-"""The only reader of the environment. Every setting is `CROSSREGION_<NAME>`."""
+"""The reader of the environment. Every setting is `CROSSREGION_<NAME>`.
+
+`CROSSREGION_UNITS` alone is read elsewhere, too: `schemas.units` says why.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,13 @@ class Settings(BaseSettings):
         description="Directory with `ca.pem` and a password file, mode 0600, for each principal.",
     )
     database: str | None = Field(default=None, description="PostgreSQL's connection string.")
+    units: Path | None = Field(
+        default=None,
+        description=(
+            "File of the units, the same for every process and command of the installation; "
+            "`schemas/units.toml`, Jilin's, if none is named."
+        ),
+    )
     data: Path = Field(
         default=Path(".crossregion"), description="Where the embedded services keep data."
     )

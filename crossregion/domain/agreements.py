@@ -33,7 +33,7 @@ def version(agreement: AgreementRecorded) -> Version:
 
 
 def is_unit(code: str) -> bool:
-    """Whether a code names who can sign: Jilin's units, the channels, a province's office."""
+    """Whether a code names who can sign: the province's units, the channels, another's office."""
     if code in CHANNELS or code == OFFICE:
         return True
     place = regions().place(code, None)

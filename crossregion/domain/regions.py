@@ -1,29 +1,32 @@
 """Places by code and day: GB/T 2260 divisions, Changbaishan, and countries by ISO 3166.
 
-Jilin's rows have exact days (`data/regions.csv`); the rest of the mainland is known by the
-revision it was first and last seen in (`data/regions_national.csv`), so a day is compared by its
-month there.
+Jilin's rows have exact days (`data/regions.csv`), and so may those of the installation's province
+(`divisions` in its file of units); the rest of the mainland is known by the revision it was first
+and last seen in (`data/regions_national.csv`), so a day is compared by its month there.
 """
 
 from __future__ import annotations
 
+import csv
 import functools
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
 import pycountry
 
 from crossregion.domain.code_lists import _table
+from schemas.units import INSTALLATION, Installation, UnitsUnusable
 
-OFFICE = "220000"
-CHANGBAISHAN = "22CBS0"
+OFFICE = INSTALLATION.office
+JILIN = "22"
+"""The province that `data/regions.csv` has with exact days."""
+ZONE = "management_zone"
 MUNICIPALITIES = frozenset({"11", "12", "31", "50"})
 """Provinces whose districts have no prefecture above them; the whole counts as one."""
 
 _SPECIAL = {"71": "TW", "81": "HK", "82": "MO"}
-_ALIASES = {"229900": CHANGBAISHAN, "830000": "710000"}
 _FIRST_REVISION, _LAST_REVISION = "200712", "202604"
 _COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
 
@@ -63,23 +66,37 @@ class _Row:
 
 
 class Regions:
-    """All rows of the two tables, followed backwards and forwards through their changes."""
+    """All rows of the tables, followed backwards and forwards through their changes.
 
-    def __init__(self) -> None:
+    Raises: UnitsUnusable when a region of a unit stands in no table.
+    """
+
+    def __init__(self, installation: Installation = INSTALLATION) -> None:
+        self._office, self._units = installation.office, installation.regions
+        self._aliases = {row["code"]: row["stands_for"] for row in _table("region_aliases.csv")}
         self._rows: dict[str, list[_Row]] = defaultdict(list)
         self._predecessors: dict[str, set[str]] = defaultdict(set)
-        for row in (*_jilin(), *_national()):
+        exact = _exact(installation)
+        self._borders = _borders(exact)
+        for row in (*map(_exact_row, exact), *_national({row["code"][:2] for row in exact})):
             self._rows[row.code].append(row)
             for successor in row.successors:
                 if successor != row.code:
                     self._predecessors[successor].add(row.code)
+        self._parents = {row.parent for rows in self._rows.values() for row in rows}
+        unknown = sorted({self._office, *self._units} - self._rows.keys())
+        if unknown:
+            raise UnitsUnusable(
+                f"CROSSREGION_UNITS: {', '.join(unknown)} stand in no table of divisions: correct "
+                "the regions, or name a table that has them as divisions."
+            )
 
     @functools.lru_cache(maxsize=65_536)  # noqa: B019 (one instance lives as long as the process)
     def place(self, code: str | None, on: date | None) -> Place:
         """The place a code names on a day; without a day, as its own newest row says."""
         if code is None:
             return Place(None, "unknown_code")
-        named = _ALIASES.get(code, code)
+        named = self._aliases.get(code, code)
         if named in _COUNTRIES:
             return Place(code, "known", country=named)
         if named[:2] in _SPECIAL:
@@ -97,29 +114,25 @@ class Regions:
         if place.country is None:
             return None
         if place.country != "CN":
-            return OFFICE if place.country in _SPECIAL.values() else None
-        if place.province != OFFICE:
-            return OFFICE
-        newest = self._levels(code, self._newest(_ALIASES.get(code, code)), "known")
-        return newest.prefecture or OFFICE
+            return self._office if place.country in _SPECIAL.values() else None
+        if place.province != self._office:
+            return self._office
+        newest = self._levels(code, self._newest(self._aliases.get(code, code)), "known")
+        of_prefecture = self._units.get(newest.prefecture or "", self._office)
+        return self._units.get(newest.county or "", of_prefecture)
 
     @functools.lru_cache(maxsize=65_536)  # noqa: B019 (one instance lives as long as the process)
     def other_province(self, code: str) -> str | None:
-        """The province of a place elsewhere on the mainland; None in Jilin and abroad."""
+        """The province of a place elsewhere on the mainland; None in this one and abroad."""
         province = self.place(code, None).province
-        return None if province == OFFICE else province
+        return None if province == self._office else province
 
     @functools.lru_cache(maxsize=65_536)  # noqa: B019 (one instance lives as long as the process)
     def borders(self, code: str) -> frozenset[str]:
-        """The countries that a place of Jilin borders, as far down as it is known.
-
-        Changbaishan's zones border what Changbaishan does: the table has it of the whole only.
-        """
-        if self.place(code, None).province != OFFICE:
+        """The countries that a place of this province borders, as far down as it is known."""
+        if self.place(code, None).province != self._office:
             return frozenset()
-        if self.unit_of(code) == CHANGBAISHAN:
-            return _borders()[CHANGBAISHAN]
-        return _borders().get(self._newest(_ALIASES.get(code, code)), frozenset())
+        return self._borders.get(self._newest(self._aliases.get(code, code)), frozenset())
 
     def is_abroad(self, code: str | None) -> bool:
         """Whether a code names a foreign country; Hong Kong, Macao and Taiwan are none."""
@@ -157,7 +170,7 @@ class Regions:
         if code == province:
             whole = province if code[:2] in MUNICIPALITIES else None
             return Place(received, status, "CN", province, whole)
-        if code == CHANGBAISHAN or code.endswith("00"):
+        if code.endswith("00") or code in self._parents:
             return Place(received, status, "CN", province, code)
         parent = self._rows[code][-1].parent
         if code[:2] in MUNICIPALITIES:
@@ -173,30 +186,43 @@ def regions() -> Regions:
     return Regions()
 
 
-@functools.cache
-def _borders() -> dict[str, frozenset[str]]:
-    return {
-        row["code"]: frozenset(filter(None, row["borders_country"].split(";")))
-        for row in _table("regions.csv")
-        if row["level"] != "province"
+def _exact(installation: Installation) -> list[dict[str, str]]:
+    """The rows with exact days: Jilin's, and those that the installation has of its province."""
+    rows = [row for row in _table("regions.csv") if row["code"][:2] == JILIN]
+    if installation.divisions is None:
+        return rows
+    own = csv.DictReader(installation.divisions.read_text("utf-8-sig").splitlines())
+    province = installation.office[:2]
+    return [
+        *(row for row in rows if row["code"][:2] != province),
+        *(row for row in own if row["code"][:2] == province),
+    ]
+
+
+def _exact_row(row: dict[str, str]) -> _Row:
+    return _Row(
+        row["code"],
+        row["parent_code"],
+        row["valid_from"],
+        row["valid_to"],
+        tuple(filter(None, row["successor"].split(";"))),
+    )
+
+
+def _borders(rows: Iterable[dict[str, str]]) -> dict[str, frozenset[str]]:
+    """The countries by code; a zone borders what its whole does, of which alone it is known."""
+    lower = [row for row in rows if row["level"] != "province"]
+    found = {
+        row["code"]: frozenset(filter(None, row["borders_country"].split(";"))) for row in lower
     }
+    zones = {row["code"]: row["parent_code"] for row in lower if row["level"] == ZONE}
+    return {code: found[zones.get(code, code)] for code in found}
 
 
-def _jilin() -> Iterator[_Row]:
-    for row in _table("regions.csv"):
-        if row["code"][:2] == "22":
-            yield _Row(
-                row["code"],
-                row["parent_code"],
-                row["valid_from"],
-                row["valid_to"],
-                tuple(filter(None, row["successor"].split(";"))),
-            )
-
-
-def _national() -> Iterator[_Row]:
+def _national(but: Collection[str]) -> Iterator[_Row]:
+    """The rows of provinces that have no exact ones."""
     for row in _table("regions_national.csv"):
-        if row["code"][:2] == "22":
+        if row["code"][:2] in but:
             continue
         first, last = row["first_seen"], row["last_seen"]
         yield _Row(

@@ -10,6 +10,7 @@ from importlib import resources
 from typing import Any
 
 from crossregion.domain.regions import OFFICE
+from schemas.units import PARTNERS, PROVINCES
 
 EXISTENCE, SUMMARY, RECORD = LEVELS = ("existence", "summary", "record")
 """How much is shared, each with what is before it."""
@@ -42,14 +43,15 @@ class Concerned:
         if role == "end":
             return {unit for unit in (self.source_unit, self.destination_unit) if unit}
         if role == "transit":
-            return {*self.transit_units, *(partners() & set(self.transit_provinces))}
+            return {*self.transit_units, *(set(PROVINCES) & set(self.transit_provinces))}
         if role == "border-county":
             return set(self.border_county_units)
         if role == "partner":
-            return set(partners() & set(self.provinces))
+            return set(PROVINCES) & set(self.provinces)
         if role == "office":
             return {OFFICE}
-        return {role} if self.abroad or role not in ABROAD_ONLY else set()
+        here = role in PARTNERS and (self.abroad or role not in ABROAD_ONLY)
+        return {role} if here else set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +122,6 @@ def channel_of(department: str) -> str | None:
 def is_province(unit: str) -> bool:
     """Whether a unit is the office of another province."""
     return unit.endswith("0000") and unit != OFFICE
-
-
-@functools.cache
-def partners() -> frozenset[str]:
-    """The offices of other provinces that have an inbox."""
-    return frozenset(_table()["partners"])
 
 
 @functools.cache

@@ -27,6 +27,7 @@ from crossregion.embedded.accounts import database_account, let_pass, let_read
 from crossregion.embedded.processes import Account, spawn
 from crossregion.embedded.service import EmbeddedService
 from crossregion.errors import ServiceUnavailable
+from schemas.units import ENTERING
 
 POSTGRES_MAJOR = "18"
 DATABASE = "crossregion"
@@ -69,9 +70,13 @@ def binaries() -> Path:
 
 
 def roles() -> LiteralString:
-    """The statements that make the roles, as an administrator runs them on another server."""
+    """The statements that make the roles, as an administrator runs them on another server.
+
+    Each unit that enters has one; their codes are letters, digits and hyphens (`schemas.units`).
+    """
     file = resources.files("crossregion.postgres") / "roles.sql"
-    return file.read_text("utf-8")
+    units = ", ".join(f"'unit_{code}'" for code in ENTERING)
+    return file.read_text("utf-8").replace("'unit_OF_EACH'", units)
 
 
 def _secret(role: str) -> str:

@@ -15,9 +15,7 @@ BEGIN
     FOREACH role IN ARRAY ARRAY[
         'crossregion', 'crossregion_registry', 'crossregion_office', 'crossregion_operator',
         'crossregion_delivery', 'crossregion_supervision',
-        'unit_220000', 'unit_220100', 'unit_220200', 'unit_220300', 'unit_220400', 'unit_220500',
-        'unit_220600', 'unit_220700', 'unit_220800', 'unit_222400', 'unit_22CBS0',
-        'unit_border', 'unit_foreign-affairs', 'unit_police-cooperation'
+        'unit_OF_EACH'
     ] LOOP
         IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role) THEN
             EXECUTE format('CREATE ROLE %I LOGIN', role);

@@ -176,7 +176,7 @@ def _said(refused: Rejected, agreement: AgreementRecorded) -> str:
     roles = ", ".join(agreements.CONTACT_ROLES)
     known = {
         "number": "An agreement needs its number, of 100 characters at most.",
-        "units": f"{given} are no two units: Jilin's are {', '.join(UNITS)}; also "
+        "units": f"{given} are no two units: the province's are {', '.join(UNITS)}; also "
         f"{', '.join(PARTNERS)}, or another province's code, such as 210000.",
         "signed_on": f"{agreement['signed_on']} is no day: write 2026-01-31.",
         "valid_from": f"{agreement['valid_from']} is no day: write 2026-01-31.",

@@ -304,7 +304,7 @@ def test_agreements_that_were_not_recorded_so_are_named(
 @pytest.mark.parametrize(
     ("units", "changes", "says"),
     [
-        (("220200", "220200"), {}, "220200, 220200 are no two units: Jilin's are"),
+        (("220200", "220200"), {}, "220200, 220200 are no two units: the province's are"),
         (("220200", "229999"), {}, "220200, 229999 are no two units"),
         (("220200", "222400"), {"number": " "}, "needs its number"),
         (("220200", "222400"), {"signed_on": "8.1.2026"}, "8.1.2026 is no day: write 2026-01-31"),

@@ -31,7 +31,6 @@ from crossregion.domain.routing import (
     Concerned,
     Terms,
     class_of,
-    partners,
     terms,
     told,
 )
@@ -221,7 +220,6 @@ def test_every_line_of_the_table_is_reached_by_a_case() -> None:
 
 def test_the_table_is_whole_and_every_line_has_its_clause() -> None:
     assert set(TABLE["told"]) == set(TABLE["told_urgent"]) == {*WIDENING, "unknown"}
-    assert set(TABLE["partners"]) == set(PROVINCES)
     assert set(CHANNELS) == set(PARTNERS)
     clauses = {row["clause_id"]: row for row in rows("responsibilities.csv")}
     for _, recipient, _, _, disclosure, hours, clause in TABLE["terms"]["lines"]:
@@ -285,5 +283,5 @@ def test_every_notice_has_terms_and_urgency_never_slows(
     calm = terms(kind, unit, agreed, urgent=False)
     assert (found.answer_within_hours or 0) <= (calm.answer_within_hours or 0)
     assert found == terms(kind, unit, agreed[::-1], urgent=urgent)
-    if unit in partners() and not agreed and kind != "remarks":
+    if unit in PROVINCES and not agreed and kind != "remarks":
         assert found.disclosure == "existence"
