@@ -19,7 +19,7 @@ WORKERS = {
     "intake": "processors.intake",
     "sender": "producers.sender",
 }
-"""Each kind of process and its module; stopped from the source on."""
+"""Each kind of process and its module."""
 
 BESIDE = {"http-intake": "producers.http_intake.app"}
 """Processes that run only if they are asked for; they know neither Kafka nor the database."""

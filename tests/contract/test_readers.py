@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from consumers.registry import batch
-from crossregion import event_validation
+from crossregion import event_validation, process
 from crossregion.domain import validation
 from crossregion.domain.notices import board
 from crossregion.domain.validation import Rejected
@@ -43,8 +43,8 @@ def test_workers_come_after_those_whose_topics_they_read() -> None:
 
 
 def test_every_worker_of_the_contracts_is_run_and_watched_and_has_its_grants() -> None:
-    assert stack.WORKERS.keys() == {*topics.workers(), "sender"}
-    assert {*stack.STOP_ORDER} == stack.WORKERS.keys()
+    assert process.WORKERS.keys() == {*topics.workers(), "sender"}
+    assert {*stack.STOP_ORDER} == process.WORKERS.keys()
     assert len(flows()) == len(topics.workers())
     assert {*acls.PROCESSES} >= {*topics.workers()}
     for worker, flow in zip(topics.workers(), flows(), strict=True):
