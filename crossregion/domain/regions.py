@@ -149,13 +149,15 @@ class Regions:
     def _follow(self, code: str, *, forward: bool, on: str | None) -> str:
         """The one code this became or came from, on a day or in the end.
 
-        Where the tables leave a gap between two codes, the newest stands for both.
+        Where the tables leave a gap between two codes, the newest stands for both; a successor that
+        stands in no table is none.
         """
         seen = {code}
         current = code
         while True:
             if forward:
-                found = {s for row in self._rows[current] for s in row.successors} - {current}
+                named = {code for row in self._rows[current] for code in row.successors}
+                found = {code for code in named - {current} if code in self._rows}
             else:
                 found = set(self._predecessors[current])
             if len(found) != 1 or found <= seen:

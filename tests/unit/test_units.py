@@ -146,10 +146,14 @@ def test_whoever_knows_other_units_has_another_digest(write: Callable[[str], Pat
     assert read(units.OWN_FILE).digest != found.digest
 
 
-def test_a_process_with_a_bad_file_ends_with_one_line(write: Callable[[str], Path]) -> None:
+@pytest.mark.parametrize("program", ["-m processors.intake", "-c COMMAND doctor"])
+def test_a_process_with_a_bad_file_ends_with_one_line(
+    write: Callable[[str], Path], program: str
+) -> None:
+    command = "from cli.main import main; main()"
     file = write(TEXT.replace('"990000"', '"x"'))
     done = subprocess.run(
-        [sys.executable, "-m", "cli.main", "--help"],
+        [sys.executable, *(command if one == "COMMAND" else one for one in program.split())],
         env={**os.environ, units.SETTING: str(file)},
         capture_output=True,
         text=True,
