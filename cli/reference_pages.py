@@ -64,7 +64,9 @@ def _flow() -> Iterator[str]:
 
 
 def overview() -> str:
-    """The diagram of README: who writes what for whom; what only returns to its writer is left out.
+    """The diagram of docs/architecture.md: who writes what for whom.
+
+    What only returns to its writer is left out.
 
     What stands before and behind Kafka is in no contract, and so it stands here.
     """
@@ -180,8 +182,8 @@ def main() -> None:
     folder = Path(sys.argv[1])
     for page in PAGES:
         (folder / page).write_text(draw(page), encoding="utf-8")
-    readme = folder.parent / "README.md"
-    readme.write_text(with_overview(readme.read_text("utf-8")), encoding="utf-8")
+    architecture = folder / "architecture.md"
+    architecture.write_text(with_overview(architecture.read_text("utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

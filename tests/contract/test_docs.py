@@ -25,8 +25,8 @@ def test_a_reference_page_is_as_it_is_drawn(page: str) -> None:
     )
 
 
-def test_the_diagram_of_the_readme_is_drawn_from_the_topics() -> None:
-    text = (ROOT / "README.md").read_text("utf-8")
+def test_the_diagram_of_the_architecture_is_drawn_from_the_topics() -> None:
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
     assert text == reference_pages.with_overview(text), "run `make docs`"
 
 
