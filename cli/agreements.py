@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.options import kafka_and_database
+from cli.options import analyst, kafka_and_database
 from cli.terminal import Terminal
 from crossregion.domain.agreements import CONTACT_ROLES, ENDED, IN_FORCE
 from crossregion.domain.events import SHANGHAI, Contact
@@ -68,10 +68,8 @@ def agreements_record(
     Exit status 3 if another content, sent at the same time, holds; 4 if it is sent and not yet
     recorded: the same command again tells what became of it, and records nothing twice.
     """
-    where = kafka_and_database()
     outcome = agreements.record(
-        where.kafka,
-        where.database,
+        analyst("analyst"),
         (one, other),
         number,
         signed,
@@ -87,8 +85,8 @@ def agreements_record(
     if outcome is None:
         console.print("sent, not yet recorded")
         raise typer.Exit(NOT_YET_RECORDED)
-    held = outcome.agreement
-    if not outcome.recorded:
+    held = outcome.row
+    if not outcome.holds:
         console.print(f"another content of revision {held['revision']} holds: {_state(held)}")
         raise typer.Exit(ANOTHER_HOLDS)
     console.print(f"recorded: {held['agreement_id']}, revision {held['revision']}")

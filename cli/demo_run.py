@@ -15,12 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
-
 from consumers.registry import counts
 from crossregion.embedded.stack import Stack
 from crossregion.errors import RuntimeFault
 from crossregion.flows import Lags
+from crossregion.kafka import reader
 from crossregion.kafka.connection import Kafka
 from crossregion.postgres import transactions
 from crossregion.services import dead_letters as dead_letters_service
@@ -200,33 +199,15 @@ def _collect(reports: list[Report], stack: Stack, lags: Lags) -> Results:
 
 def _notices(kafka: Kafka) -> list[dict[str, Any]]:
     """The last word on each notice id, read from the units' own topics."""
-    consumer = KafkaConsumer(
-        **kafka.options("notices"),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        allow_auto_create_topics=False,
-    )
-    try:
-        places = [
-            TopicPartition(name, partition)
-            for name in topics.NOTICES.names()
-            for partition in consumer.partitions_for_topic(name) or ()
-        ]
-        consumer.assign(places)
-        ends = consumer.end_offsets(places)
-        newest: dict[str, dict[str, Any]] = {}
-        while any(consumer.position(place) < end for place, end in ends.items()):
-            for records in consumer.poll(timeout_ms=200).values():
-                for record in records:
-                    event, notice = codec.decode(record.value)
-                    known = newest.get(notice["notice_id"])
-                    if known is None or known["revision"] < notice["revision"]:
-                        issued = event == "NoticeIssued"
-                        kept = notice if issued or known is None else {**known, **notice}
-                        state = "in force" if issued else "withdrawn"
-                        newest[notice["notice_id"]] = {**kept, "state": state}
-    finally:
-        consumer.close()
+    newest: dict[str, dict[str, Any]] = {}
+    for value in reader.values(kafka, "notices", topics.NOTICES.names()):
+        event, notice = codec.decode(value)
+        known = newest.get(notice["notice_id"])
+        if known is None or known["revision"] < notice["revision"]:
+            issued = event == "NoticeIssued"
+            kept = notice if issued or known is None else {**known, **notice}
+            state = "in force" if issued else "withdrawn"
+            newest[notice["notice_id"]] = {**kept, "state": state}
     return [newest[notice_id] for notice_id in sorted(newest)]
 
 

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from cli.notices import ALREADY_ANSWERED, NOT_YET_RECORDED
-from cli.options import as_unit
+from cli.options import as_unit, officer
 from cli.terminal import Terminal
 from crossregion.domain import handovers as handovers_domain
 from crossregion.domain.handovers import ACCEPTED, OFFERED, REFUSED, RETURNED, WITHDRAWN
@@ -124,8 +124,7 @@ def _do(
     reason: str | None = None,
 ) -> None:
     """Exit status 3 if another step came first, 4 if this one is sent and not yet recorded."""
-    where, dsn = as_unit(unit)
-    outcome = handovers.act(where.kafka, dsn, unit, record, action, to, reason, role, wait)
+    outcome = handovers.act(officer(unit, role), record, action, to, reason, wait)
     if outcome is None:
         console.print("sent, not yet recorded")
         raise typer.Exit(NOT_YET_RECORDED)

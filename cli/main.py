@@ -222,10 +222,10 @@ def _sentence(error: Exception) -> str | None:
 
     What it is compared with is imported only now, when it is there anyway.
     """
-    from kafka.errors import KafkaError
     from pydantic import ValidationError
 
     from crossregion.errors import RuntimeFault
+    from crossregion.kafka.connection import KafkaError
     from crossregion.linkage.file_linkage import BadLine
     from crossregion.linkage.model import BadModel
     from producers.exports.tables import ExportUnreadable

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.options import Purpose, as_unit, kafka_and_database
+from cli.options import Purpose, analyst, as_unit, kafka_and_database, officer
 from cli.terminal import Terminal
 from crossregion.domain import acknowledgements, decisions
 from crossregion.errors import RuntimeFault
@@ -139,15 +139,14 @@ def notices_acknowledge(
     Exit status 3 if it was answered already, 4 if the answer is sent and not yet recorded: the
     same command again tells what became of it.
     """
-    where, dsn = as_unit(unit)
-    outcome = answers.acknowledge(where.kafka, dsn, unit, notice_id, answer, reason, role, wait)
+    outcome = answers.acknowledge(officer(unit, role), notice_id, answer, reason, wait)
     if outcome is None:
         console.print("sent, not yet recorded")
         raise typer.Exit(NOT_YET_RECORDED)
     if not outcome.holds:
-        console.print(f"already {_answered(outcome.notice)}")
+        console.print(f"already {_answered(outcome.row)}")
         raise typer.Exit(ALREADY_ANSWERED)
-    console.print(_answered(outcome.notice))
+    console.print(_answered(outcome.row))
 
 
 @notices_app.command("reassign")
@@ -158,6 +157,5 @@ def notices_reassign(
     purpose: Purpose = "",
 ) -> None:
     """Give a notice to another unit, as the office; the one that had it is told that it is gone."""
-    where = kafka_and_database()
-    notice = answers.reassign(where.kafka, where.database, notice_id, to, role, purpose)
+    notice = answers.reassign(analyst(role, purpose), notice_id, to)
     console.print(f"{notice_id} goes from {notice['unit']} to {to}.")

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from crossregion.domain.regions import OFFICE
 from crossregion.errors import RuntimeFault
 from crossregion.installation import Addresses, addresses
+from crossregion.services.confirmation import Actor
 from crossregion.settings import settings
 from schemas.units import ENTERING
 
@@ -19,6 +21,24 @@ def as_unit(unit: str) -> tuple[Addresses, str]:
         raise RuntimeFault(f"{unit} is no unit that enters the registry: {units}.")
     where = kafka_and_database()
     return where, where.units[unit]
+
+
+def officer(unit: str, role: str) -> Actor:
+    """Who acts for a unit, which enters the database by its own role.
+
+    Raises: RuntimeFault.
+    """
+    where, dsn = as_unit(unit)
+    return Actor(unit, role, where.kafka, dsn)
+
+
+def analyst(role: str, purpose: str = "") -> Actor:
+    """Who acts for the office, which reads the whole registry.
+
+    Raises: RuntimeFault.
+    """
+    where = kafka_and_database()
+    return Actor(OFFICE, role, where.kafka, where.database, purpose)
 
 
 Purpose = Annotated[

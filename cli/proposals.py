@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.options import Purpose, kafka_and_database
+from cli.options import Purpose, analyst, kafka_and_database
 from cli.terminal import Terminal
 from crossregion.domain import decisions
 from crossregion.errors import RuntimeFault
@@ -95,15 +95,12 @@ def proposals_decide(
     Exit status 3 if it was decided already, 4 if the decision is sent and not yet recorded: the
     same command again tells what became of it, and decides nothing twice.
     """
-    where = kafka_and_database()
-    outcome = proposals.decide(
-        where.kafka, where.database, proposal_id, verdict, reason, role, note, wait
-    )
+    outcome = proposals.decide(analyst(role), proposal_id, verdict, reason, note, wait)
     if outcome is None:
         console.print("sent, not yet decided")
         raise typer.Exit(NOT_YET_DECIDED)
-    if outcome.by is not None:
-        by = outcome.by
+    if not outcome.holds:
+        by = outcome.row
         console.print(f"already decided by the {by['role']} of {by['unit']}: {by['verdict']}")
         raise typer.Exit(ALREADY_DECIDED)
     console.print("decided")

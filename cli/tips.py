@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from cli.notices import ALREADY_ANSWERED, NOT_YET_RECORDED
-from cli.options import Purpose, as_unit
+from cli.options import Purpose, analyst, as_unit, officer
 from cli.terminal import Terminal
 from crossregion.domain import tips
 from crossregion.domain.code_lists import code_list
@@ -251,11 +251,9 @@ def tip_triage(
 
     Exit status 3 if another triage came first, 4 if this one is sent and not yet recorded.
     """
-    where, dsn = _at(unit)
     linked = _case(case) if case else None
-    outcome = tips_service.triage(
-        where.kafka, dsn, unit, (receiver, tip_id), verdict, linked, to, reason, role, wait
-    )
+    actor = analyst(role) if unit == OFFICE else officer(unit, role)
+    outcome = tips_service.triage(actor, (receiver, tip_id), verdict, linked, to, reason, wait)
     if outcome is None:
         console.print("sent, not yet recorded")
         raise typer.Exit(NOT_YET_RECORDED)

@@ -480,9 +480,7 @@ JOIN registry.record_revision AS revision
 WHERE (tip.unit, tip.tip_id) = (%(unit)s, %(tip_id)s);
 
 -- name: own_tip_content
-SELECT 1 AS found FROM registry.own_records()
-WHERE (kind, record_id, digest) = ('tip', %(tip_id)s, %(digest)s)
-LIMIT 1;
+SELECT 1 AS found WHERE registry.has_tip(%(tip_id)s, %(digest)s);
 
 -- name: registered_tip_content
 SELECT 1 AS found FROM registry.tip_route
@@ -504,7 +502,7 @@ WHERE tip.verdict IN ('new', 'referred')
 GROUP BY tip.duty;
 
 -- name: own_record
-SELECT 1 FROM registry.own_records() WHERE kind = %(kind)s AND record_id = %(record_id)s LIMIT 1;
+SELECT 1 AS found WHERE registry.has_record(%(kind)s, %(record_id)s);
 
 -- name: ask_record
 SELECT registry.ask_record(%(kind)s, %(unit)s, %(record_id)s, %(actor)s, %(purpose)s) AS ticket;
@@ -581,8 +579,7 @@ FROM registry.file_due
 ORDER BY due_on, rescue_unit, rescue_id, item;
 
 -- name: own_file_notes
-SELECT note FROM registry.file_notes()
-WHERE (rescue_unit, rescue_id) = (%(rescue_unit)s, %(rescue_id)s)
+SELECT note FROM registry.notes_of_file(%(rescue_unit)s, %(rescue_id)s)
 ORDER BY kind, unit, record_id;
 
 -- name: file_notes
@@ -1125,3 +1122,54 @@ SELECT unit, event_id
 FROM supervision.undated_events(%(known_at)s)
 WHERE figure = %(figure)s
 ORDER BY unit, event_id;
+
+-- name: told_notice
+-- One that the asking unit has been told.
+SELECT
+    notice_id, revision, issued, unit, kind, cause, boundary, units, remarks, regions, case_unit,
+    case_id, persons, exploitation, urgent, disclosure, answer_within_hours, contact, proposal_id,
+    item, due_on, department, said_at, answer_until, answer, answer_revision, answer_reason,
+    answer_role
+FROM registry.told_notice(%(notice_id)s);
+
+-- name: handover
+-- One that the asking unit has a part in.
+SELECT
+    kind, unit, record_id, owner, offered_to, asked_back, givers, readers, head, taken, refused
+FROM registry.handover_of(%(kind)s, %(unit)s, %(record_id)s);
+
+-- name: tip_state
+-- One that the asking unit has a part in.
+SELECT
+    unit, tip_id, revision, place, urgent, duty, may, had, verdict, case_unit, case_id, case_known,
+    reason, triaged_by, role, head, triages, taken, refused, due_at
+FROM registry.tip_state(%(unit)s, %(tip_id)s);
+
+-- name: registered_tip_state
+-- The same for the office.
+SELECT
+    tip.unit, tip.tip_id, tip.revision, tip.place, tip.urgent, tip.duty, tip.may, tip.had,
+    tip.verdict, tip.case_unit, tip.case_id, coalesce(linked.reported, false) AS case_known,
+    tip.reason, tip.triaged_by, tip.role, tip.head, tip.triages, tip.taken, tip.refused,
+    notice.answer_until AS due_at
+FROM registry.tip
+LEFT JOIN registry.tip_case AS linked USING (unit, tip_id)
+LEFT JOIN registry.notice
+    ON (notice.kind, notice.contact, notice.cause, notice.unit)
+    = ('tip', tip.unit, tip.tip_id, tip.duty)
+    AND notice.issued
+WHERE (tip.unit, tip.tip_id) = (%(unit)s, %(tip_id)s);
+
+-- name: own_items_of_file
+-- What one file owes that the asking unit may see.
+SELECT
+    rescue_unit, rescue_id, item, owner, lead, assisting, clause, due_from, due_on, lapses_on, state
+FROM registry.items_of_file(%(rescue_unit)s, %(rescue_id)s)
+ORDER BY due_on, item;
+
+-- name: items_of_file
+SELECT
+    rescue_unit, rescue_id, item, owner, lead, assisting, clause, due_from, due_on, lapses_on, state
+FROM registry.file_due
+WHERE (rescue_unit, rescue_id) = (%(rescue_unit)s, %(rescue_id)s)
+ORDER BY due_on, item;

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kafka.errors import AuthorizationError, SaslAuthenticationFailedError
+from kafka.errors import KafkaError as KafkaError
 
 from crossregion.errors import ServiceUnavailable
 from crossregion.kafka import patches

@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from crossregion.errors import ServiceUnavailable
 from crossregion.kafka.connection import Kafka
+from schemas import codec, envelope
+from schemas.topics import Topic
+
+MAX_REQUEST_BYTES = codec.MAX_LETTER_BYTES + 100_000
+"""The largest event there is, a dead letter, with its headers."""
 
 
 def send(
     kafka: Kafka,
     principal: str,
-    topic: str,
+    topic: Topic,
+    event: str,
+    record: Mapping[str, Any],
+    *,
     key: str,
-    value: bytes,
-    headers: list[tuple[str, bytes]],
+    event_id: str,
+    unit: str,
     partition: int | None = None,
 ) -> None:
-    """Send one event as a principal, and wait for the broker.
+    """Check one event against its contract, send it as a principal, and wait for the broker.
 
-    Raises: ServiceUnavailable.
+    To the topic of `unit`, where each has its own. Once too often does no harm, if the event's id
+    is made of its content. Raises: InvalidRecord, ServiceUnavailable.
     """
+    codec.validate(event, record)
+    value = codec.encode(event, record)
+    headers = envelope.headers(event_id, event, unit, key)
     try:
         producer = KafkaProducer(
             **kafka.options(principal),
             acks="all",
             enable_idempotence=True,
             allow_auto_create_topics=False,
+            max_request_size=MAX_REQUEST_BYTES,
         )
         try:
             producer.send(
-                topic, key=key.encode(), value=value, headers=headers, partition=partition
+                topic.name(unit),
+                key=key.encode(),
+                value=value,
+                headers=headers,
+                partition=partition,
             ).get()
         finally:
             producer.close()

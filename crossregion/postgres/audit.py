@@ -9,9 +9,15 @@ from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import query
 
 
-def append_audit(connection: Connection, action: str, subject: str, purpose: str) -> None:
-    """Note in the audit, in this transaction, that the user of this process does something."""
-    row = {"actor": user(), "action": action, "subject": subject, "purpose": purpose}
+def append_audit(
+    connection: Connection, action: str, subject: str, purpose: str, actor: str | None = None
+) -> None:
+    """Note in the audit, in this transaction, who does something: the user of this process if None.
+
+    The role that has logged in stands beside it; only that is checked by the server.
+    """
+    known = {"action": action, "subject": subject, "purpose": purpose}
+    row = {"actor": user() if actor is None else actor, **known}
     connection.execute(query("append_audit"), row)
 
 

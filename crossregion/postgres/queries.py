@@ -39,3 +39,18 @@ def rows(
     names = [column.name for column in cursor.description or ()]
     for found in cursor:
         yield dict(zip(names, found, strict=True))
+
+
+def one(connection: Connection, name: str, values: Mapping[str, Any]) -> Row | None:
+    """The first row that a statement finds.
+
+    None as well where a text is asked for that no row can hold: it is whatever somebody has typed.
+    """
+    if not all(_storable(value) for value in values.values() if isinstance(value, str)):
+        return None
+    return next(rows(connection, name, values), None)
+
+
+def _storable(text: str) -> bool:
+    """Whether PostgreSQL can hold it: no NUL, and no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)

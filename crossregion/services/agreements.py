@@ -6,29 +6,24 @@ were sent at the same time, only then it is known which one holds.
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import cast
 
 from crossregion.domain import agreements, identifiers
 from crossregion.domain.code_lists import code_list, departments
 from crossregion.domain.events import AgreementRecorded, Contact
-from crossregion.domain.regions import OFFICE
 from crossregion.domain.routing import LEVELS
 from crossregion.domain.validation import Rejected
 from crossregion.errors import RuntimeFault
-from crossregion.kafka import office
-from crossregion.kafka.connection import Kafka
-from crossregion.postgres import audit, queries
-from crossregion.postgres import connection as postgres_connection
+from crossregion.postgres import queries, transactions
+from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
+from crossregion.services.confirmation import Actor, Recorded, publish_statement, wait_recorded
 from schemas import topics
 from schemas.units import PARTNERS, UNITS
 
-POLL_SECONDS = 0.1
 FIELDS = tuple(AgreementRecorded.__annotations__)
 DAYS = ("signed_on", "valid_from", "valid_to")
 
@@ -41,17 +36,9 @@ class NotToBeRecorded(RuntimeFault):
     """What was given is no agreement that two units can have."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The state that holds of an agreement; `recorded` says whether it is the one given."""
-
-    agreement: Row
-    recorded: bool
-
-
 def listed(dsn: str | None, unit: str | None = None) -> list[Row]:
     """The agreements, each in the state that holds."""
-    with postgres_connection.connect(dsn) as connection:
+    with transactions.session(dsn) as connection:
         return [
             row
             for row in queries.rows(connection, "agreements")
@@ -65,19 +52,25 @@ def find(dsn: str | None, agreement_id: str) -> list[Row]:
     Raises: AgreementUnknown.
     """
     try:
-        known = _states(dsn, str(uuid.UUID(agreement_id)))
+        asked = str(uuid.UUID(agreement_id))
     except ValueError:
-        known = []
+        raise _unknown(agreement_id) from None
+    with transactions.session(dsn) as connection:
+        known = _states(connection, asked)
     if not known:
-        raise AgreementUnknown(
-            f"There is no agreement {agreement_id}: see `crossregion agreements list`."
-        )
+        raise _unknown(agreement_id)
     return known
+
+
+def _unknown(agreement_id: str) -> AgreementUnknown:
+    return AgreementUnknown(
+        f"There is no agreement {agreement_id}: see `crossregion agreements list`."
+    )
 
 
 def corridors(dsn: str | None, on: date, without_agreement: bool = False) -> list[Row]:
     """Pairs of units with cases between them, the busiest first; `agreed` on that day."""
-    with postgres_connection.connect(dsn) as connection:
+    with transactions.session(dsn) as connection:
         return [
             row
             for row in queries.rows(connection, "corridors", {"on": on})
@@ -86,8 +79,7 @@ def corridors(dsn: str | None, on: date, without_agreement: bool = False) -> lis
 
 
 def record(
-    kafka: Kafka,
-    dsn: str | None,
+    actor: Actor,
     units: Sequence[str],
     number: str,
     signed_on: str,
@@ -99,11 +91,11 @@ def record(
     contacts: Sequence[Contact],
     status: str = agreements.IN_FORCE,
     wait: float = 10.0,
-) -> Outcome | None:
-    """Record an agreement, or its next state, and wait until the registry says what holds.
+) -> Recorded | None:
+    """Record an agreement, or its next state; the row is the state that holds.
 
-    None if the registry has not said it in time. The state that holds already is not sent again.
-    Raises: NotToBeRecorded, ServiceUnavailable.
+    None if the registry has not recorded it within `wait` seconds. The state that holds already is
+    not sent again. Raises: NotToBeRecorded, ServiceUnavailable.
     """
     agreement: AgreementRecorded = {
         "agreement_id": identifiers.agreement_id(units, number),
@@ -124,43 +116,36 @@ def record(
     except Rejected as refused:
         raise NotToBeRecorded(_said(refused, agreement)) from None
     agreement_id = agreement["agreement_id"]
-    known = _states(dsn, agreement_id)
     digest = identifiers.agreement_digest(agreement)
-    if known and known[-1]["digest"] == digest:
-        return Outcome(known[-1], True)
-    agreement["revision"] = known[-1]["revision"] + 1 if known else 1
-    with postgres_connection.connect(dsn) as connection:
-        purpose = f"revision {agreement['revision']}"
-        audit.append_audit(connection, "record", f"agreement {agreement_id}", purpose)
-    office.send(
-        kafka,
-        topics.AGREEMENTS,
-        "AgreementRecorded",
-        agreement,
-        key=agreement_id,
-        event_id=identifiers.event_id(OFFICE, agreement_id, agreement["revision"], digest),
-        unit=OFFICE,
-    )
-    return _outcome(dsn, agreement_id, (agreement["revision"], digest), wait)
+    with transactions.session(actor.dsn) as connection:
+        with connection.transaction():
+            known = _states(connection, agreement_id)
+            if known and known[-1]["digest"] == digest:
+                return Recorded(True, known[-1])
+            revision = known[-1]["revision"] + 1 if known else 1
+            actor.note(connection, "record", f"agreement {agreement_id}", f"revision {revision}")
+        agreement["revision"] = revision
+        publish_statement(
+            actor,
+            topics.AGREEMENTS,
+            "AgreementRecorded",
+            agreement,
+            key=agreement_id,
+            event_id=identifiers.event_id(actor.unit, agreement_id, revision, digest),
+        )
+
+        def look(connection: Connection) -> Recorded | None:
+            states = _states(connection, agreement_id)
+            versions = [(row["revision"], row["digest"]) for row in states]
+            if (revision, digest) not in versions:
+                return None
+            return Recorded(versions[-1] == (revision, digest), states[-1])
+
+        return wait_recorded(connection, look, wait)
 
 
-def _outcome(
-    dsn: str | None, agreement_id: str, version: agreements.Version, wait: float
-) -> Outcome | None:
-    deadline = time.monotonic() + wait
-    while True:
-        known = _states(dsn, agreement_id)
-        versions = [(row["revision"], row["digest"]) for row in known]
-        if version in versions:
-            return Outcome(known[-1], versions[-1] == version)
-        if time.monotonic() > deadline:
-            return None
-        time.sleep(POLL_SECONDS)
-
-
-def _states(dsn: str | None, agreement_id: str) -> list[Row]:
-    with postgres_connection.connect(dsn) as connection:
-        return list(queries.rows(connection, "agreement", {"agreement_id": agreement_id}))
+def _states(connection: Connection, agreement_id: str) -> list[Row]:
+    return list(queries.rows(connection, "agreement", {"agreement_id": agreement_id}))
 
 
 def in_force(row: Row, on: date) -> bool:

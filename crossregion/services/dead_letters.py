@@ -9,10 +9,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
-
-from crossregion.errors import RuntimeFault, ServiceUnavailable
+from crossregion.errors import RuntimeFault
+from crossregion.kafka import producer
 from crossregion.kafka.connection import OPERATOR, Kafka
 from crossregion.postgres import audit, queries, transactions
 from crossregion.postgres.connection import Connection
@@ -88,29 +86,16 @@ def discard(kafka: Kafka, dsn: str | None, dead_letter_id: str, purpose: str = "
 
 def _send(kafka: Kafka, letter: dict[str, Any]) -> None:
     dead_letter_id = letter["dead_letter_id"]
-    unit = topics.unit_of_topic(letter["topic"])
-    try:
-        producer = KafkaProducer(
-            **kafka.options(OPERATOR),
-            acks="all",
-            enable_idempotence=True,
-            allow_auto_create_topics=False,
-            max_request_size=2 * 1024 * 1024,
-        )
-        try:
-            producer.send(
-                topics.REPLAYS.name(),
-                key=dead_letter_id.encode(),
-                value=codec.encode("DeadLettered", letter),
-                headers=envelope.caused(dead_letter_id, "DeadLettered", unit, dead_letter_id),
-            ).get()
-        finally:
-            producer.close()
-    except KafkaError as error:
-        raise ServiceUnavailable(
-            "The dead letter was not sent; try again, once too often does no harm. "
-            f"{kafka.explain(error, OPERATOR)}"
-        ) from None
+    producer.send(
+        kafka,
+        OPERATOR,
+        topics.REPLAYS,
+        "DeadLettered",
+        letter,
+        key=dead_letter_id,
+        event_id=envelope.named_id(f"{dead_letter_id}\nDeadLettered"),
+        unit=topics.unit_of_topic(letter["topic"]),
+    )
 
 
 def dead_letter_rows(connection: Connection) -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import uuid
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from crossregion.errors import RuntimeFault
 from crossregion.postgres import audit, queries, transactions
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
-from crossregion.services.notices import POLL_SECONDS
+from crossregion.services.confirmation import wait_recorded
 
 
 class ReadingNotNoted(RuntimeFault):
@@ -35,24 +36,27 @@ def read_records(
     Each is read once the audit says who took it and what for, which the registry worker writes.
     Raises: ReadingNotNoted.
     """
-    with transactions.session(dsn) as connection:
-        asked = [_ask(connection, key, purpose) for key in keys]
-    found = []
+    found: list[Row] = []
     deadline = time.monotonic() + wait
     with transactions.session(dsn) as connection:
+        with connection.transaction():
+            asked = [_ask(connection, key, purpose) for key in keys]
         for key, ticket in zip(keys, asked, strict=True):
             if ticket is None:
                 continue
-            while not (given := list(queries.rows(connection, "read_record", {"ticket": ticket}))):
-                if time.monotonic() > deadline:
-                    raise ReadingNotNoted(
-                        "The audit has not noted the reading yet, so nothing is shown: see that a "
-                        "registry worker runs, and try again."
-                    )
-                connection.commit()
-                time.sleep(POLL_SECONDS)
-            found += [{**key, **row} for row in given]
+            left = deadline - time.monotonic()
+            given = wait_recorded(connection, functools.partial(_given, ticket=ticket), left)
+            if given is None:
+                raise ReadingNotNoted(
+                    "The audit has not noted the reading yet, so nothing is shown: see that a "
+                    "registry worker runs, and try again."
+                )
+            found.append({**key, **given})
     return found
+
+
+def _given(connection: Connection, ticket: uuid.UUID) -> Row | None:
+    return queries.one(connection, "read_record", {"ticket": ticket})
 
 
 def _ask(connection: Connection, key: Row, purpose: str) -> uuid.UUID | None:

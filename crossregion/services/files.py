@@ -24,10 +24,11 @@ def read(
     unit, rescue_id = rescue
     asked = {"rescue_unit": unit, "rescue_id": rescue_id}
     with transactions.session(dsn) as connection:
+        clock.look_from_today(connection)
         found = queries.rows(connection, "own_file_notes" if own else "file_notes", asked)
         notes = [row["note"] for row in found]
-    items = [row for row in due(dsn, own) if (row["rescue_unit"], row["rescue_id"]) == rescue]
-    return notes, items
+        name = "own_items_of_file" if own else "items_of_file"
+        return notes, list(queries.rows(connection, name, asked))
 
 
 def read_whole(dsn: str | None, notes: Iterable[dict[str, Any]], purpose: str = "") -> list[Row]:

@@ -5,8 +5,6 @@ A step counts once the registry has recorded it: of two units that act at once o
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
@@ -15,13 +13,11 @@ from crossregion.domain.events import HandoverRecorded
 from crossregion.domain.handovers import CustodyState, Record
 from crossregion.domain.validation import Rejected
 from crossregion.errors import RuntimeFault
-from crossregion.kafka import connection as kafka_connection
-from crossregion.kafka import producer
-from crossregion.kafka.connection import Kafka
 from crossregion.postgres import queries, transactions
+from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
-from crossregion.services.notices import POLL_SECONDS
-from schemas import codec, envelope, topics
+from crossregion.services.confirmation import Actor, Recorded, publish_statement, wait_recorded
+from schemas import topics
 from schemas.units import UNITS
 
 MEANS = {
@@ -37,14 +33,6 @@ class NotToBeHandedOver(RuntimeFault):
     """The step is not allowed where the record stands, or is not well given."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a step: whether it holds, and where the record stands."""
-
-    holds: bool
-    row: Row
-
-
 def listed(dsn: str | None) -> list[Row]:
     """The records that the unit of this role has a part in by a hand-over."""
     with transactions.session(dsn) as connection:
@@ -52,88 +40,90 @@ def listed(dsn: str | None) -> list[Row]:
 
 
 def act(
-    kafka: Kafka,
-    dsn: str | None,
-    unit: str,
+    actor: Actor,
     record: Record,
     action: str,
     to: str | None = None,
     reason: str | None = None,
-    role: str = handovers.ROLES[0],
     wait: float = 10.0,
-) -> Outcome | None:
-    """Send a step and wait until the registry says what became of it; None if it has not.
+) -> Recorded | None:
+    """Send a step; where the record is now, once the registry says what became of the step.
 
-    Raises: NotToBeHandedOver, ServiceUnavailable.
+    None if it has not within `wait` seconds. Raises: NotToBeHandedOver, ServiceUnavailable.
     """
     kind, reporter, record_id = record
-    row = _find(dsn, record)
-    standing = _standing(reporter, row)
-    step = cast(
-        HandoverRecorded,
-        {
-            "follows": standing.head,
-            "kind": kind,
-            "record_unit": reporter,
-            "record_id": record_id,
-            "action": action,
-            "unit": unit,
-            "to_unit": to,
-            "reason": reason,
-            "role": role,
-            "recorded_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
-    )
-    step["step_id"] = handovers.step_id(step)
+    with transactions.session(actor.dsn) as connection:
+        with connection.transaction():
+            row = _find(connection, record)
+            known = row is not None or _reported(connection, record)
+        custody = _custody(reporter, row)
+        step = cast(
+            HandoverRecorded,
+            {
+                "follows": custody.head,
+                "kind": kind,
+                "record_unit": reporter,
+                "record_id": record_id,
+                "action": action,
+                "unit": actor.unit,
+                "to_unit": to,
+                "reason": reason,
+                "role": actor.role,
+                "recorded_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+        )
+        step_id = step["step_id"] = handovers.step_id(step)
+        _check(step, custody)
+        if not known:
+            raise NotToBeHandedOver(f"{actor.unit} has reported no {kind} {record_id}.")
+        publish_statement(
+            actor, topics.HANDOVERS, "HandoverRecorded", step, key=record_id, event_id=step_id
+        )
+
+        def look(connection: Connection) -> Recorded | None:
+            now = _find(connection, record)
+            if now is None or step_id not in (*now["taken"], *now["refused"]):
+                return None
+            return Recorded(step_id in now["taken"], now)
+
+        return wait_recorded(connection, look, wait)
+
+
+def _check(step: HandoverRecorded, custody: CustodyState) -> None:
     try:
-        handovers.check(step, unit, UNITS)
-    except Rejected as refused:
-        if refused.reason == "another-unit":
-            raise _not_now(record, action, unit) from None
+        handovers.check(step, step["unit"], UNITS)
+    except Rejected as rejected:
+        if rejected.reason == "another-unit":
+            raise _not_now(step) from None
         codes = {"reason": handovers.REFUSALS, "kind": handovers.KINDS, "role": handovers.ROLES}
-        known = ", ".join(codes.get(refused.detail, UNITS))
-        raise NotToBeHandedOver(f"{refused.detail} must be one of these: {known}.") from None
-    if handovers.after(standing, step) is None:
-        raise _not_now(record, action, unit)
-    if row is None and not _holds(dsn, record):
-        raise NotToBeHandedOver(f"{unit} has reported no {kind} {record_id}.")
-    value = codec.encode("HandoverRecorded", step)
-    headers = envelope.headers(step["step_id"], "HandoverRecorded", unit, record_id)
-    name = topics.HANDOVERS.name(unit)
-    producer.send(kafka, kafka_connection.unit(unit), name, record_id, value, headers)
-    deadline = time.monotonic() + wait
-    while True:
-        row = _find(dsn, record)
-        if row is not None and step["step_id"] in (*row["taken"], *row["refused"]):
-            return Outcome(step["step_id"] in row["taken"], row)
-        if time.monotonic() > deadline:
-            return None
-        time.sleep(POLL_SECONDS)
+        known = ", ".join(codes.get(rejected.detail, UNITS))
+        raise NotToBeHandedOver(f"{rejected.detail} must be one of these: {known}.") from None
+    if handovers.after(custody, step) is None:
+        raise _not_now(step)
 
 
-def _not_now(record: Record, action: str, unit: str) -> NotToBeHandedOver:
-    kind, reporter, record_id = record
+def _not_now(step: HandoverRecorded) -> NotToBeHandedOver:
+    action, unit = step["action"], step["unit"]
     return NotToBeHandedOver(
-        f"{kind} {record_id} of {reporter} is not to be {action} by {unit} now: "
-        f"{MEANS[action]}. See `crossregion handover list --unit {unit}`."
+        f"{step['kind']} {step['record_id']} of {step['record_unit']} is not to be {action} by "
+        f"{unit} now: {MEANS[action]}. See `crossregion handover list --unit {unit}`."
     )
 
 
-def _find(dsn: str | None, record: Record) -> Row | None:
-    for row in listed(dsn):
-        if (row["kind"], row["unit"], row["record_id"]) == record:
-            return row
-    return None
+def _find(connection: Connection, record: Record) -> Row | None:
+    return queries.one(connection, "handover", _key(record))
 
 
-def _holds(dsn: str | None, record: Record) -> bool:
-    kind, _, record_id = record
-    with transactions.session(dsn) as connection:
-        asked = {"kind": kind, "record_id": record_id}
-        return bool(list(queries.rows(connection, "own_record", asked)))
+def _reported(connection: Connection, record: Record) -> bool:
+    """Whether the asking unit has reported it."""
+    return queries.one(connection, "own_record", _key(record)) is not None
 
 
-def _standing(reporter: str, row: Row | None) -> CustodyState:
+def _key(record: Record) -> Row:
+    return dict(zip(("kind", "unit", "record_id"), record, strict=True))
+
+
+def _custody(reporter: str, row: Row | None) -> CustodyState:
     if row is None:
         return CustodyState(reporter, frozenset({reporter}))
     return CustodyState(

@@ -5,8 +5,6 @@ An answer counts once the registry has recorded it: the notice may have been wit
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from crossregion.domain import acknowledgements, decisions, handovers, identifiers
@@ -15,15 +13,12 @@ from crossregion.domain.events import NoticeAcknowledged, NoticeReassigned
 from crossregion.domain.notices.content import TIP
 from crossregion.domain.regions import OFFICE
 from crossregion.errors import RuntimeFault
-from crossregion.kafka import connection as kafka_connection
-from crossregion.kafka import producer
-from crossregion.kafka.connection import Kafka
 from crossregion.postgres import audit, queries, transactions
+from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
-from schemas import codec, envelope, topics
+from crossregion.services.confirmation import Actor, Recorded, publish_statement, wait_recorded
+from schemas import envelope, topics
 from schemas.units import NOTIFIED
-
-POLL_SECONDS = 0.1
 
 
 class NoticeUnknown(RuntimeFault):
@@ -32,14 +27,6 @@ class NoticeUnknown(RuntimeFault):
 
 class NotToBeAnswered(RuntimeFault):
     """The notice does not stand, or the answer is not well given."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of an answer: whether it holds, and the notice with the answer in force."""
-
-    holds: bool
-    notice: Row
 
 
 def listed(dsn: str | None) -> list[Row]:
@@ -61,17 +48,22 @@ def of_all_units(dsn: str | None, purpose: str = "") -> list[Row]:
 
 
 def find(dsn: str | None, unit: str, notice_id: str) -> Row:
-    """One of them.
+    """One of those that the unit of this role was told.
 
     Raises: NoticeUnknown.
     """
-    for notice in listed(dsn):
-        if notice["notice_id"] == notice_id:
-            return notice
-    raise NoticeUnknown(
-        f"{unit} was told no notice {notice_id}: see `crossregion notices list --unit {unit}`. "
-        "What another unit was told is that unit's to answer."
-    )
+    with transactions.session(dsn) as connection:
+        return _told(connection, unit, notice_id)
+
+
+def _told(connection: Connection, unit: str, notice_id: str) -> Row:
+    notice = queries.one(connection, "told_notice", {"notice_id": notice_id})
+    if notice is None:
+        raise NoticeUnknown(
+            f"{unit} was told no notice {notice_id}: see `crossregion notices list --unit {unit}`. "
+            "What another unit was told is that unit's to answer."
+        )
+    return notice
 
 
 def due(notice: Row) -> datetime | None:
@@ -83,53 +75,54 @@ def due(notice: Row) -> datetime | None:
 
 
 def acknowledge(
-    kafka: Kafka,
-    dsn: str | None,
-    unit: str,
-    notice_id: str,
-    answer: str,
-    reason: str | None = None,
-    role: str = acknowledgements.ROLES[0],
-    wait: float = 10.0,
-) -> Outcome | None:
-    """Send a unit's answer and wait until the registry has recorded it; None if it has not.
+    actor: Actor, notice_id: str, answer: str, reason: str | None = None, wait: float = 10.0
+) -> Recorded | None:
+    """Send a unit's answer; the notice with the answer in force, once the registry has recorded it.
 
-    Raises: NoticeUnknown, NotToBeAnswered, ServiceUnavailable.
+    None if it has not within `wait` seconds. Raises: NoticeUnknown, NotToBeAnswered,
+    ServiceUnavailable.
     """
-    _check(answer, reason, role)
-    notice = _standing(dsn, unit, notice_id)
-    _check_kind(notice)
-    given = (notice["answer"], notice["answer_reason"])
-    if given == (answer, reason) or (answer == RECEIVED and notice["answer"] in ANSWERED):
-        return Outcome(False, notice)
-    made: NoticeAcknowledged = {
-        "notice_id": notice_id,
-        "notice_revision": notice["revision"],
-        "unit": unit,
-        "revision": (notice["answer_revision"] or 0) + 1,
-        "answer": answer,
-        "reason": reason,
-        "role": role,
-        "acknowledged_at": _now(),
-    }
-    value = codec.encode("NoticeAcknowledged", made)
-    digest = f"{notice_id}\n{made['revision']}\n{answer}"
-    headers = envelope.caused(digest, "NoticeAcknowledged", unit, notice_id)
-    name = topics.ACKNOWLEDGEMENTS.name(unit)
-    producer.send(kafka, kafka_connection.unit(unit), name, notice_id, value, headers)
-    deadline = time.monotonic() + wait
-    while True:
-        notice = _standing(dsn, unit, notice_id)
-        if (notice["answer_revision"] or 0) >= made["revision"]:
-            held = (notice["answer_revision"], notice["answer"], notice["answer_reason"])
-            return Outcome(held == (made["revision"], answer, reason), notice)
-        if time.monotonic() > deadline:
-            return None
-        time.sleep(POLL_SECONDS)
+    _check(answer, reason, actor.role)
+    with transactions.session(actor.dsn) as connection:
+        with connection.transaction():
+            notice = _answerable(connection, actor.unit, notice_id)
+        _check_kind(notice)
+        given = (notice["answer"], notice["answer_reason"])
+        if given == (answer, reason) or (answer == RECEIVED and notice["answer"] in ANSWERED):
+            return Recorded(False, notice)
+        revision = (notice["answer_revision"] or 0) + 1
+        made: NoticeAcknowledged = {
+            "notice_id": notice_id,
+            "notice_revision": notice["revision"],
+            "unit": actor.unit,
+            "revision": revision,
+            "answer": answer,
+            "reason": reason,
+            "role": actor.role,
+            "acknowledged_at": _now(),
+        }
+        event_id = envelope.named_id(f"{notice_id}\n{revision}\n{answer}\nNoticeAcknowledged")
+        publish_statement(
+            actor,
+            topics.ACKNOWLEDGEMENTS,
+            "NoticeAcknowledged",
+            made,
+            key=notice_id,
+            event_id=event_id,
+        )
+
+        def look(connection: Connection) -> Recorded | None:
+            now = _answerable(connection, actor.unit, notice_id)
+            if (now["answer_revision"] or 0) < revision:
+                return None
+            held = (now["answer_revision"], now["answer"], now["answer_reason"])
+            return Recorded(held == (revision, answer, reason), now)
+
+        return wait_recorded(connection, look, wait)
 
 
-def _standing(dsn: str | None, unit: str, notice_id: str) -> Row:
-    notice = find(dsn, unit, notice_id)
+def _answerable(connection: Connection, unit: str, notice_id: str) -> Row:
+    notice = _told(connection, unit, notice_id)
     if not notice["issued"]:
         raise NotToBeAnswered(f"The notice {notice_id} was withdrawn: there is nothing to answer.")
     if notice["kind"] == handovers.NOTICE:
@@ -160,28 +153,38 @@ def _check(answer: str, reason: str | None, role: str) -> None:
         raise NotToBeAnswered(f"{role} is no role: {', '.join(acknowledgements.ROLES)}.")
 
 
-def reassign(
-    kafka: Kafka,
-    dsn: str | None,
-    notice_id: str,
-    to_unit: str,
-    role: str = decisions.ROLES[0],
-    purpose: str = "",
-) -> Row:
+def reassign(actor: Actor, notice_id: str, to_unit: str) -> Row:
     """Give a notice that stands and is not accepted to another unit; returns it as it was.
 
     Raises: NoticeUnknown, NotToBeAnswered, ServiceUnavailable.
     """
     if to_unit not in NOTIFIED:
         raise NotToBeAnswered(f"{to_unit} is no unit: {', '.join(NOTIFIED)}.")
-    if role not in decisions.ROLES:
-        raise NotToBeAnswered(f"{role} is no role: {', '.join(decisions.ROLES)}.")
-    with transactions.session(dsn) as connection:
-        found = list(queries.rows(connection, "registered_notice", {"notice_id": notice_id}))
-        if not found:
+    if actor.role not in decisions.ROLES:
+        raise NotToBeAnswered(f"{actor.role} is no role: {', '.join(decisions.ROLES)}.")
+    with transactions.session(actor.dsn) as connection:
+        notice = queries.one(connection, "registered_notice", {"notice_id": notice_id})
+        if notice is None:
             raise NoticeUnknown(f"There is no notice {notice_id}: see `crossregion notices list`.")
-        audit.append_audit(connection, "reassign", f"notice {found[0]['notice_id']}", purpose)
-    (notice,) = found
+        actor.note(connection, "reassign", f"notice {notice_id}")
+    _check_reassignable(notice, to_unit)
+    given: NoticeReassigned = {
+        "notice_id": notice_id,
+        "revision": (notice["reassigned"] or 0) + 1,
+        "to_unit": to_unit,
+        "unit": actor.unit,
+        "role": actor.role,
+        "reassigned_at": _now(),
+    }
+    event_id = envelope.named_id(f"{notice_id}\n{to_unit}\nNoticeReassigned")
+    publish_statement(
+        actor, topics.REASSIGNMENTS, "NoticeReassigned", given, key=notice_id, event_id=event_id
+    )
+    return notice
+
+
+def _check_reassignable(notice: Row, to_unit: str) -> None:
+    notice_id = notice["notice_id"]
     _check_kind(notice)
     if not notice["issued"]:
         raise NotToBeAnswered(f"The notice {notice_id} was withdrawn or has gone elsewhere.")
@@ -199,19 +202,6 @@ def reassign(
             f"The notice {notice_id} is told to {notice['unit']}: only another unit's notice can "
             "go elsewhere."
         )
-    given: NoticeReassigned = {
-        "notice_id": notice_id,
-        "revision": (notice["reassigned"] or 0) + 1,
-        "to_unit": to_unit,
-        "unit": OFFICE,
-        "role": role,
-        "reassigned_at": _now(),
-    }
-    value = codec.encode("NoticeReassigned", given)
-    headers = envelope.caused(f"{notice_id}\n{to_unit}", "NoticeReassigned", OFFICE, notice_id)
-    name = topics.REASSIGNMENTS.name()
-    producer.send(kafka, kafka_connection.OFFICE, name, notice_id, value, headers)
-    return notice
 
 
 def _now() -> str:

@@ -6,7 +6,6 @@ were sent at the same time came first.
 
 from __future__ import annotations
 
-import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,19 +15,16 @@ from crossregion import installed_model
 from crossregion.domain import decisions, identifiers
 from crossregion.domain.decisions import CONFIRMED, ProposalState
 from crossregion.domain.events import MatchDecided, MatchProposed
-from crossregion.domain.regions import OFFICE
 from crossregion.errors import RuntimeFault
-from crossregion.kafka import office
-from crossregion.kafka.connection import Kafka
 from crossregion.linkage import explanation as explanation_linkage
 from crossregion.linkage.explanation import Explanation
-from crossregion.postgres import audit, queries
-from crossregion.postgres import connection as postgres_connection
+from crossregion.postgres import audit, queries, transactions
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
+from crossregion.services.confirmation import Actor, Recorded, publish_statement, wait_recorded
 from schemas import topics
 
-POLL_SECONDS = 0.1
+PAIR = ("proposal_id", "case_id", "victim_id", "rescue_id", "case_unit", "rescue_unit")
 
 
 class ProposalUnknown(RuntimeFault):
@@ -52,12 +48,12 @@ class Found:
         return next((one for one in self.decisions if one["in_force"]), None)
 
     @property
-    def standing(self) -> ProposalState:
+    def state(self) -> ProposalState:
         """By what the registry has recorded so far."""
-        standing = ProposalState()
+        state = ProposalState()
         for one in self.decisions:
-            standing, _ = decisions.step(standing, cast(MatchDecided, one))
-        return standing
+            state, _ = decisions.step(state, cast(MatchDecided, one))
+        return state
 
     def explanation(self) -> Explanation:
         """The evidence field by field; of a proposal that stands."""
@@ -67,14 +63,6 @@ class Found:
         )
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a decision; `by` is the one that was there before it."""
-
-    decided: bool
-    by: Row | None = None
-
-
 def listed(
     dsn: str | None, unit: str | None, band: str | None, undecided: bool, purpose: str = ""
 ) -> list[Row]:
@@ -82,7 +70,7 @@ def listed(
 
     `undecided` leaves those that wait for an analyst: offered, and not confirmed.
     """
-    with postgres_connection.connect(dsn) as connection:
+    with transactions.session(dsn) as connection:
         audit.append_audit(connection, "list", "proposals", purpose)
         return [
             row
@@ -93,68 +81,109 @@ def listed(
         ]
 
 
-def find(dsn: str | None, proposal_id: str, action: str = "read", purpose: str = "") -> Found:
+def find(dsn: str | None, proposal_id: str, purpose: str = "") -> Found:
     """A proposal with its decisions, once the audit says who took it and what for.
 
     Raises: ProposalUnknown.
     """
-    with postgres_connection.connect(dsn) as connection:
+    with transactions.session(dsn) as connection:
         found = _find(connection, proposal_id)
-        if found is None:
-            raise ProposalUnknown(
-                f"There is no proposal {proposal_id}: see `crossregion proposals list`."
-            )
         subject = f"proposal {found.proposal['proposal_id']}"
-        audit.append_audit(connection, action, subject, purpose)
+        audit.append_audit(connection, "read", subject, purpose)
         return found
 
 
-def _find(connection: Connection, proposal_id: str) -> Found | None:
+def _find(connection: Connection, proposal_id: str) -> Found:
     try:
         this = {"proposal_id": str(uuid.UUID(proposal_id))}
     except ValueError:
-        return None
-    for proposal in list(queries.rows(connection, "proposal", this)):
-        rivals = list(queries.rows(connection, "rivals", this))
-        return Found(proposal, rivals, list(queries.rows(connection, "decisions", this)))
-    return None
+        raise _unknown(proposal_id) from None
+    proposal = queries.one(connection, "proposal", this)
+    if proposal is None:
+        raise _unknown(proposal_id)
+    competing = list(queries.rows(connection, "rivals", this))
+    return Found(proposal, competing, list(queries.rows(connection, "decisions", this)))
+
+
+def _unknown(proposal_id: str) -> ProposalUnknown:
+    return ProposalUnknown(f"There is no proposal {proposal_id}: see `crossregion proposals list`.")
 
 
 def decide(
-    kafka: Kafka,
-    dsn: str | None,
+    actor: Actor,
     proposal_id: str,
     verdict: str,
     reason: str,
-    role: str = decisions.ROLES[0],
     note: str | None = None,
     wait: float = 10.0,
-) -> Outcome | None:
-    """Send a decision and wait until the registry says what became of it; None if it has not.
+) -> Recorded | None:
+    """Send a decision; of one that does not hold the row is the decision that was there before.
 
-    Raises: ProposalUnknown, NotToBeDecided, ServiceUnavailable.
+    None if the registry has not recorded it within `wait` seconds. Raises: ProposalUnknown,
+    NotToBeDecided, ServiceUnavailable.
     """
-    _check(verdict, reason, role, note)
-    found = find(dsn, proposal_id, "decide", f"{verdict}: {reason}")
-    proposal, in_force = found.proposal, found.in_force
-    looked_at = proposal if proposal["open"] else in_force
+    _check(verdict, reason, actor.role, note)
+    with transactions.session(actor.dsn) as connection:
+        with connection.transaction():
+            found = _find(connection, proposal_id)
+            subject = f"proposal {found.proposal['proposal_id']}"
+            actor.note(connection, "decide", subject, f"{verdict}: {reason}")
+        decision = _decision(actor, found, verdict, reason, note)
+        _, refused = decisions.step(found.state, decision)
+        if refused is not None:
+            if found.in_force is None:
+                raise NotToBeDecided(
+                    f"Nothing is decided of {proposal_id}: there is nothing to undo."
+                )
+            return Recorded(False, found.in_force)
+        publish_statement(
+            actor,
+            topics.DECISIONS,
+            "MatchDecided",
+            decision,
+            key=decision["proposal_id"],
+            event_id=decision["decision_id"],
+            partition=topics.partition_of(decision["rescue_id"], topics.DECISIONS),
+        )
+
+        def look(connection: Connection) -> Recorded | None:
+            this = {"proposal_id": decision["proposal_id"]}
+            recorded = list(queries.rows(connection, "decisions", this))
+            for one in recorded:
+                if one["decision_id"] == decision["decision_id"]:
+                    if one["refused"] is None:
+                        return Recorded(True, one)
+                    return Recorded(False, next(other for other in recorded if other["last"]))
+            return None
+
+        return wait_recorded(connection, look, wait)
+
+
+def _decision(
+    actor: Actor, found: Found, verdict: str, reason: str, note: str | None
+) -> MatchDecided:
+    """What is decided, on the evidence as it is now or, of a pair no longer proposed, as it was.
+
+    Raises: NotToBeDecided.
+    """
+    proposal = found.proposal
+    looked_at = proposal if proposal["open"] else found.in_force
     if looked_at is None:
         raise NotToBeDecided(
-            f"{proposal_id} is no longer proposed, and nothing of it is decided: there is nothing "
-            "to decide."
+            f"{proposal['proposal_id']} is no longer proposed, and nothing of it is decided: there "
+            "is nothing to decide."
         )
-    pair = ("proposal_id", "case_id", "victim_id", "rescue_id", "case_unit", "rescue_unit")
-    previous = found.standing.revision
+    previous = found.state.revision
     decision = cast(
         MatchDecided,
         {
-            **{name: proposal[name] for name in pair},
+            **{name: proposal[name] for name in PAIR},
             "proposal_revision": proposal["revision"],
             "previous": previous,
             "revision": previous + 1,
             "verdict": verdict,
-            "role": role,
-            "unit": OFFICE,
+            "role": actor.role,
+            "unit": actor.unit,
             "reason": reason,
             "note": note,
             "kind": looked_at["kind"],
@@ -163,13 +192,7 @@ def decide(
         },
     )
     decision["decision_id"] = identifiers.decision_id(decision)
-    _, refused = decisions.step(found.standing, decision)
-    if refused is not None:
-        if in_force is None:
-            raise NotToBeDecided(f"Nothing is decided of {proposal_id}: there is nothing to undo.")
-        return Outcome(False, in_force)
-    _send(kafka, decision)
-    return _outcome(dsn, decision, wait)
+    return decision
 
 
 def _check(verdict: str, reason: str, role: str, note: str | None) -> None:
@@ -182,33 +205,3 @@ def _check(verdict: str, reason: str, role: str, note: str | None) -> None:
         raise NotToBeDecided(f"{role} is no role: {', '.join(decisions.ROLES)}.")
     if note is not None and (len(note) > decisions.MAX_NOTE or "\0" in note):
         raise NotToBeDecided(f"The note must be plain text of {decisions.MAX_NOTE} characters.")
-
-
-def _send(kafka: Kafka, decision: MatchDecided) -> None:
-    office.send(
-        kafka,
-        topics.DECISIONS,
-        "MatchDecided",
-        decision,
-        key=decision["proposal_id"],
-        event_id=decision["decision_id"],
-        unit=decision["unit"],
-        partition=topics.partition_of(decision["rescue_id"], topics.DECISIONS),
-    )
-
-
-def _outcome(dsn: str | None, decision: MatchDecided, wait: float) -> Outcome | None:
-    deadline = time.monotonic() + wait
-    with postgres_connection.connect(dsn) as connection:
-        while True:
-            with connection.transaction():
-                found = _find(connection, decision["proposal_id"])
-            recorded = found.decisions if found else []
-            for one in recorded:
-                if one["decision_id"] == decision["decision_id"]:
-                    if one["refused"] is None:
-                        return Outcome(True)
-                    return Outcome(False, next(other for other in recorded if other["last"]))
-            if time.monotonic() > deadline:
-                return None
-            time.sleep(POLL_SECONDS)

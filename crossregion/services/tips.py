@@ -5,11 +5,8 @@ A triage counts once the registry has recorded it: of two that are made at once 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar, cast
+from typing import cast
 
 from crossregion.domain import tips
 from crossregion.domain.events import TipTriaged
@@ -17,17 +14,13 @@ from crossregion.domain.regions import OFFICE
 from crossregion.domain.tips import DISMISSALS, ROLES, VERDICTS, Tip, TipState
 from crossregion.domain.validation import Rejected
 from crossregion.errors import RuntimeFault
-from crossregion.kafka import connection as kafka_connection
-from crossregion.kafka import producer
-from crossregion.kafka.connection import Kafka
 from crossregion.postgres import audit, queries, transactions
+from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
+from crossregion.services.confirmation import Actor, Recorded, publish_statement, wait_recorded
 from crossregion.services.disclosure import read_records
-from crossregion.services.notices import POLL_SECONDS
-from schemas import codec, envelope, topics
+from schemas import topics
 from schemas.units import UNITS
-
-Found = TypeVar("Found")
 
 MEANS = {
     "new": "only what is linked or dismissed can be taken back",
@@ -45,40 +38,34 @@ class NotToBeTriaged(RuntimeFault):
     """It is not the unit's to triage, or not allowed where the tip stands, or not well given."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a triage: whether it holds, and where the tip stands."""
-
-    holds: bool
-    row: Row
-
-
 def listed(dsn: str | None, unit: str, purpose: str = "") -> list[Row]:
     """The tips that a unit has a part in, the first due first; of the office every one."""
     with transactions.session(dsn) as connection:
         if unit == OFFICE:
             audit.append_audit(connection, "list", "tips", purpose)
-    return _rows(dsn, unit)
-
-
-def _rows(dsn: str | None, unit: str) -> list[Row]:
-    with transactions.session(dsn) as connection:
-        name = "registered_tips" if unit == OFFICE else "tips"
-        return list(queries.rows(connection, name))
+            return list(queries.rows(connection, "registered_tips"))
+        return list(queries.rows(connection, "tips"))
 
 
 def find(dsn: str | None, unit: str, tip: Tip) -> Row:
-    """Where one of them stands.
+    """One of them.
 
     Raises: TipUnknown.
     """
-    for row in _rows(dsn, unit):
-        if (row["unit"], row["tip_id"]) == tip:
-            return row
-    raise TipUnknown(
-        f"{unit} has no part in a tip {tip[1]} of {tip[0]}: see `crossregion tip list --unit "
-        f"{unit}`."
-    )
+    with transactions.session(dsn) as connection:
+        return _find(connection, unit, tip)
+
+
+def _find(connection: Connection, unit: str, tip: Tip) -> Row:
+    asked = {"unit": tip[0], "tip_id": tip[1]}
+    name = "registered_tip_state" if unit == OFFICE else "tip_state"
+    found = queries.one(connection, name, asked)
+    if found is None:
+        raise TipUnknown(
+            f"{unit} has no part in a tip {tip[1]} of {tip[0]}: see `crossregion tip list --unit "
+            f"{unit}`."
+        )
+    return found
 
 
 def read(dsn: str | None, unit: str, tip: Tip, purpose: str = "") -> Row | None:
@@ -99,76 +86,73 @@ def read(dsn: str | None, unit: str, tip: Tip, purpose: str = "") -> Row | None:
 
 def recorded(dsn: str | None, unit: str, tip_id: str, digest: str, wait: float) -> Row | None:
     """Where a tip stands once the registry has this content of it; None if it has not in time."""
+    asked = {"unit": unit, "tip_id": tip_id, "digest": digest}
+    name = "registered_tip_content" if unit == OFFICE else "own_tip_content"
 
-    def look() -> Row | None:
-        with transactions.session(dsn) as connection:
-            asked = {"unit": unit, "tip_id": tip_id, "digest": digest}
-            name = "registered_tip_content" if unit == OFFICE else "own_tip_content"
-            if not list(queries.rows(connection, name, asked)):
-                return None
-        return find(dsn, unit, (unit, tip_id))
+    def look(connection: Connection) -> Row | None:
+        if queries.one(connection, name, asked) is None:
+            return None
+        return _find(connection, unit, (unit, tip_id))
 
-    return _waited(look, wait)
+    with transactions.session(dsn) as connection:
+        return wait_recorded(connection, look, wait)
 
 
 def triage(
-    kafka: Kafka,
-    dsn: str | None,
-    unit: str,
+    actor: Actor,
     tip: Tip,
     verdict: str,
     case: tuple[str, str] | None = None,
     to: str | None = None,
     reason: str | None = None,
-    role: str = ROLES[0],
     wait: float = 10.0,
-) -> Outcome | None:
-    """Say what a unit makes of a tip, and wait until the registry says what became of that.
+) -> Recorded | None:
+    """Say what a unit makes of a tip; where it stands, once the registry says what became of that.
 
-    None if it has not. Raises: TipUnknown, NotToBeTriaged, ServiceUnavailable.
+    None if it has not within `wait` seconds. Raises: TipUnknown, NotToBeTriaged,
+    ServiceUnavailable.
     """
-    row = find(dsn, unit, tip)
-    standing = _standing(row)
-    case_unit, case_id = case or (None, None)
-    made = cast(
-        TipTriaged,
-        {
-            "follows": standing.head,
-            "revision": standing.revision + 1,
-            "tip_unit": tip[0],
-            "tip_id": tip[1],
-            "verdict": verdict,
-            "case_unit": case_unit,
-            "case_id": case_id,
-            "to_unit": to,
-            "reason": reason,
-            "unit": unit,
-            "role": role,
-            "triaged_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
-    )
-    made["triage_id"] = tips.triage_id(made)
-    _check(made, unit)
-    if unit != OFFICE and unit not in standing.may:
-        raise NotToBeTriaged(f"The tip {tip[1]} of {tip[0]} is {row['duty']}'s to triage.")
-    if tips.after(standing, made) is None:
-        raise NotToBeTriaged(
-            f"The tip {tip[1]} of {tip[0]} is {standing.verdict}, and not to be {verdict} by "
-            f"{unit} now: {MEANS[verdict]}."
+    unit = actor.unit
+    with transactions.session(actor.dsn) as connection:
+        with connection.transaction():
+            row = _find(connection, unit, tip)
+        state = _state(row)
+        case_unit, case_id = case or (None, None)
+        made = cast(
+            TipTriaged,
+            {
+                "follows": state.head,
+                "revision": state.revision + 1,
+                "tip_unit": tip[0],
+                "tip_id": tip[1],
+                "verdict": verdict,
+                "case_unit": case_unit,
+                "case_id": case_id,
+                "to_unit": to,
+                "reason": reason,
+                "unit": unit,
+                "role": actor.role,
+                "triaged_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
         )
-    value = codec.encode("TipTriaged", made)
-    headers = envelope.headers(made["triage_id"], "TipTriaged", unit, tip[1])
-    producer.send(
-        kafka, kafka_connection.unit(unit), topics.TRIAGE.name(unit), tip[1], value, headers
-    )
+        triage_id = made["triage_id"] = tips.triage_id(made)
+        _check(made, unit)
+        if unit != OFFICE and unit not in state.may:
+            raise NotToBeTriaged(f"The tip {tip[1]} of {tip[0]} is {row['duty']}'s to triage.")
+        if tips.after(state, made) is None:
+            raise NotToBeTriaged(
+                f"The tip {tip[1]} of {tip[0]} is {state.verdict}, and not to be {verdict} by "
+                f"{unit} now: {MEANS[verdict]}."
+            )
+        publish_statement(actor, topics.TRIAGE, "TipTriaged", made, key=tip[1], event_id=triage_id)
 
-    def look() -> Outcome | None:
-        now = find(dsn, unit, tip)
-        if made["triage_id"] in (*now["taken"], *now["refused"]):
-            return Outcome(made["triage_id"] in now["taken"], now)
-        return None
+        def look(connection: Connection) -> Recorded | None:
+            now = _find(connection, unit, tip)
+            if triage_id not in (*now["taken"], *now["refused"]):
+                return None
+            return Recorded(triage_id in now["taken"], now)
 
-    return _waited(look, wait)
+        return wait_recorded(connection, look, wait)
 
 
 def _check(made: TipTriaged, unit: str) -> None:
@@ -191,7 +175,7 @@ def _check(made: TipTriaged, unit: str) -> None:
         raise NotToBeTriaged(f"{refused.detail} {said}.") from None
 
 
-def _standing(row: Row) -> TipState:
+def _state(row: Row) -> TipState:
     last = None
     if row["head"] is not None:
         known = {"triage_id": row["head"], "revision": row["triages"], "verdict": row["verdict"]}
@@ -199,12 +183,3 @@ def _standing(row: Row) -> TipState:
     return TipState(
         row["duty"], frozenset(row["may"]), frozenset(row["had"]), last, tuple(row["taken"])
     )
-
-
-def _waited(look: Callable[[], Found | None], wait: float) -> Found | None:
-    deadline = time.monotonic() + wait
-    while True:
-        found = look()
-        if found is not None or time.monotonic() > deadline:
-            return found
-        time.sleep(POLL_SECONDS)

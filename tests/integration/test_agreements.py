@@ -22,8 +22,10 @@ from crossregion.embedded.stack import STOP_ORDER, Stack
 from crossregion.installation import OPERATOR, OWNER
 from crossregion.services import agreements, dead_letters
 from crossregion.services import notices as notices_service
-from crossregion.services.agreements import AgreementUnknown, NotToBeRecorded, Outcome
+from crossregion.services.agreements import AgreementUnknown, NotToBeRecorded
+from crossregion.services.confirmation import Recorded
 from schemas import codec, topics
+from tests.support.actors import analyst
 from tests.support.live import in_force, notices, send, wait_for_quiet
 
 EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
@@ -80,7 +82,7 @@ def told(stack: Stack, case_id: str) -> dict[str, tuple[str, int | None]]:
     }
 
 
-def record(stack: Stack, *units: str, **changes: Any) -> Outcome | None:
+def record(stack: Stack, *units: str, **changes: Any) -> Recorded | None:
     given = {
         "number": "1",
         "signed_on": "2026-01-08",
@@ -92,7 +94,7 @@ def record(stack: Stack, *units: str, **changes: Any) -> Outcome | None:
         "contacts": [],
         **changes,
     }
-    return agreements.record(stack.kafka, stack.database, units, **given)
+    return agreements.record(analyst(stack), units, **given)
 
 
 def put(stack: Stack, *letters: dict[str, Any] | bytes) -> None:
@@ -123,8 +125,8 @@ def test_an_agreement_opens_later_notices_to_a_partner_and_leaves_those_issued(
     assert told(stack, "P1") == closed
     outcome = record(stack, "220000", LIAONING)
     assert outcome is not None
-    assert outcome.recorded
-    assert outcome.agreement["units"] == [LIAONING, "220000"]
+    assert outcome.holds
+    assert outcome.row["units"] == [LIAONING, "220000"]
     assert LIAONING in {
         row["unit"] for row in notices_service.of_all_units(stack.database) if row["cause"] == "P1"
     }
@@ -133,7 +135,7 @@ def test_an_agreement_opens_later_notices_to_a_partner_and_leaves_those_issued(
     assert told(stack, "P1") == closed
     ended = record(stack, LIAONING, "220000", valid_to=YESTERDAY, status="ended")
     assert ended is not None
-    assert (ended.recorded, ended.agreement["revision"]) == (True, 2)
+    assert (ended.holds, ended.row["revision"]) == (True, 2)
     put_case(stack, "P3", "220202", "210102")
     assert told(stack, "P3") == closed
     assert told(stack, "P2")[LIAONING] == ("summary", 30)
@@ -142,7 +144,7 @@ def test_an_agreement_opens_later_notices_to_a_partner_and_leaves_those_issued(
 def test_what_holds_already_is_not_sent_again(stack: Stack) -> None:
     again = record(stack, "220000", LIAONING, valid_to=YESTERDAY, status="ended")
     assert again is not None
-    assert (again.recorded, again.agreement["revision"]) == (True, 2)
+    assert (again.holds, again.row["revision"]) == (True, 2)
     (held,) = agreements.listed(stack.database, LIAONING)
     assert agreements.listed(stack.database, "220500") == []
     assert not agreements.in_force(held, TODAY)
@@ -217,7 +219,7 @@ def test_of_two_contents_under_one_revision_one_holds_in_registry_and_notices(
     assert told(stack, "T1") == {"222400": ("record", held["answer_within_hours"])}
     later = record(stack, *held["units"], number="two", answer_within_hours=5)
     assert later is not None
-    assert (later.recorded, later.agreement["revision"]) == (True, 2)
+    assert (later.holds, later.row["revision"]) == (True, 2)
     put_case(stack, "T2", "220202", "222401")
     assert told(stack, "T2") == {"222400": ("record", 5)}
 

@@ -36,6 +36,7 @@ from schemas import codec, topics
 from schemas.units import ENTERING
 from tests.e2e.command import run
 from tests.integration.test_decisions import CASE, CASE_UNIT, EXAMPLES, case, example, put
+from tests.support.actors import analyst, officer
 from tests.support.live import in_force, notices, send, wait_for_quiet, wait_until
 
 TOLD, NEXT, TAKER = "220300", "220500", "220800"
@@ -66,11 +67,10 @@ def acknowledge(
     stack: Stack, notice_id: str, unit: str, answer: str, reason: str | None = None
 ) -> tuple[bool, str]:
     """Whether the answer holds, and which is in force."""
-    dsn = as_unit(stack, unit)
-    outcome = notices_service.acknowledge(stack.kafka, dsn, unit, notice_id, answer, reason)
+    outcome = notices_service.acknowledge(officer(stack, unit), notice_id, answer, reason)
     assert outcome is not None
     wait_for_quiet(stack)
-    return outcome.holds, outcome.notice["answer"]
+    return outcome.holds, outcome.row["answer"]
 
 
 def disclosed(stack: Stack, unit: str, notice_id: str) -> list[tuple[str, Any]]:
@@ -95,7 +95,7 @@ def test_a_unit_answers_and_a_refusal_goes_to_the_office_which_gives_it_to_anoth
     assert acknowledge(stack, first, TOLD, "refused", "no-capacity") == (True, "refused")
     assert acknowledge(stack, first, TOLD, "received") == (False, "refused")
     assert at_office(stack, "reassign") == [first]
-    notices_service.reassign(stack.kafka, stack.database, first, NEXT)
+    notices_service.reassign(analyst(stack), first, NEXT)
     wait_for_quiet(stack)
     assert at_office(stack, "reassign") == []
     assert told(stack, TOLD) == []
@@ -103,14 +103,14 @@ def test_a_unit_answers_and_a_refusal_goes_to_the_office_which_gives_it_to_anoth
     with pytest.raises(NotToBeAnswered, match="was withdrawn"):
         acknowledge(stack, first, TOLD, "accepted")
     with pytest.raises(NotToBeAnswered, match="has gone elsewhere"):
-        notices_service.reassign(stack.kafka, stack.database, first, NEXT)
+        notices_service.reassign(analyst(stack), first, NEXT)
     assert disclosed(stack, NEXT, second["notice_id"]) == []
     assert acknowledge(stack, second["notice_id"], NEXT, "accepted") == (True, "accepted")
     assert disclosed(stack, NEXT, second["notice_id"]) == [("case", case(1, TOLD))]
     assert disclosed(stack, TOLD, second["notice_id"]) == disclosed(stack, TOLD, first) == []
     assert acknowledge(stack, second["notice_id"], NEXT, "accepted") == (False, "accepted")
     with pytest.raises(NotToBeAnswered, match=r"already accepted at revision 1 by the officer of"):
-        notices_service.reassign(stack.kafka, stack.database, second["notice_id"], TOLD)
+        notices_service.reassign(analyst(stack), second["notice_id"], TOLD)
 
 
 def test_what_a_unit_was_not_told_it_cannot_answer(stack: Stack) -> None:
@@ -127,9 +127,9 @@ def test_what_a_unit_was_not_told_it_cannot_answer(stack: Stack) -> None:
             acknowledge(stack, notice_id, unit, answer, reason)
         assert "\n" not in str(refused.value)
     with pytest.raises(NotToBeAnswered, match="999999 is no unit"):
-        notices_service.reassign(stack.kafka, stack.database, notice["notice_id"], "999999")
+        notices_service.reassign(analyst(stack), notice["notice_id"], "999999")
     with pytest.raises(NoticeUnknown, match="There is no notice"):
-        notices_service.reassign(stack.kafka, stack.database, "no id", TOLD)
+        notices_service.reassign(analyst(stack), "no id", TOLD)
 
 
 def test_what_cannot_be_an_answer_is_set_aside_and_changes_nothing(stack: Stack) -> None:
@@ -172,8 +172,7 @@ def test_a_case_is_handed_over_and_asked_back(stack: Stack) -> None:
     record = ("case", CASE_UNIT, CASE["case_id"])
 
     def act(unit: str, action: str, **more: Any) -> tuple[bool, str, str | None, bool]:
-        dsn = as_unit(stack, unit)
-        outcome = handovers.act(stack.kafka, dsn, unit, record, action, **more)
+        outcome = handovers.act(officer(stack, unit), record, action, **more)
         assert outcome is not None
         names = ("owner", "offered_to", "asked_back")
         owner, offered_to, asked_back = (outcome.row[name] for name in names)
@@ -198,7 +197,7 @@ def test_a_case_is_handed_over_and_asked_back(stack: Stack) -> None:
     with pytest.raises(NotToBeAnswered, match="is about a hand-over, which is answered by what"):
         acknowledge(stack, told_of_it, TAKER, "accepted")
     with pytest.raises(NotToBeAnswered, match="goes to whom its owner offers it"):
-        notices_service.reassign(stack.kafka, stack.database, told_of_it, NEXT)
+        notices_service.reassign(analyst(stack), told_of_it, NEXT)
     for unit, action, more, says in (
         (CASE_UNIT, "offered", {"to": TOLD}, "one offer at a time"),
         (TOLD, "accepted", {}, "only the unit that it is offered to"),
@@ -210,7 +209,7 @@ def test_a_case_is_handed_over_and_asked_back(stack: Stack) -> None:
         assert "\n" not in str(refused.value)
     unknown = ("case", CASE_UNIT, "no such case")
     with pytest.raises(NotToBeHandedOver, match="has reported no case no such case"):
-        handovers.act(stack.kafka, as_unit(stack, CASE_UNIT), CASE_UNIT, unknown, "offered", TAKER)
+        handovers.act(officer(stack, CASE_UNIT), unknown, "offered", TAKER)
     assert not reads(TAKER)
     assert act(TAKER, "accepted") == (True, TAKER, None, False)
     assert reads(TAKER)
@@ -354,9 +353,7 @@ def test_an_overdue_notice_goes_to_the_office_twice_across_restarts_until_it_is_
     with teller_of_tomorrow(stack):
         time.sleep(2.0)
         assert times() == 2
-        notices_service.acknowledge(
-            stack.kafka, as_unit(stack, LATE), LATE, notice["notice_id"], "accepted"
-        )
+        notices_service.acknowledge(officer(stack, LATE), notice["notice_id"], "accepted")
         wait_until(lambda: times() == 0, stack)
     start(stack)
     wait_for_quiet(stack)

@@ -23,8 +23,10 @@ from crossregion.embedded.postgres import SUPERUSER
 from crossregion.embedded.stack import STOP_ORDER, Stack
 from crossregion.installation import DATABASE, OPERATOR, OWNER
 from crossregion.services import dead_letters, proposals
-from crossregion.services.proposals import NotToBeDecided, Outcome, ProposalUnknown
+from crossregion.services.confirmation import Recorded
+from crossregion.services.proposals import NotToBeDecided, ProposalUnknown
 from schemas import codec, topics
+from tests.support.actors import analyst
 from tests.support.live import in_force, notices, read_all, send, wait_for_quiet, wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
@@ -66,8 +68,16 @@ def case(revision: int, destination: str | None) -> dict[str, Any]:
     return {**CASE, "revision": revision, "legs": [*route, {**end, "code": destination}]}
 
 
-def decide(stack: Stack, verdict: str, reason: str, **more: Any) -> Outcome | None:
-    return proposals.decide(stack.kafka, stack.database, PROPOSAL, verdict, reason, **more)
+def decide(
+    stack: Stack, verdict: str, reason: str, role: str = "analyst", **more: Any
+) -> Recorded | None:
+    return proposals.decide(analyst(stack, role), PROPOSAL, verdict, reason, **more)
+
+
+def holds(stack: Stack, verdict: str, reason: str, **more: Any) -> bool:
+    """Whether a decision is recorded and holds."""
+    outcome = decide(stack, verdict, reason, **more)
+    return outcome is not None and outcome.holds
 
 
 def told(stack: Stack, *kinds: str) -> set[tuple[str, str, str, str | None]]:
@@ -125,7 +135,7 @@ def test_a_confirmed_pair_is_linked_told_to_both_units_and_makes_the_destination
     ]
     reported = told(stack, "flag")
     assert told(stack, "confirmed") == set()
-    assert decide(stack, "confirmed", "recognised", note=NOTE) == Outcome(True)
+    assert holds(stack, "confirmed", "recognised", note=NOTE)
     wait_for_quiet(stack)
     assert told(stack, "confirmed") == CONFIRMED
     assert told(stack, "flag") == reported | SECOND
@@ -135,8 +145,8 @@ def test_a_confirmed_pair_is_linked_told_to_both_units_and_makes_the_destination
     assert not proposals.listed(stack.database, None, None, True)
     again = decide(stack, "dismissed", "records-differ", role="supervisor")
     assert again is not None
-    assert again.by is not None
-    assert (again.by["verdict"], again.by["role"]) == ("confirmed", "analyst")
+    assert not again.holds
+    assert (again.row["verdict"], again.row["role"]) == ("confirmed", "analyst")
     logs = "".join(path.read_text() for path in (stack.data / "log").iterdir())
     assert NOTE not in logs + json.dumps(in_force(stack.kafka), ensure_ascii=False)
 
@@ -194,23 +204,23 @@ def test_links_and_flags_that_do_not_follow_are_named(
 
 def test_undoing_withdraws_what_was_told(stack: Stack) -> None:
     both, issued = told(stack, "flag"), set(in_force(stack.kafka))
-    assert decide(stack, "undone", "mistake") == Outcome(True)
+    assert holds(stack, "undone", "mistake")
     wait_for_quiet(stack)
     assert (told(stack, "confirmed"), told(stack, "flag")) == (set(), both - SECOND)
     assert (links(stack), confirmed_flag(stack)) == (0, [])
     assert found(stack).proposal["open"]
     with pytest.raises(NotToBeDecided, match="nothing to undo"):
         decide(stack, "undone", "mistake")
-    assert decide(stack, "confirmed", "dna") == Outcome(True)
+    assert holds(stack, "confirmed", "dna")
     wait_for_quiet(stack)
     assert set(in_force(stack.kafka)) == issued
-    assert decide(stack, "undone", "mistake") == Outcome(True)
+    assert holds(stack, "undone", "mistake")
     wait_for_quiet(stack)
 
 
 def made(stack: Stack, verdict: str, reason: str, **changes: Any) -> dict[str, Any]:
     """A decision as a command makes it that has read what is recorded by now."""
-    revision = found(stack).standing.revision
+    revision = found(stack).state.revision
     known = {"previous": revision, "revision": revision + 1, "verdict": verdict, "reason": reason}
     decision = {**example("MatchDecided"), **known, **changes}
     if "decision_id" not in changes:
@@ -237,7 +247,7 @@ def test_of_decisions_at_the_same_time_the_first_in_the_partition_wins(stack: St
         ("more-needed", None), ("confirmed", "stale"), ("dismissed", "stale"),
     ]  # fmt: skip
     assert (links(stack), told(stack, "confirmed")) == (0, set())
-    outcomes: list[Outcome | None] = []
+    outcomes: list[Recorded | None] = []
     threads = [
         threading.Thread(target=lambda given=given: outcomes.append(decide(stack, *given)))
         for given in (("confirmed", "document"), ("confirmed", "dna"), ("confirmed", "recognised"))
@@ -246,12 +256,12 @@ def test_of_decisions_at_the_same_time_the_first_in_the_partition_wins(stack: St
         thread.start()
     for thread in threads:
         thread.join()
-    assert [outcome.decided for outcome in outcomes if outcome].count(True) == 1
+    assert [outcome.holds for outcome in outcomes if outcome].count(True) == 1
     winner = found(stack).in_force
     assert winner is not None
-    late = [outcome.by for outcome in outcomes if outcome and not outcome.decided]
-    assert [one["decision_id"] for one in late if one] == [winner["decision_id"]] * 2
-    assert decide(stack, "undone", "mistake") == Outcome(True)
+    late = [outcome.row for outcome in outcomes if outcome and not outcome.holds]
+    assert [one["decision_id"] for one in late] == [winner["decision_id"]] * 2
+    assert holds(stack, "undone", "mistake")
     wait_for_quiet(stack)
 
 
@@ -292,7 +302,7 @@ def test_what_cannot_be_a_decision_is_set_aside_and_changes_nothing(stack: Stack
 def test_a_dismissed_pair_is_offered_again_on_stronger_evidence_with_what_is_new(
     stack: Stack,
 ) -> None:
-    assert decide(stack, "dismissed", "records-differ") == Outcome(True)
+    assert holds(stack, "dismissed", "records-differ")
     wait_for_quiet(stack)
     assert not found(stack).proposal["open"]
     assert discrepancies(stack) == []
@@ -313,7 +323,7 @@ def test_a_dismissed_pair_is_offered_again_on_stronger_evidence_with_what_is_new
     assert [row["verdict"] for row in proposals.listed(stack.database, None, None, True)] == [
         "dismissed"
     ]
-    assert decide(stack, "confirmed", "dna") == Outcome(True)
+    assert holds(stack, "confirmed", "dna")
     wait_for_quiet(stack)
     assert found(stack).proposal["new_evidence"] == []
     assert told(stack, "confirmed") == CONFIRMED
@@ -380,8 +390,7 @@ def test_looking_and_deciding_stand_in_the_audit(stack: Stack) -> None:
     [
         ((PROPOSAL, "maybe", "dna"), NotToBeDecided, "maybe is no verdict: confirmed, "),
         ((PROPOSAL, "confirmed", "because"), NotToBeDecided, "because is no reason for confirmed"),
-        ((PROPOSAL, "confirmed", "dna", "王红英"), NotToBeDecided, "is no role: analyst"),
-        ((PROPOSAL, "confirmed", "dna", "analyst", "x" * 501), NotToBeDecided, "500 characters"),
+        ((PROPOSAL, "confirmed", "dna", "x" * 501), NotToBeDecided, "500 characters"),
         (("no id", "confirmed", "dna"), ProposalUnknown, "no proposal no id: see"),
         ((PROPOSAL[::-1], "confirmed", "dna"), ProposalUnknown, "see `crossregion proposals list`"),
     ],
@@ -390,8 +399,13 @@ def test_what_cannot_be_decided_is_one_clear_line(
     stack: Stack, given: tuple[str, ...], fault: type[Exception], says: str
 ) -> None:
     with pytest.raises(fault, match=says) as refused:
-        proposals.decide(stack.kafka, stack.database, *given)  # type: ignore[arg-type]
+        proposals.decide(analyst(stack), *given)  # type: ignore[arg-type]
     assert "\n" not in str(refused.value)
+
+
+def test_a_role_is_a_code_and_never_a_name(stack: Stack) -> None:
+    with pytest.raises(NotToBeDecided, match="is no role: analyst"):
+        decide(stack, "confirmed", "dna", role="王红英")
 
 
 def test_what_is_not_recorded_in_time_is_sent_and_decides_nothing_twice(stack: Stack) -> None:

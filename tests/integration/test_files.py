@@ -37,6 +37,7 @@ from producers.spool.store import Spool
 from schemas import codec, topics
 from tests.e2e.command import assert_one_clear_line, run
 from tests.support import exports
+from tests.support.actors import officer
 from tests.support.figures import ZONE, Event, Known
 from tests.support.live import in_force, notices, read_all, send, wait_for_quiet, wait_until
 from tests.support.outbox import Office, start_relay
@@ -178,9 +179,7 @@ def test_a_tip_becomes_a_case_that_an_officer_saves_in_the_units_own_database(
     with Spool(stack.spools / f"{UNIT}.sqlite", UNIT) as spool:
         tip = (UNIT, taking.take(spool, taking.tip(UNIT, TIP, "220202")).tip_id)
     wait_for_quiet(stack)
-    linked = tips.triage(
-        stack.kafka, stack.dsn(f"unit_{police}"), police, tip, "linked", case=(police, CASE)
-    )
+    linked = tips.triage(officer(stack, police), tip, "linked", case=(police, CASE))
     assert linked is not None
     assert linked.holds
     assert not tip_row(stack, tip)["case_known"]
@@ -240,8 +239,7 @@ def test_a_notices_worker_that_is_killed_says_nothing_twice(stack: Stack) -> Non
 def test_a_handover_takes_the_file_along(stack: Stack, tmp_path: Path) -> None:
     assert seen(stack, TAKER) == set()
     for unit, action, to in ((UNIT, "offered", TAKER), (TAKER, "accepted", None)):
-        dsn = stack.dsn(f"unit_{unit}")
-        step = handovers.act(stack.kafka, dsn, unit, RECORD, action, to)
+        step = handovers.act(officer(stack, unit), RECORD, action, to)
         assert step is not None
         assert step.holds
     late = ("LEGAL_AID:220100/A2", "WELFARE_HOME", "FIRST_CERTIFICATE")

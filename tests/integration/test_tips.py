@@ -34,6 +34,7 @@ from schemas import codec, topics
 from tests.e2e.command import run
 from tests.integration.test_decisions import CASE, put
 from tests.integration.test_registry import TIP, triaged
+from tests.support.actors import analyst, officer
 from tests.support.live import in_force, notices, send, wait_for_quiet, wait_until
 
 RECEIVER, HERE, THERE, OF_CASE, TAKER = "220100", "220600", "220300", "220800", "220700"
@@ -64,7 +65,8 @@ def row(stack: Stack, tip: Tip, unit: str = OFFICE) -> dict[str, Any]:
 
 def triage(stack: Stack, tip: Tip, verdict: str, unit: str, **more: Any) -> tuple[bool, str, str]:
     """Whether the triage holds, the verdict in force, and whose the tip is."""
-    outcome = tips_service.triage(stack.kafka, dsn(stack, unit), unit, tip, verdict, **more)
+    actor = analyst(stack, "officer") if unit == OFFICE else officer(stack, unit)
+    outcome = tips_service.triage(actor, tip, verdict, **more)
     assert outcome is not None
     wait_for_quiet(stack)
     return outcome.holds, outcome.row["verdict"], outcome.row["duty"]
@@ -114,9 +116,7 @@ def test_a_tip_becomes_a_case(stack: Stack) -> None:
     assert not row(stack, tip)["case_known"]
     (linked,) = notices_service.listed(dsn(stack, OF_CASE))
     assert not reads(stack, tip, OF_CASE)
-    notices_service.acknowledge(
-        stack.kafka, dsn(stack, OF_CASE), OF_CASE, linked["notice_id"], "accepted"
-    )
+    notices_service.acknowledge(officer(stack, OF_CASE), linked["notice_id"], "accepted")
     wait_for_quiet(stack)
     assert reads(stack, tip, OF_CASE)
     victims = [{**CASE["victims"][0], "victim_id": "T-1/1"}]
@@ -143,7 +143,7 @@ def test_who_takes_over_the_case_is_told_of_the_tip_and_reads_it(stack: Stack) -
     about = ("case", OF_CASE, "T-1")
 
     def step(unit: str, action: str, to: str | None = None) -> None:
-        outcome = handovers.act(stack.kafka, dsn(stack, unit), unit, about, action, to)
+        outcome = handovers.act(officer(stack, unit), about, action, to)
         assert outcome is not None and outcome.holds
         wait_for_quiet(stack)
 
@@ -156,9 +156,7 @@ def test_who_takes_over_the_case_is_told_of_the_tip_and_reads_it(stack: Stack) -
     (notice,) = (
         one for one in notices_service.listed(dsn(stack, TAKER)) if one["kind"] != "handover"
     )
-    notices_service.acknowledge(
-        stack.kafka, dsn(stack, TAKER), TAKER, notice["notice_id"], "accepted"
-    )
+    notices_service.acknowledge(officer(stack, TAKER), notice["notice_id"], "accepted")
     wait_for_quiet(stack)
     assert [reads(stack, tip, unit) for unit in (OF_CASE, TAKER)] == [False, True]
     step(TAKER, "returned")
@@ -210,11 +208,9 @@ def test_a_tips_notice_is_not_answered_and_not_given_to_another(stack: Stack) ->
     )
     for answer in ("accepted", "not-ours"):
         with pytest.raises(NotToBeAnswered, match="crossregion tip triage"):
-            notices_service.acknowledge(
-                stack.kafka, dsn(stack, HERE), HERE, notice["notice_id"], answer
-            )
+            notices_service.acknowledge(officer(stack, HERE), notice["notice_id"], answer)
     with pytest.raises(NotToBeAnswered, match="crossregion tip triage"):
-        notices_service.reassign(stack.kafka, stack.database, notice["notice_id"], THERE)
+        notices_service.reassign(analyst(stack), notice["notice_id"], THERE)
     triage(stack, tip, "dismissed", HERE, reason="unfounded")
 
 
@@ -350,9 +346,7 @@ def test_an_overdue_tip_goes_to_the_office_once_across_restarts_until_it_is_tria
     with teller_of_tomorrow(stack):
         time.sleep(MARGIN + 1.0)
         assert at_office()
-        outcome = tips_service.triage(
-            stack.kafka, dsn(stack, HERE), HERE, tip, "dismissed", reason="unfounded"
-        )
+        outcome = tips_service.triage(officer(stack, HERE), tip, "dismissed", reason="unfounded")
         assert outcome is not None and outcome.holds
         wait_until(lambda: not at_office() and told(stack, "tip") == set(), stack)
     start(stack)

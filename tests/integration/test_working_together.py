@@ -27,6 +27,7 @@ from crossregion.installation import OPERATOR, OWNER
 from crossregion.services import disclosure, endpoints, handovers, notices, proposals
 from tests.e2e.command import run
 from tests.support import exports, live, receivers
+from tests.support.actors import analyst, officer
 from tests.support.live import wait_for_quiet, wait_until
 from tests.support.receivers import Mailboxes, Webhooks
 
@@ -106,16 +107,15 @@ def notice_of(stack: Stack, unit: str, kind: str) -> dict[str, Any]:
 
 
 def answer(stack: Stack, unit: str, notice: dict[str, Any], word: str, why: str | None) -> None:
-    dsn = stack.dsn(f"unit_{unit}")
-    outcome = notices.acknowledge(stack.kafka, dsn, unit, notice["notice_id"], word, why, wait=30.0)
+    actor = officer(stack, unit)
+    outcome = notices.acknowledge(actor, notice["notice_id"], word, why, wait=30.0)
     assert outcome is not None
     assert outcome.holds
 
 
 def step(stack: Stack, unit: str, action: str, to: str | None = None) -> str:
     """Take a step of the hand-over; returns the owner."""
-    dsn = stack.dsn(f"unit_{unit}")
-    outcome = handovers.act(stack.kafka, dsn, unit, RECORD, action, to, wait=30.0)
+    outcome = handovers.act(officer(stack, unit), RECORD, action, to, wait=30.0)
     assert outcome is not None
     assert outcome.holds
     owner: str = outcome.row["owner"]
@@ -170,10 +170,10 @@ def test_from_two_exports_to_a_hand_over(post: Post, tmp_path: Path) -> None:
     post.wait(FOUND_AT, "remarks")
 
     decided = proposals.decide(
-        stack.kafka, stack.database, proposal["proposal_id"], "confirmed", "document", wait=30.0
+        analyst(stack), proposal["proposal_id"], "confirmed", "document", wait=30.0
     )
     assert decided is not None
-    assert decided.decided
+    assert decided.holds
     post.wait(LOST_AT, "remarks", "confirmed")
     post.wait(FOUND_AT, "remarks", "confirmed", "flag")
 
@@ -181,7 +181,7 @@ def test_from_two_exports_to_a_hand_over(post: Post, tmp_path: Path) -> None:
     answer(stack, FOUND_AT, notice_of(stack, FOUND_AT, "flag"), "refused", "no-capacity")
     refused = notice_of(stack, FOUND_AT, "flag")
     post.wait(OFFICE, "proposal", "reassign")
-    notices.reassign(stack.kafka, stack.database, refused["notice_id"], TAKER)
+    notices.reassign(analyst(stack), refused["notice_id"], TAKER)
     post.wait(TAKER, "flag")
     post.wait(FOUND_AT, "remarks", "confirmed", "flag", "-flag")
     post.wait(OFFICE, "proposal", "reassign", "-reassign")

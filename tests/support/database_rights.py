@@ -96,6 +96,18 @@ RIGHTS: dict[str, dict[str, str]] = {
     "registry.case_summary()": {UNIT: "execute", PARTNER: "execute"},
     "registry.told_notices()": {UNIT: "execute", PARTNER: "execute"},
     "registry.handovers()": {UNIT: "execute", PARTNER: "execute"},
+    **{
+        f"registry.{name}": {UNIT: "execute", PARTNER: "execute"}
+        for name in (
+            "told_notice(text)",
+            "handover_of(text,text,text)",
+            "tip_state(text,text)",
+            "items_of_file(text,text)",
+            "notes_of_file(text,text)",
+            "has_record(text,text)",
+            "has_tip(text,text)",
+        )
+    },
     "registry.tips()": {UNIT: "execute", PARTNER: "execute"},
     "registry.readable_tips()": {UNIT: "execute", PARTNER: "execute"},
     "registry.readable_records()": {UNIT: "execute", PARTNER: "execute"},
