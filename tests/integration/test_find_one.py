@@ -17,6 +17,7 @@ from crossregion.services.tips import TipUnknown
 
 UNIT, OTHER = "220300", "220500"
 MANY = 4_000
+NUMBERS: LiteralString = "WITH numbers AS (SELECT n FROM generate_series(1, %(many)s) AS n) "
 FILL: tuple[LiteralString, ...] = (
     "INSERT INTO registry.notice (notice_id, revision, issued, withdrawn, unit, kind, cause,"
     " contact) SELECT 'n' || n, 1, true, 0, %(unit)s, 'tip', 't' || n, %(unit)s FROM numbers",
@@ -75,10 +76,7 @@ def dsn(new_database: Callable[[], str], as_role: AsRole) -> Iterator[str]:
     migrations.migrate(dsn)
     with psycopg.connect(as_role(dsn, "postgres")) as connection:
         for statement in FILL:
-            connection.execute(
-                "WITH numbers AS (SELECT n FROM generate_series(1, %(many)s) AS n) " + statement,
-                {"unit": UNIT, "many": MANY},
-            )
+            connection.execute(NUMBERS + statement, {"unit": UNIT, "many": MANY})
     with psycopg.connect(as_role(dsn, "postgres"), autocommit=True) as connection:
         connection.execute("ANALYZE")
     yield dsn
