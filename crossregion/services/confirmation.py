@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from crossregion.kafka import acls, producer
 from crossregion.kafka import connection as kafka_connection
+from crossregion.kafka import producer
 from crossregion.kafka.connection import Kafka
 from crossregion.postgres import audit
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
+from schemas import topics
 from schemas.topics import Topic
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.05, 1.0, 1.5
@@ -77,7 +78,7 @@ def publish_statement(
     (writer,) = topic.written_by
     producer.send(
         actor.kafka,
-        kafka_connection.unit(actor.unit) if writer == acls.UNIT else writer,
+        kafka_connection.unit(actor.unit) if writer == topics.UNIT else writer,
         topic,
         event,
         record,
