@@ -23,7 +23,7 @@ from crossregion.kafka.connection import Kafka
 from crossregion.private_files import write_private
 from crossregion.process import WORKERS
 from schemas import topics as contracts
-from tests.e2e.command import assert_one_clear_line, run
+from tests.support.command import assert_one_clear_line, run, run_process
 
 FEED = Path(__file__).parents[2] / "examples/feed"
 PERSON = {
@@ -108,12 +108,12 @@ def test_every_command_has_help(command: str) -> None:
 
 def test_the_list_of_commands_is_whole() -> None:
     groups = {command.split()[0] for command in COMMANDS}
-    listed = set(re.findall(r"^│ ([a-z][a-z-]*) ", run("--help").stdout, re.MULTILINE))
+    listed = set(re.findall(r"^│ ([a-z][a-z-]*) ", run_process("--help").stdout, re.MULTILINE))
     assert listed == groups
 
 
 def test_topics_apply_creates_what_is_missing_once(kafka: Kafka) -> None:
-    run("topics", "apply", **kafka.environment())
+    run_process("topics", "apply", **kafka.environment())
     again = run("topics", "apply", **kafka.environment())
     assert (again.returncode, again.stdout) == (0, "0 topics created.\n")
 
@@ -255,14 +255,14 @@ def test_a_stopped_process_reads_again_and_a_running_one_does_not(kafka: Kafka) 
 
 
 def test_the_roles_are_printed_as_an_administrator_runs_them() -> None:
-    printed = run("registry", "roles").stdout
+    printed = run_process("registry", "roles").stdout
     assert printed == postgres.roles()
     assert "password" not in printed.replace("\\password", "").replace("no password", "").lower()
 
 
 def test_the_registry_is_migrated_once(new_database: Callable[[], str]) -> None:
     database = new_database()
-    run("registry", "migrate", CROSSREGION_DATABASE=database)
+    run_process("registry", "migrate", CROSSREGION_DATABASE=database)
     again = run("registry", "migrate", CROSSREGION_DATABASE=database)
     assert (again.returncode, again.stdout) == (0, "0 migrations run.\n")
 
@@ -311,18 +311,18 @@ def test_a_fault_is_one_clear_line(
 
 
 def test_a_database_without_tables_is_one_clear_line(new_database: Callable[[], str]) -> None:
-    answer = run("dead-letters", "list", **NOWHERE, CROSSREGION_DATABASE=new_database())
+    answer = run_process("dead-letters", "list", **NOWHERE, CROSSREGION_DATABASE=new_database())
     assert_one_clear_line(answer, "42P01", "crossregion doctor")
 
 
 def test_debug_shows_the_traceback() -> None:
-    answer = run("--debug", "topics", "apply")
+    answer = run_process("--debug", "topics", "apply")
     assert answer.returncode == 1
     assert "Traceback" in answer.stderr
 
 
 def test_doctor_names_each_part_that_is_wrong(tmp_path: Path) -> None:
-    answer = run("doctor", CROSSREGION_DATA=str(tmp_path), **NOWHERE)
+    answer = run_process("doctor", CROSSREGION_DATA=str(tmp_path), **NOWHERE)
     assert answer.returncode == 1
     wrong = re.findall(r"^wrong\s+(\w+)", answer.stdout, re.MULTILINE)
     assert wrong == ["kafka", "database"]
@@ -354,7 +354,7 @@ def test_publish_stores_while_the_broker_is_away_and_lists_what_it_refuses(tmp_p
     assert "no-record-id" in answer.stdout
     assert "1 accepted events wait in the spool" in answer.stdout
     export.write_text("\r\n".join(rows[:3]))
-    corrected = run("publish", export, "--unit", "220600", "--data", tmp_path / "data")
+    corrected = run_process("publish", export, "--unit", "220600", "--data", tmp_path / "data")
     assert corrected.returncode == 0
     assert "2 read, 1 accepted, 1 unchanged, 0 refused" in corrected.stdout
 
@@ -383,7 +383,7 @@ def test_link_writes_the_pairs_of_two_files(tmp_path: Path) -> None:
     cases.write_text(json.dumps({**PERSON, "case_id": "C1", "missing_date": "2010-01-01"}) + "\n")
     rescued = json.dumps({**PERSON, "rescue_id": "R1", "found_date": "2012-01-01"}) + "\n"
     rescues.write_bytes(gzip.compress(rescued.encode()))
-    answer = run("link", cases, rescues, "--out", out)
+    answer = run_process("link", cases, rescues, "--out", out)
     assert (answer.returncode, answer.stdout) == (0, f"1 pairs in {out}\n")
     pair = json.loads(out.read_text())
     assert (pair["case_id"], pair["rescue_id"], pair["band"]) == ("C1", "R1", "very-likely")

@@ -6,15 +6,15 @@ import json
 import shutil
 from pathlib import Path
 
-from tests.e2e.command import assert_one_clear_line, run
 from tests.e2e.test_up import FEED, up
+from tests.support.command import assert_one_clear_line, run, run_process
 
 
 def test_what_the_demo_proposed_is_decided_on_a_running_stack(tmp_path: Path) -> None:
     feed, data, out = (tmp_path / name for name in ("feed", "data", "out"))
     for unit in ("220300", "220400"):
         shutil.copytree(FEED / unit, feed / unit)
-    demo = run("demo", "--feed", feed, "--data", data, "--out", out)
+    demo = run_process("demo", "--feed", feed, "--data", data, "--out", out)
     assert demo.returncode == 0, demo.stderr
     proposed = [json.loads(line) for line in (out / "proposals.jsonl").read_text().splitlines()]
     first = proposed[0]["proposal_id"]

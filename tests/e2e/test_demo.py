@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.command import ENVIRONMENT, assert_one_clear_line, run
+from tests.support.command import ENVIRONMENT, assert_one_clear_line, run, run_process
 
 ROOT = Path(__file__).parents[2]
 FEED = ROOT / "examples/feed"
@@ -89,7 +89,7 @@ def test_a_feed_with_bad_rows_and_files_is_accounted_for(tmp_path: Path) -> None
     rows[2] = rows[2][: len(rows[2]) // 2]
     (feed / "220600/cases.csv").write_text("\n".join([head, *rows]), encoding="utf-8-sig")
     shutil.copytree(FEED / "22CBS0", feed / "22CBS0")
-    answer = run("demo", "--feed", feed, "--out", out)
+    answer = run_process("demo", "--feed", feed, "--out", out)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     reasons = [row["reason"] for row in lines(out / "refusals.jsonl")]
     assert sorted(reasons) == ["another-unit", "no-record-id", "torn"]

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.e2e.command import ENVIRONMENT
+from tests.support.command import ENVIRONMENT
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/analysts.md", "docs/officers.md", "docs/operating.md")

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from tests.e2e.command import COMMAND, ENVIRONMENT, assert_one_clear_line, run
+from tests.support.command import COMMAND, ENVIRONMENT, assert_one_clear_line, run
 from tests.support.exports import UNIT
 from tests.support.intake import case, free_port
 

@@ -25,8 +25,8 @@ from producers.outbox.relay import Relay
 from producers.sender import SpoolSender
 from producers.spool.store import Spool
 from schemas import codec, topics
-from tests.e2e.command import run
 from tests.faults.proxy import Proxy
+from tests.support.command import run
 from tests.support.exports import UNIT
 from tests.support.intake import case
 from tests.support.live import read_all

@@ -29,8 +29,8 @@ from producers import sender as sender_module
 from producers.sender import SpoolSender
 from producers.spool.store import Spool
 from schemas import topics
-from tests.e2e.command import COMMAND
 from tests.support import exports
+from tests.support.command import COMMAND
 from tests.support.exports import case
 
 KILLED_BEFORE_MARKING = """

@@ -16,8 +16,8 @@ from producers import watch as watching
 from producers.exports import reader
 from producers.spool.store import Spool
 from producers.watch import ASIDE, SETTLE_SECONDS, DirectoryWatcher, being_written
-from tests.e2e.command import COMMAND, ENVIRONMENT, assert_one_clear_line, run
 from tests.support import exports
+from tests.support.command import COMMAND, ENVIRONMENT, assert_one_clear_line, run
 from tests.support.exports import UNIT, case, rescue
 
 WAIT_SECONDS = 30.0
