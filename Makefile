@@ -7,14 +7,20 @@ BENCH_VENV := .venv-bench
 LABELLED ?= ../shared/linkage/train
 PROMTOOL := .tools/promtool
 
-.PHONY: help quick setup demo up test faults check bench bench-linkage docs lock clean
+QUICK_PROCESSES ?= 2
+PROCESSES ?= 3
+MARKS ?= not every_fault and not nightly
+SEEDS ?= 1 7 42
+
+.PHONY: help quick setup demo up test test-all faults nightly check fmt bench bench-linkage docs lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 quick: setup ## style and the fast tests
-	$(VENV)/bin/ruff check .
-	$(PY) -m pytest -n 2 tests/unit
+	$(PY) -m ruff check --quiet .
+	$(PY) -m ruff format --check --quiet .
+	$(PY) -m pytest --numprocesses $(QUICK_PROCESSES) --hypothesis-profile quick -m "not slow" tests/unit
 
 setup: $(STAMP) ## install everything into .venv
 
@@ -32,8 +38,14 @@ up: setup ## the same services, kept running until Ctrl-C
 	$(VENV)/bin/crossregion up
 
 # Most tests wait for services, so three processes share two cores, each with services of its own.
-test: setup $(PROMTOOL) ## all tests, with the real Kafka and PostgreSQL
-	$(PY) -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder $(TESTS)
+test: setup $(PROMTOOL) ## all tests, with the real Kafka and PostgreSQL, and one fault of each class
+	$(PY) -m pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder -m "$(MARKS)" $(TESTS)
+
+test-all: ## all tests, with every fault at small scale, as .ci/run does
+	$(MAKE) test MARKS="not nightly"
+
+nightly: faults ## every fault at full scale, and the nemesis by several seeds
+	for seed in $(SEEDS); do $(PY) -m tests.faults --seed $$seed --seconds 600 || exit 1; done
 
 faults: setup ## each fault and all of them mixed, at full scale
 	$(PY) -m tests.faults $(FAULTS)
@@ -45,22 +57,39 @@ $(PROMTOOL):
 	@dpkg-deb -x $(@D)/package/prometheus_*.deb $(@D)/package
 	@mv $(@D)/package/usr/bin/promtool $@ && rm -r $(@D)/package
 
+<<<<<<< HEAD
 check: setup ## ruff, mypy --strict, import-linter
+=======
+check: setup ## Lint, format, types, and who may import whom.
+>>>>>>> ffbdfce (make quick: lint and the unit tests that take no seconds, with seeds that stand; each run prints the CPU seconds of a package beside its budget)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+<<<<<<< HEAD
 bench: setup ## measure the figures of docs/performance.md
 	$(PY) -m benchmarks $(BENCH)
 
 # The peers are installed into an environment of their own, which the project's does not need.
 bench-linkage: setup ## measure linkage beside its peers
+=======
+fmt: setup ## format, and mend what ruff can
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: setup ## The benchmarks.
+	$(PY) -m benchmarks $(BENCH)
+
+# The peers are installed into an environment of their own, which the project's does not need.
+bench-linkage: setup ## Linkage beside its peers.
+>>>>>>> ffbdfce (make quick: lint and the unit tests that take no seconds, with seeds that stand; each run prints the CPU seconds of a package beside its budget)
 	@test -d $(BENCH_VENV) || $(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip install --quiet --require-hashes -r requirements-bench.lock
 	$(BENCH_VENV)/bin/python -m pip install --quiet --no-deps --editable .
 	$(BENCH_VENV)/bin/python -m benchmarks.linkage $(LABELLED)
 
+<<<<<<< HEAD
 docs: setup ## draw the reference pages anew
 	$(PY) -m cli.reference_pages docs
 
@@ -69,4 +98,14 @@ lock: ## resolve the dependencies anew
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra bench pyproject.toml -o requirements-bench.lock
 
 clean: ## remove what was installed and made here
+=======
+docs: setup ## The reference pages, from the code.
+	$(PY) -m cli.reference_pages docs
+
+lock: ## The locked dependencies, from pyproject.toml.
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra bench pyproject.toml -o requirements-bench.lock
+
+clean: ## Remove what the targets have made.
+>>>>>>> ffbdfce (make quick: lint and the unit tests that take no seconds, with seeds that stand; each run prints the CPU seconds of a package beside its budget)
 	rm -rf $(VENV) $(BENCH_VENV) .tools .crossregion demo-out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from aiokafka.record.default_records import DefaultRecordBatch as Extension
 from aiokafka.record.memory_records import _MemoryRecordsPy as AiokafkaRecords
 from hypothesis import given
@@ -56,6 +57,7 @@ def read(found: Any) -> list[tuple[Any, ...]]:
     return [fields(one) for one in found]
 
 
+@pytest.mark.slow
 @given(RECORDS, st.integers(0, 3))
 def test_a_usual_batch_is_read_as_the_clients_read_it(records: list[Any], skipped: int) -> None:
     """Also where compaction has left gaps between the offsets."""

@@ -502,6 +502,7 @@ CELLS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.data())
 def test_every_row_ends_in_one_place_and_every_record_is_usable(

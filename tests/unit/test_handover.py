@@ -235,7 +235,7 @@ class Deed(RuleBasedStateMachine):
 
 
 Deed.TestCase.settings = settings(max_examples=80, stateful_step_count=25, deadline=None)
-TestDeed = Deed.TestCase
+TestDeed = pytest.mark.slow(Deed.TestCase)
 
 
 def test_the_example_is_one_that_can_hold() -> None:

@@ -140,6 +140,7 @@ def test_every_reason_says_what_to_do() -> None:
         assert Fault("/case_id", reason).message.startswith("/case_id ")
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(store.KINDS)), st.data())
 @settings(max_examples=200)
 def test_whatever_comes_is_taken_or_refused_and_no_fault_holds_a_value(

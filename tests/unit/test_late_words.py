@@ -82,6 +82,7 @@ def standing(logs: Logs) -> dict[str, dict[str, Any]]:
 WORDS = st.tuples(st.integers(0, 1), st.integers(1, 4), st.booleans())
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(["correct", "send", "hear"]) | WORDS, max_size=12))
 def test_in_the_end_what_holds_is_what_stands(steps: list[Any]) -> None:
     with pytest.MonkeyPatch.context() as patch:

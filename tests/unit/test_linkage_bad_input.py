@@ -115,6 +115,7 @@ def test_more_marks_than_a_row_holds_all_count() -> None:
     assert seen["marks"] == "shared"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["wangsang" * 2_500, "a" * 20_000])
 def test_the_memory_of_a_long_name_grows_with_its_length_only(name: str) -> None:
     rescue = listed("rescue", "R1", identity(name=name))
@@ -147,6 +148,7 @@ def crowd(kind: str, number: int) -> PersonsListed:
     return listed(kind, f"{kind}{number}", identity(name="张伟", birth_date="1990-01-01", sex="M"))
 
 
+@pytest.mark.slow
 def test_a_crowd_of_one_name_and_year_is_compared_whole_and_told() -> None:
     index = Index(load())
     for number in range(CROWD + 1):

@@ -234,6 +234,7 @@ def last_said(records: list[PersonsListed], erased: list[PersonsListed]) -> dict
     return {key: pair for key, pair in said.items() if pair["weight"] is not None}
 
 
+@pytest.mark.slow
 @given(st.lists(CASES | RESCUES, max_size=10, unique_by=version), st.randoms(use_true_random=False))
 @settings(max_examples=150, deadline=None)
 def test_the_order_makes_no_difference(records: list[PersonsListed], chance: random.Random) -> None:

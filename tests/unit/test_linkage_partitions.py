@@ -9,6 +9,7 @@ import sys
 import zlib
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,6 +78,7 @@ def version(record: PersonsListed) -> tuple[str, str, int, str]:
     return record["kind"], record["record_id"], record["revision"], record["digest"]
 
 
+@pytest.mark.slow
 @given(
     st.lists(RECORDS, max_size=14, unique_by=version),
     st.randoms(use_true_random=False),
@@ -96,6 +98,7 @@ def test_nothing_but_the_records_makes_a_difference(
     assert proposals(again, partitions, restarts) == expected
 
 
+@pytest.mark.slow
 @given(st.lists(RECORDS, max_size=14, unique_by=version), st.randoms(use_true_random=False))
 @settings(max_examples=60, deadline=None)
 def test_a_pair_across_regions_is_weighed_as_one_within(
@@ -160,6 +163,7 @@ def fixed() -> Any:
     return proposals(records, 2, frozenset())
 
 
+@pytest.mark.slow
 def test_another_process_with_other_hashes_proposes_the_same() -> None:
     said = [
         subprocess.run(

@@ -82,6 +82,7 @@ def test_parts_depend_on_the_rescue_alone_and_have_their_sizes() -> None:
     assert shares == pytest.approx([0.6, 0.1, 0.3], abs=0.05)
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_written_measured_and_used(directory: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.json"
     figures = train(directory, out, "small-1", TODAY, "train labelled")
@@ -98,6 +99,7 @@ def test_a_model_is_trained_written_measured_and_used(directory: Path, tmp_path:
     assert again == figures
 
 
+@pytest.mark.slow
 def test_a_model_that_finds_less_is_refused_and_the_installed_one_stays(
     directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +116,7 @@ def test_a_model_that_finds_less_is_refused_and_the_installed_one_stays(
     assert read(out).name == "same-1"
 
 
+@pytest.mark.slow
 def test_a_model_whose_number_of_links_is_off_is_refused_and_the_installed_one_stays(
     directory: Path, tmp_path: Path
 ) -> None:
@@ -220,6 +223,7 @@ def test_figures_are_counted_right(directory: Path) -> None:
     assert "precision 0.5000" in "\n".join(figures.lines())
 
 
+@pytest.mark.slow
 def test_what_blocking_misses_is_counted(directory: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.json"
     train(directory, out, "small-1", TODAY, "train labelled")

@@ -321,6 +321,7 @@ opened.accept_all(read_export(Path(sys.argv[2]), "220200").records[5:])
 """
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_of_a_file_it_holds_what_it_said_and_no_more(
     path: Path, tmp_path: Path
 ) -> None:

@@ -219,7 +219,7 @@ class Tray(RuleBasedStateMachine):
 
 
 Tray.TestCase.settings = settings(max_examples=80, stateful_step_count=25, deadline=None)
-TestTray = Tray.TestCase
+TestTray = pytest.mark.slow(Tray.TestCase)
 
 
 def test_the_example_is_one_that_can_hold() -> None:
