@@ -57,39 +57,26 @@ $(PROMTOOL):
 	@dpkg-deb -x $(@D)/package/prometheus_*.deb $(@D)/package
 	@mv $(@D)/package/usr/bin/promtool $@ && rm -r $(@D)/package
 
-<<<<<<< HEAD
 check: setup ## ruff, mypy --strict, import-linter
-=======
-check: setup ## Lint, format, types, and who may import whom.
->>>>>>> ffbdfce (make quick: lint and the unit tests that take no seconds, with seeds that stand; each run prints the CPU seconds of a package beside its budget)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-<<<<<<< HEAD
+fmt: setup ## format, and mend what ruff can
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
 bench: setup ## measure the figures of docs/performance.md
 	$(PY) -m benchmarks $(BENCH)
 
 # The peers are installed into an environment of their own, which the project's does not need.
 bench-linkage: setup ## measure linkage beside its peers
-=======
-fmt: setup ## format, and mend what ruff can
-	$(PY) -m ruff check --fix .
-	$(PY) -m ruff format .
-
-bench: setup ## The benchmarks.
-	$(PY) -m benchmarks $(BENCH)
-
-# The peers are installed into an environment of their own, which the project's does not need.
-bench-linkage: setup ## Linkage beside its peers.
->>>>>>> ffbdfce (make quick: lint and the unit tests that take no seconds, with seeds that stand; each run prints the CPU seconds of a package beside its budget)
 	@test -d $(BENCH_VENV) || $(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip install --quiet --require-hashes -r requirements-bench.lock
 	$(BENCH_VENV)/bin/python -m pip install --quiet --no-deps --editable .
 	$(BENCH_VENV)/bin/python -m benchmarks.linkage $(LABELLED)
 
-<<<<<<< HEAD
 docs: setup ## draw the reference pages anew
 	$(PY) -m cli.reference_pages docs
 
@@ -98,14 +85,4 @@ lock: ## resolve the dependencies anew
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra bench pyproject.toml -o requirements-bench.lock
 
 clean: ## remove what was installed and made here
-=======
-docs: setup ## The reference pages, from the code.
-	$(PY) -m cli.reference_pages docs
-
-lock: ## The locked dependencies, from pyproject.toml.
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --extra bench pyproject.toml -o requirements-bench.lock
-
-clean: ## Remove what the targets have made.
->>>>>>> ffbdfce (make quick: lint and the unit tests that take no seconds, with seeds that stand; each run prints the CPU seconds of a package beside its budget)
 	rm -rf $(VENV) $(BENCH_VENV) .tools .crossregion demo-out

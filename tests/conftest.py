@@ -1,4 +1,9 @@
-"""Services for the tests, started once a session and only when a test asks for them."""
+"""Services for the tests, started once a session and only when a test asks for them.
+
+Every test carries what it needs as markers, by its folder and its fixtures: `kafka`, `postgres`,
+`stack` (a whole stack, or services of its own) and `faults`. So `pytest -m "not stack"` says what
+it needs.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +21,29 @@ from crossregion.kafka import admin as kafka_admin
 from crossregion.kafka import users
 from crossregion.kafka.acls import Grant
 from crossregion.kafka.connection import Kafka
+from tests.support.prepared import prepare
 
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
-"""A machine that does much at once makes no example wrong."""
+settings.register_profile("default", deadline=None)
+settings.register_profile("quick", deadline=None, derandomize=True)
+settings.register_profile("ci", deadline=None, print_blob=True)
+settings.load_profile("default")
+"""A machine that does much at once makes no example wrong; `quick` is red by a change only."""
+
+TESTS = Path(__file__).parent
+BY_FOLDER = {"faults": ("faults", "stack"), "stack": ("stack",)}
+BY_FIXTURE = ("kafka", "postgres", "stack")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with what it needs, and with the group that one process takes as a whole."""
+    for item in items:
+        needs = {*BY_FOLDER.get(item.path.relative_to(TESTS).parts[0], ())}
+        needs |= {name for name in BY_FIXTURE if name in getattr(item, "fixturenames", ())}
+        for name in sorted(needs):
+            item.add_marker(name)
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="session")
@@ -35,10 +59,9 @@ def kafka(service_data: Path) -> Iterator[Kafka]:
 
     A test's own topics have names that begin with `test-`; there everybody may do everything.
     """
-    service = EmbeddedKafka(service_data / "kafka")
+    service = EmbeddedKafka(prepare(service_data / "broker") / "kafka")
     try:
         service.start()
-        kafka_admin.apply(service.connection)
         with kafka_admin.administering(service.connection) as admin:
             users.allow(admin, [Grant("*", "ALL", "TOPIC", "test-", prefixed=True)])
         yield service.connection
@@ -49,7 +72,7 @@ def kafka(service_data: Path) -> Iterator[Kafka]:
 @pytest.fixture(scope="session")
 def postgres(service_data: Path) -> Iterator[EmbeddedPostgres]:
     """A database server; databases and their content are the test's to make."""
-    service = EmbeddedPostgres(service_data / "postgres")
+    service = EmbeddedPostgres(prepare(service_data / "database") / "postgres")
     try:
         service.start()
         yield service

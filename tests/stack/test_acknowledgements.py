@@ -34,17 +34,18 @@ from crossregion.services.handovers import NotToBeHandedOver
 from crossregion.services.notices import NoticeUnknown, NotToBeAnswered
 from schemas import codec, topics
 from schemas.units import ENTERING
-from tests.e2e.command import run
-from tests.integration.test_decisions import CASE, CASE_UNIT, EXAMPLES, case, example, put
 from tests.support.actors import analyst, officer
+from tests.stack.test_decisions import CASE, CASE_UNIT, EXAMPLES, case, example, put
+from tests.support.command import run
 from tests.support.live import in_force, notices, send, wait_for_quiet, wait_until
+from tests.support.stacks import DisposableStack
 
 TOLD, NEXT, TAKER = "220300", "220500", "220800"
 
 
 @pytest.fixture(scope="module")
 def stack(service_data: Path) -> Iterator[Stack]:
-    with Stack(service_data / "answered") as stack:
+    with DisposableStack(service_data / "answered") as stack:
         put(stack, "CaseRecorded", case(1, TOLD))
         wait_for_quiet(stack)
         yield stack

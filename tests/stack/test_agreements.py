@@ -27,6 +27,7 @@ from crossregion.services.confirmation import Recorded
 from schemas import codec, topics
 from tests.support.actors import analyst
 from tests.support.live import in_force, notices, send, wait_for_quiet
+from tests.support.stacks import DisposableStack
 
 EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
 TODAY = datetime.now(events.SHANGHAI).date()
@@ -44,7 +45,7 @@ CASE, LETTER = example("CaseRecorded"), example("AgreementRecorded")
 
 @pytest.fixture(scope="module")
 def stack(service_data: Path) -> Iterator[Stack]:
-    with Stack(service_data / "agreed") as stack:
+    with DisposableStack(service_data / "agreed") as stack:
         yield stack
 
 

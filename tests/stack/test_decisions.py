@@ -28,6 +28,7 @@ from crossregion.services.proposals import NotToBeDecided, ProposalUnknown
 from schemas import codec, topics
 from tests.support.actors import analyst
 from tests.support.live import in_force, notices, read_all, send, wait_for_quiet, wait_until
+from tests.support.stacks import DisposableStack
 
 EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
 
@@ -48,7 +49,7 @@ NOT_A_NUMBER = {"field": "name", "level": "equal", "bits": float("nan")}
 
 @pytest.fixture(scope="module")
 def stack(service_data: Path) -> Iterator[Stack]:
-    with Stack(service_data / "decided") as stack:
+    with DisposableStack(service_data / "decided") as stack:
         put(stack, "CaseRecorded", CASE)
         put(stack, "RescueRecorded", RESCUE)
         wait_for_quiet(stack)

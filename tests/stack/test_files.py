@@ -35,12 +35,13 @@ from producers import tips as taking
 from producers.records import LocalRecord
 from producers.spool.store import Spool
 from schemas import codec, topics
-from tests.e2e.command import assert_one_clear_line, run
 from tests.support import exports
 from tests.support.actors import officer
+from tests.support.command import assert_one_clear_line, run
 from tests.support.figures import ZONE, Event, Known
 from tests.support.live import in_force, notices, read_all, send, wait_for_quiet, wait_until
 from tests.support.outbox import Office, start_relay
+from tests.support.stacks import DisposableStack
 from tests.unit.test_files import example, rescue
 
 UNIT, TAKER, STRANGER = "220100", "220600", "220300"
@@ -78,7 +79,7 @@ def turn(file: Path, day: str) -> None:
 
 @pytest.fixture(scope="module")
 def stack(service_data: Path, today: Path) -> Iterator[Stack]:
-    with Stack(service_data / "filed") as stack:
+    with DisposableStack(service_data / "filed") as stack:
         with Spool(stack.spools / f"{UNIT}.sqlite", UNIT) as spool:
             made = LocalRecord("RescueRecorded", CHILD["rescue_id"], {**CHILD, "revision": 0}, ())  # type: ignore[arg-type]
             assert spool.accept_all([made]).published == 1

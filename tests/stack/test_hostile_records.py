@@ -26,6 +26,7 @@ from producers.publisher import catch_up
 from producers.spool.store import Spool
 from schemas import codec, topics
 from tests.support.live import read_all, wait_for_quiet
+from tests.support.stacks import DisposableStack
 
 EXAMPLE = Path(__file__).parents[2] / "schemas/examples/CaseRecorded/1/example.json"
 CASE: dict[str, Any] = json.loads(EXAMPLE.read_text("utf-8"))
@@ -117,7 +118,7 @@ def hostile_unit(kafka: Kafka, monkeypatch: pytest.MonkeyPatch, **options: Any) 
 
 @pytest.fixture(scope="module")
 def stack(service_data: Path) -> Iterator[Stack]:
-    with Stack(service_data / "hostile") as stack:
+    with DisposableStack(service_data / "hostile") as stack:
         yield stack
 
 

@@ -21,6 +21,7 @@ from producers.publisher import publish
 from producers.spool.store import Spool
 from schemas import topics
 from tests.support.live import in_force, notices, read_all, wait_for_quiet, wait_until
+from tests.support.stacks import DisposableStack
 
 FEED = Path(__file__).parents[2] / "examples/feed"
 
@@ -52,7 +53,7 @@ def test_kills_change_nothing_and_neither_does_a_second_run_or_a_rebuild(
     service_data: Path,
 ) -> None:
     feed = demo_run.find_feed(FEED)
-    with Stack(service_data / "calm") as stack:
+    with DisposableStack(service_data / "calm") as stack:
         first = demo_run.run(feed, stack, quiet, quiet)
         assert first.balanced
         calm = said(stack)
@@ -68,7 +69,7 @@ def test_kills_change_nothing_and_neither_does_a_second_run_or_a_rebuild(
     assert len(calm["flags"]) > 1000
     assert len(calm["proposals"]) > 100
 
-    with Stack(service_data / "killed") as stack:
+    with DisposableStack(service_data / "killed") as stack:
         kill_each_at_work(stack, feed)
         results = demo_run.run(feed, stack, quiet, quiet)
         assert results.balanced

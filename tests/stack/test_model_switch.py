@@ -27,6 +27,7 @@ from producers.publisher import publish
 from producers.spool.store import Spool
 from schemas import codec, topics
 from tests.support.live import notices, read_all, wait_for_quiet, wait_until
+from tests.support.stacks import DisposableStack
 
 FEED = Path(__file__).parents[2] / "examples/feed"
 OLD = load()
@@ -35,7 +36,7 @@ LISTED = topics.LINKAGE_RECORDS.name()
 WAITS = "Another model's proposals stand until linkage is done"
 
 
-class Switched(Stack):
+class Switched(DisposableStack):
     """A stack whose workers' settings can be changed; linkage by another model runs beside it."""
 
     def __init__(self, data: Path) -> None:

@@ -46,6 +46,7 @@ from producers.publisher import publish
 from producers.spool.store import Spool
 from schemas import codec, topics
 from tests.support.live import in_force, notices, read_all, send, wait_for_quiet, wait_until
+from tests.support.stacks import DisposableStack
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "schemas/examples/CaseRecorded/1/example.json"
@@ -58,7 +59,7 @@ LISTED, WEIGHTS = topics.LINKAGE_RECORDS.name(), topics.PAIR_WEIGHTS.name()
 
 @pytest.fixture(scope="module")
 def stack(service_data: Path) -> Iterator[Stack]:
-    with Stack(service_data / "stack") as stack:
+    with DisposableStack(service_data / "stack") as stack:
         yield stack
 
 

@@ -25,6 +25,7 @@ from schemas import topics as contracts
 from schemas.units import UNITS
 from tests.support import exports
 from tests.support.live import read_all, wait_for_quiet
+from tests.support.stacks import DisposableStack
 
 SESSION_SECONDS = 3.0
 
@@ -41,7 +42,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     monkeypatch.setattr(stack, "EmbeddedKafka", Brief)
     with (
         tempfile.TemporaryDirectory(prefix="crossregion-sessions-") as directory,
-        Stack(Path(directory)) as running,
+        DisposableStack(Path(directory) / "data") as running,
     ):
         running.wait_healthy()
         yield running

@@ -31,11 +31,12 @@ from producers import tips as taking
 from producers.spool.store import Spool
 from producers.tips import NotToBeTaken
 from schemas import codec, topics
-from tests.e2e.command import run
-from tests.integration.test_decisions import CASE, put
 from tests.integration.test_registry import TIP, triaged
 from tests.support.actors import analyst, officer
+from tests.stack.test_decisions import CASE, put
+from tests.support.command import run
 from tests.support.live import in_force, notices, send, wait_for_quiet, wait_until
+from tests.support.stacks import DisposableStack
 
 RECEIVER, HERE, THERE, OF_CASE, TAKER = "220100", "220600", "220300", "220800", "220700"
 PLACE = "220602"
@@ -44,7 +45,7 @@ TEXT, NAME = "火车站有人带着一个哭闹的女孩", "孙秀兰"
 
 @pytest.fixture(scope="module")
 def stack(service_data: Path) -> Iterator[Stack]:
-    with Stack(service_data / "tipped") as stack:
+    with DisposableStack(service_data / "tipped") as stack:
         yield stack
 
 

@@ -25,11 +25,12 @@ from crossregion.embedded.postgres import SUPERUSER
 from crossregion.embedded.stack import STOP_ORDER, Stack
 from crossregion.installation import OPERATOR, OWNER
 from crossregion.services import disclosure, endpoints, handovers, notices, proposals
-from tests.e2e.command import run
 from tests.support import exports, live, receivers
 from tests.support.actors import analyst, officer
+from tests.support.command import run
 from tests.support.live import wait_for_quiet, wait_until
 from tests.support.receivers import Mailboxes, Webhooks
+from tests.support.stacks import DisposableStack
 
 LOST_AT, FOUND_AT, TAKER = "220200", "220300", "220500"
 NAME = exports.CASE["受害人姓名"]
@@ -95,7 +96,7 @@ def post(service_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             ("SMTP_FROM", "crossregion@province.example"),
         ):
             monkeypatch.setenv(f"CROSSREGION_{name}", value)
-        with Stack(service_data / "together") as stack:
+        with DisposableStack(service_data / "together") as stack:
             yield Post(stack, web, mail)
 
 
