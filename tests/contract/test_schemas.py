@@ -4,7 +4,6 @@ import datetime
 import io
 import json
 import typing
-from importlib import resources
 from typing import Any
 
 import avro.io
@@ -16,20 +15,9 @@ from hypothesis import strategies as st
 import schemas
 from crossregion.domain import events
 from schemas import topics
+from tests.support.builders import newest_example as example
 
 EVENTS = sorted(schemas.versions())
-
-
-def example(event: str) -> dict[str, Any]:
-    """The newest example; Avro's JSON writes bytes as ISO-8859-1 text."""
-    newest = str(max(schemas.versions()[event]))
-    file = resources.files("schemas") / "examples" / event / newest / "example.json"
-    record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    if event == "DeadLettered":
-        for field in ("key", "value"):
-            record[field] = record[field].encode("latin-1")
-        record["headers"] = {k: v.encode("latin-1") for k, v in record["headers"].items()}
-    return record
 
 
 @pytest.mark.parametrize("event", EVENTS)

@@ -19,9 +19,9 @@ from crossregion.postgres import audit, migrations
 from crossregion.postgres.connection import DatabaseFailed
 from crossregion.postgres.transactions import Database
 from crossregion.services import dead_letters
-from tests.integration.test_registry import history
 from tests.support.command import assert_one_clear_line, run
 from tests.support.live import read_all
+from tests.support.registry_history import history
 
 ROWS = 12
 AsRole = Callable[[str, str], str]

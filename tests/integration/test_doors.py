@@ -28,7 +28,6 @@ from crossregion.postgres.transactions import Database
 from crossregion.services import endpoints
 from schemas import codec, topics
 from schemas.units import PARTNERS, UNITS
-from tests.integration.test_registry import NOTICE, TIP, answered, handed, history, triaged
 from tests.support.database_rights import (
     DELIVERY,
     FUNCTIONS,
@@ -52,6 +51,7 @@ from tests.support.database_rights import (
     rights,
     summed,
 )
+from tests.support.registry_history import NOTICE, TIP, answered, handed, history, triaged
 
 CASE = json.loads(
     (Path(__file__).parents[2] / "schemas/examples/CaseRecorded/1/example.json").read_text("utf-8")

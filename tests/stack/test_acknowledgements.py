@@ -35,9 +35,9 @@ from crossregion.services.notices import NoticeUnknown, NotToBeAnswered
 from schemas import codec, topics
 from schemas.units import ENTERING
 from tests.support.actors import analyst, officer
-from tests.stack.test_decisions import CASE, CASE_UNIT, EXAMPLES, case, example, put
+from tests.support.builders import CASE, CASE_UNIT, a_case_to, example
 from tests.support.command import run
-from tests.support.live import in_force, notices, send, wait_for_quiet, wait_until
+from tests.support.live import in_force, notices, put, send, wait_for_quiet, wait_until
 from tests.support.stacks import DisposableStack
 
 TOLD, NEXT, TAKER = "220300", "220500", "220800"
@@ -46,7 +46,7 @@ TOLD, NEXT, TAKER = "220300", "220500", "220800"
 @pytest.fixture(scope="module")
 def stack(service_data: Path) -> Iterator[Stack]:
     with DisposableStack(service_data / "answered") as stack:
-        put(stack, "CaseRecorded", case(1, TOLD))
+        put(stack, "CaseRecorded", a_case_to(TOLD))
         wait_for_quiet(stack)
         yield stack
 
@@ -107,7 +107,7 @@ def test_a_unit_answers_and_a_refusal_goes_to_the_office_which_gives_it_to_anoth
         notices_service.reassign(analyst(stack), first, NEXT)
     assert disclosed(stack, NEXT, second["notice_id"]) == []
     assert acknowledge(stack, second["notice_id"], NEXT, "accepted") == (True, "accepted")
-    assert disclosed(stack, NEXT, second["notice_id"]) == [("case", case(1, TOLD))]
+    assert disclosed(stack, NEXT, second["notice_id"]) == [("case", a_case_to(TOLD))]
     assert disclosed(stack, TOLD, second["notice_id"]) == disclosed(stack, TOLD, first) == []
     assert acknowledge(stack, second["notice_id"], NEXT, "accepted") == (False, "accepted")
     with pytest.raises(NotToBeAnswered, match=r"already accepted at revision 1 by the officer of"):
@@ -264,7 +264,7 @@ def test_an_answer_to_what_nobody_was_told_is_let_go_once_all_notices_are_stored
     say(own, "NoticeAcknowledged", stray)
     wait_for_quiet(stack)
     stack.supervisor.stop(STOP_ORDER)
-    newest = json.loads((EXAMPLES / "NoticeIssued/3/example.json").read_text("utf-8"))
+    newest = example("NoticeIssued", 3)
     say(inbox, "NoticeIssued", {**newest, "notice_id": str(uuid.uuid4()), "unit": unit})
     dsn = stack.dsn("crossregion_registry")
     worker = registry_worker.Registry(
@@ -331,9 +331,7 @@ def teller_of_tomorrow(stack: Stack) -> Iterator[None]:
 def test_an_overdue_notice_goes_to_the_office_twice_across_restarts_until_it_is_answered(
     stack: Stack,
 ) -> None:
-    other = {**case(1, LATE), "case_id": "overdue"}
-    other["victims"] = [{**CASE["victims"][0], "victim_id": "overdue/1"}]
-    put(stack, "CaseRecorded", other)
+    put(stack, "CaseRecorded", a_case_to(LATE, case_id="overdue"))
     wait_for_quiet(stack)
     (notice,) = (
         one for one in notices_service.listed(as_unit(stack, LATE)) if one["kind"] == "flag"
@@ -362,9 +360,7 @@ def test_an_overdue_notice_goes_to_the_office_twice_across_restarts_until_it_is_
 
 
 def test_the_commands_say_what_is_recorded(stack: Stack, tmp_path: Path) -> None:
-    other = {**case(1, LATE), "case_id": "by command"}
-    other["victims"] = [{**CASE["victims"][0], "victim_id": "by command/1"}]
-    put(stack, "CaseRecorded", other)
+    put(stack, "CaseRecorded", a_case_to(LATE, case_id="by command"))
     wait_for_quiet(stack)
 
     def command(*words: str | Path) -> tuple[int, str]:

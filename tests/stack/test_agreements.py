@@ -5,7 +5,6 @@ The tests share it, in their order.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -26,21 +25,16 @@ from crossregion.services.agreements import AgreementUnknown, NotToBeRecorded
 from crossregion.services.confirmation import Recorded
 from schemas import codec, topics
 from tests.support.actors import analyst
+from tests.support.builders import CASE, example
 from tests.support.live import in_force, notices, send, wait_for_quiet
 from tests.support.stacks import DisposableStack
 
-EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
 TODAY = datetime.now(events.SHANGHAI).date()
 YESTERDAY = (TODAY - timedelta(days=2)).isoformat()
 LIAONING = "210000"
 
 
-def example(event: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((EXAMPLES / event / "1/example.json").read_text("utf-8"))
-    return found
-
-
-CASE, LETTER = example("CaseRecorded"), example("AgreementRecorded")
+LETTER = example("AgreementRecorded")
 
 
 @pytest.fixture(scope="module")

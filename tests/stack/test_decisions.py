@@ -27,19 +27,10 @@ from crossregion.services.confirmation import Recorded
 from crossregion.services.proposals import NotToBeDecided, ProposalUnknown
 from schemas import codec, topics
 from tests.support.actors import analyst
-from tests.support.live import in_force, notices, read_all, send, wait_for_quiet, wait_until
+from tests.support.builders import CASE, CASE_UNIT, RESCUE, RESCUE_UNIT, a_case_to, example
+from tests.support.live import in_force, notices, put, read_all, send, wait_for_quiet, wait_until
 from tests.support.stacks import DisposableStack
 
-EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
-
-
-def example(event: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((EXAMPLES / event / "1/example.json").read_text("utf-8"))
-    return found
-
-
-CASE, RESCUE = example("CaseRecorded"), example("RescueRecorded")
-CASE_UNIT, RESCUE_UNIT = CASE["unit"], RESCUE["unit"]
 PROPOSAL = identifiers.proposal_id(
     CASE_UNIT, CASE["victims"][0]["victim_id"], RESCUE_UNIT, RESCUE["rescue_id"]
 )
@@ -54,19 +45,6 @@ def stack(service_data: Path) -> Iterator[Stack]:
         put(stack, "RescueRecorded", RESCUE)
         wait_for_quiet(stack)
         yield stack
-
-
-def put(stack: Stack, event: str, record: dict[str, Any]) -> None:
-    topic = topics.CASES if event == "CaseRecorded" else topics.RESCUES
-    send(
-        stack.kafka,
-        [{"topic": topic.name(record["unit"]), "key": b"k", "value": codec.encode(event, record)}],
-    )
-
-
-def case(revision: int, destination: str | None) -> dict[str, Any]:
-    *route, end = CASE["legs"]
-    return {**CASE, "revision": revision, "legs": [*route, {**end, "code": destination}]}
 
 
 def decide(
@@ -154,18 +132,18 @@ def test_a_confirmed_pair_is_linked_told_to_both_units_and_makes_the_destination
 
 def test_the_second_flag_follows_the_case_and_never_changes_it(stack: Stack) -> None:
     both = told(stack, "flag")
-    put(stack, "CaseRecorded", case(2, "220300"))
+    put(stack, "CaseRecorded", a_case_to("220300", revision=2))
     wait_for_quiet(stack)
     assert confirmed_flag(stack) == [(2, None, None, None, True)]
     assert told(stack, "confirmed") == CONFIRMED
     assert SECOND - told(stack, "flag") == SECOND
     contradicted = ("220000", "remarks", PROPOSAL, "contradicts-confirmed")
     assert contradicted in told(stack, "remarks")
-    put(stack, "CaseRecorded", case(3, "220181"))
+    put(stack, "CaseRecorded", a_case_to("220181", revision=3))
     wait_for_quiet(stack)
     assert confirmed_flag(stack) == []
     assert contradicted not in told(stack, "remarks")
-    put(stack, "CaseRecorded", case(4, None))
+    put(stack, "CaseRecorded", a_case_to(None, revision=4))
     wait_for_quiet(stack)
     assert confirmed_flag(stack) == [(4, RESCUE["found_at"], "prefecture", [RESCUE_UNIT], False)]
     assert told(stack, "flag") == both
@@ -308,7 +286,7 @@ def test_a_dismissed_pair_is_offered_again_on_stronger_evidence_with_what_is_new
     assert not found(stack).proposal["open"]
     assert discrepancies(stack) == []
     assert told(stack, "proposal") == set()
-    put(stack, "CaseRecorded", {**case(5, None), "venue": "another"})
+    put(stack, "CaseRecorded", {**a_case_to(None, revision=5), "venue": "another"})
     wait_for_quiet(stack)
     assert not found(stack).proposal["open"]
     sampled = {**RESCUE, "revision": 4}
@@ -334,12 +312,12 @@ def test_a_confirmed_pair_stays_proposed_when_the_records_no_longer_speak_for_it
     stack: Stack,
 ) -> None:
     victim = {**CASE["victims"][0], "victim_id": f"{CASE['case_id']}/2"}
-    put(stack, "CaseRecorded", {**case(6, None), "victims": [victim]})
+    put(stack, "CaseRecorded", {**a_case_to(None, revision=6), "victims": [victim]})
     wait_for_quiet(stack)
     assert found(stack).proposal["open"]
     assert discrepancies(stack) == []
     assert (links(stack), told(stack, "confirmed")) == (1, CONFIRMED)
-    put(stack, "CaseRecorded", case(7, None))
+    put(stack, "CaseRecorded", a_case_to(None, revision=7))
     wait_for_quiet(stack)
 
 

@@ -37,17 +37,17 @@ from producers.spool.store import Spool
 from schemas import codec, topics
 from tests.support import exports
 from tests.support.actors import officer
+from tests.support.builders import a_rescue, example
 from tests.support.command import assert_one_clear_line, run
 from tests.support.figures import ZONE, Event, Known
 from tests.support.live import in_force, notices, read_all, send, wait_for_quiet, wait_until
 from tests.support.outbox import Office, start_relay
 from tests.support.stacks import DisposableStack
-from tests.unit.test_files import example, rescue
 
 UNIT, TAKER, STRANGER = "220100", "220600", "220300"
 SECRET, TIP = "禾秀娘家表姐", "桥洞下有个不会说本地话的女孩"
 CASE = "吉2025-7"
-CHILD = rescue(
+CHILD = a_rescue(
     rescue_id="220100-R7",
     found_on="2025-01-31",
     guardian="NOT_FOUND",

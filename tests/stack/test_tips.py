@@ -31,11 +31,11 @@ from producers import tips as taking
 from producers.spool.store import Spool
 from producers.tips import NotToBeTaken
 from schemas import codec, topics
-from tests.integration.test_registry import TIP, triaged
 from tests.support.actors import analyst, officer
-from tests.stack.test_decisions import CASE, put
+from tests.support.builders import a_case
 from tests.support.command import run
-from tests.support.live import in_force, notices, send, wait_for_quiet, wait_until
+from tests.support.live import in_force, notices, put, send, wait_for_quiet, wait_until
+from tests.support.registry_history import TIP, triaged
 from tests.support.stacks import DisposableStack
 
 RECEIVER, HERE, THERE, OF_CASE, TAKER = "220100", "220600", "220300", "220800", "220700"
@@ -120,8 +120,7 @@ def test_a_tip_becomes_a_case(stack: Stack) -> None:
     notices_service.acknowledge(officer(stack, OF_CASE), linked["notice_id"], "accepted")
     wait_for_quiet(stack)
     assert reads(stack, tip, OF_CASE)
-    victims = [{**CASE["victims"][0], "victim_id": "T-1/1"}]
-    put(stack, "CaseRecorded", {**CASE, "unit": OF_CASE, "case_id": "T-1", "victims": victims})
+    put(stack, "CaseRecorded", a_case("T-1", unit=OF_CASE))
     wait_for_quiet(stack)
     assert row(stack, tip)["case_known"]
     assert row(stack, tip, OF_CASE)["case_known"]

@@ -66,6 +66,13 @@ def send(kafka: Kafka, records: Iterable[dict[str, Any]]) -> list[RecordMetadata
     return asyncio.run(sending())
 
 
+def put(stack: Stack, event: str, record: dict[str, Any]) -> None:
+    """Send a unit's case or rescue, as its sender does."""
+    topic = topics.CASES if event == "CaseRecorded" else topics.RESCUES
+    value = codec.encode(event, record)
+    send(stack.kafka, [{"topic": topic.name(record["unit"]), "key": b"k", "value": value}])
+
+
 def read_all(kafka: Kafka, *names: str) -> list[ConsumerRecord]:
     """Every record of the topics, each partition in its order."""
     consumer = KafkaConsumer(**kafka.options(ADMIN), enable_auto_commit=False)

@@ -15,7 +15,7 @@ from crossregion.domain.acknowledgements import ACCEPTED, NOT_OURS, REASONS, REC
 from crossregion.domain.events import NoticeAcknowledged, NoticeReassigned
 from crossregion.domain.validation import Rejected
 from schemas.units import NOTIFIED
-from tests.contract.test_schemas import example
+from tests.support.builders import newest_example as example
 
 EXAMPLE = cast(NoticeAcknowledged, example("NoticeAcknowledged"))
 GIVEN = cast(NoticeReassigned, example("NoticeReassigned"))

@@ -19,7 +19,7 @@ from producers.entry_files import read_entries
 from producers.exports.tables import ExportUnreadable
 from producers.spool.store import Spool
 from schemas import codec, topics
-from tests.unit.test_files import example
+from tests.support.builders import example
 
 AID, VISIT, SEARCH = "AssistanceRecorded", "FollowUpRecorded", "GuardianSearchRecorded"
 UNIT = example(AID)["unit"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 from hypothesis import settings
@@ -11,40 +10,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from crossregion.domain import handovers
 from crossregion.domain.acknowledgements import EARLY_SECONDS
-from crossregion.domain.notices.board import NoticePlanner
-from tests.contract.test_schemas import example
-from tests.unit.test_notices import Event, flag
+from tests.support.builders import newest_example as example
+from tests.support.planner import Desk, Event, flag
 
 HOURS = 24
 DAY = float(HOURS)
-
-
-class Desk:
-    """A board whose hour lasts a second, and the log of the broker, whose clock the test sets."""
-
-    def __init__(self, log: list[tuple[str, dict[str, Any], float]] | None = None) -> None:
-        self.log = log or []
-        self.board = NoticePlanner(1.0)
-        for one in self.log:
-            self.board.take(*one)
-
-    def put(self, event: str, record: Any, at: float) -> None:
-        self.log.append((event, dict(record), at))
-        self.board.take(event, dict(record), at)
-
-    def tell(self, now: float) -> list[tuple[str, str]]:
-        """Send what is due, as the teller does, until nothing more follows; kind and unit."""
-        told: list[tuple[str, str]] = []
-        while True:
-            self.board.tick(now, date.min)
-            due = self.board.difference()
-            if not due:
-                return told
-            for notice, _ in due:
-                issued = "units" in notice
-                self.put("NoticeIssued" if issued else "NoticeWithdrawn", notice, now)
-                said = notice["kind"] if issued else f"{notice['kind']} withdrawn"
-                told.append((said, notice["unit"]))
 
 
 def answer(word: str, revision: int = 1, notice: Any = None, **changes: Any) -> Event:

@@ -14,10 +14,10 @@ from crossregion.domain.events import ENTRIES, HandoverRecorded
 from crossregion.domain.files import obligations
 from crossregion.domain.notices.board import NoticePlanner
 from crossregion.domain.validation import validate_event
-from tests.unit.test_files import entry, example, rescue
+from tests.support.builders import a_rescue, an_entry, example
 
 UNIT, OTHER, STRANGER = "220100", "220600", "220300"
-RESCUE = rescue(found_on="2026-01-31", guardian="NOT_FOUND", age_band="6-13")
+RESCUE = a_rescue(found_on="2026-01-31", guardian="NOT_FOUND", age_band="6-13")
 ON = date(2026, 1, 31)
 
 Said = tuple[str, dict[str, Any], float]
@@ -102,7 +102,7 @@ def days() -> Days:
 
 
 def search(**changes: Any) -> dict[str, Any]:
-    return entry("GuardianSearchRecorded", 1, **{"state": "SEARCHING", **changes})
+    return an_entry("GuardianSearchRecorded", 1, **{"state": "SEARCHING", **changes})
 
 
 def test_nothing_is_told_before_its_day_and_each_thing_once(days: Days) -> None:
@@ -128,7 +128,7 @@ def test_what_is_done_is_withdrawn(days: Days) -> None:
 
 
 def test_another_day_for_the_same_thing_is_told_as_another(days: Days) -> None:
-    aid = entry("AssistanceRecorded", 2, kind="SHELTER", state="NEEDED", needed_on="2026-02-01")
+    aid = an_entry("AssistanceRecorded", 2, kind="SHELTER", state="NEEDED", needed_on="2026-02-01")
     days.record("AssistanceRecorded", {**aid, "due_on": "2026-02-05"})
     days.tell(date(2026, 2, 7))
     days.record("AssistanceRecorded", {**aid, "revision": 2, "due_on": "2026-02-20"})
@@ -147,17 +147,17 @@ def test_a_handover_takes_what_is_due_along(days: Days) -> None:
     days.take_over()
     days.tell(ON)
     assert days.standing() == {(kind, OTHER, item) for kind, _, item in before}
-    medical = entry("AssistanceRecorded", 3, kind="MEDICAL", state="DONE", done_on="2026-02-01")
+    medical = an_entry("AssistanceRecorded", 3, kind="MEDICAL", state="DONE", done_on="2026-02-01")
     days.record("AssistanceRecorded", {**medical, "unit": OTHER})
     days.tell(date(2026, 2, 1))
     assert days.standing() == {(kind, OTHER, item) for kind, _, item in before if item != "MEDICAL"}
 
 
 def test_an_entry_counts_once_its_unit_has_the_person_in_its_charge(days: Days) -> None:
-    medical = entry("AssistanceRecorded", 3, kind="MEDICAL", state="DONE", done_on="2026-02-01")
+    medical = an_entry("AssistanceRecorded", 3, kind="MEDICAL", state="DONE", done_on="2026-02-01")
     days.record("AssistanceRecorded", {**medical, "unit": OTHER})
     days.record("AssistanceRecorded", {**medical, "unit": STRANGER})
-    days.record("FollowUpRecorded", entry("FollowUpRecorded", 4, rescue_id="nobody"))
+    days.record("FollowUpRecorded", an_entry("FollowUpRecorded", 4, rescue_id="nobody"))
     told = days.tell(ON)
     assert ("file-due", UNIT, "MEDICAL") in told
     assert [unit for kind, unit, _ in told if kind == "remarks"] == sorted([UNIT, OTHER, STRANGER])
@@ -171,7 +171,7 @@ def test_an_entry_counts_once_its_unit_has_the_person_in_its_charge(days: Days) 
         (OTHER, "not-in-charge"),
         (STRANGER, "not-in-charge"),
         (UNIT, "unknown-rescue"),
-    } | {(UNIT, code) for _, code in remarks_of(entry("FollowUpRecorded", 4))}
+    } | {(UNIT, code) for _, code in remarks_of(an_entry("FollowUpRecorded", 4))}
     days.take_over()
     told = days.tell(ON)
     assert ("remarks withdrawn", OTHER, None) in told
@@ -194,7 +194,7 @@ def test_what_nobody_does_lapses_and_is_no_longer_told(days: Days) -> None:
 
 
 def test_an_entry_that_was_meant_for_another_file_leaves_the_first(days: Days) -> None:
-    medical = entry("AssistanceRecorded", 3, kind="MEDICAL", state="DONE", done_on="2026-02-01")
+    medical = an_entry("AssistanceRecorded", 3, kind="MEDICAL", state="DONE", done_on="2026-02-01")
     days.record("AssistanceRecorded", medical)
     days.tell(ON)
     assert ("file-due", UNIT, "MEDICAL") not in days.standing()
@@ -206,7 +206,7 @@ def test_a_department_behind_an_inbox_of_its_own_is_told_there(days: Days) -> No
     problem = {"kind": "RIGHTS", "department": "FAO", "state": "OPEN", "due_on": "2026-03-01"}
     days.record(
         "FollowUpRecorded",
-        entry("FollowUpRecorded", 5, state="DONE", done_on="2026-02-10", problems=[problem]),
+        an_entry("FollowUpRecorded", 5, state="DONE", done_on="2026-02-10", problems=[problem]),
     )
     days.tell(date(2026, 2, 10))
     assert ("file-due", "foreign-affairs", "PROBLEM:RIGHTS") in days.standing()
@@ -234,7 +234,7 @@ def history(seed: int) -> list[Said]:
             changes["kind"] = draw.choice(["MEDICAL", "SCHOOL_RETURN", "LEGAL_AID"])
         changes["state"] = draw.choice(["NEEDED", "STARTED", "DONE", "PLANNED", "PUBLIC_NOTICE"])
         changes["revision"] = draw.randint(1, 3)
-        days.record(event, entry(event, number % 5, **changes))
+        days.record(event, an_entry(event, number % 5, **changes))
     return days.log
 
 
@@ -294,7 +294,7 @@ def test_a_flood_of_entries_costs_no_more_than_its_length(
     days.tell(ON)
     made_anew.clear()
     for number in range(300):
-        aid = entry("AssistanceRecorded", number, unit=unit, kind="SHELTER", state="NEEDED")
+        aid = an_entry("AssistanceRecorded", number, unit=unit, kind="SHELTER", state="NEEDED")
         days.record("AssistanceRecorded", aid)
     assert len(days.tell(ON)) >= 300
     assert made_anew == [301]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,37 +15,12 @@ from crossregion.domain.events import ENTRIES, FileNoted
 from crossregion.domain.files import obligations
 from crossregion.domain.files.rules import duty, rules
 from crossregion.domain.validation import validate_event
+from tests.support.builders import a_rescue, an_entry, example
 
-EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
 DAY = timedelta(days=1)
 
 Record = dict[str, Any]
 Owed = dict[str, tuple[date, date, str]]
-
-
-def example(event: str) -> Record:
-    found: Record = json.loads((EXAMPLES / event / "1/example.json").read_text("utf-8"))
-    return found
-
-
-RESCUE = example("RescueRecorded")
-
-
-def rescue(**changes: Any) -> Record:
-    identity = {**RESCUE["person"]["identity"], "birth_date": changes.pop("birth_date", None)}
-    person = {**RESCUE["person"], "identity": identity}
-    person["age_band"] = changes.pop("age_band", "unknown")
-    return {**RESCUE, "registered_at": None, "guardian": None, "person": person, **changes}
-
-
-def entry(event: str, number: int, **changes: Any) -> Record:
-    empty: Record = {
-        name: [] if isinstance(value, list) else None
-        for name, value in example(event).items()
-        if name not in ("unit", "rescue_unit", "rescue_id", "details", "kind", "state")
-    }
-    _, field = ENTRIES[event]
-    return {**example(event), **empty, "revision": 1, field: f"E{number}", **changes}
 
 
 def noted(event: str, record: Record) -> FileNoted:
@@ -254,7 +227,7 @@ births = st.one_of(
     st.sampled_from(["2010", "2012-02", "2008-13", "1999"]),
 )
 rescues = st.builds(
-    rescue,
+    a_rescue,
     found_on=texts,
     registered_at=texts,
     guardian=st.sampled_from([None, "TO_BE_FOUND", "NOT_FOUND", "HAS_GUARDIAN", "unclear"]),
@@ -294,7 +267,7 @@ def entries(draw: st.DrawFn) -> list[tuple[str, Record]]:
         if event != "GuardianSearchRecorded":
             changes["wish"] = draw(wishes)
         changes["state"] = draw(st.sampled_from(states))
-        made.append((event, entry(event, number, **changes)))
+        made.append((event, an_entry(event, number, **changes)))
     return made
 
 
@@ -320,7 +293,7 @@ def test_a_month_ends_on_the_same_day_or_on_its_last(on: date, months: int) -> N
 
 
 def test_a_child_whose_guardian_is_not_found() -> None:
-    child = rescue(found_on="2026-01-31", guardian="NOT_FOUND", age_band="6-13")
+    child = a_rescue(found_on="2026-01-31", guardian="NOT_FOUND", age_band="6-13")
     found = owed(child, [])
     assert {
         name: dates[:2] for name, dates in found.items() if "CERT" in name or "PUB" in name
@@ -329,7 +302,7 @@ def test_a_child_whose_guardian_is_not_found() -> None:
         "FIRST_CERTIFICATE": (date(2026, 2, 28), date(2026, 3, 7)),
         "SECOND_CERTIFICATE": (date(2027, 1, 31), date(2027, 2, 7)),
     }
-    search = entry("GuardianSearchRecorded", 1, state="PUBLIC_NOTICE", notice_on="2026-02-03")
+    search = an_entry("GuardianSearchRecorded", 1, state="PUBLIC_NOTICE", notice_on="2026-02-03")
     found = owed(child, [("GuardianSearchRecorded", search)])
     assert found["WELFARE_HOME"] == (date(2026, 3, 5), date(2026, 3, 12), "CAD")
     assert "PUBLIC_NOTICE" not in found
@@ -351,8 +324,8 @@ def test_a_child_whose_guardian_is_not_found() -> None:
     ],
 )
 def test_aid_fits_age_and_wish(birth_date: str, wish: str | None, expected: set[str]) -> None:
-    person = rescue(found_on="2026-03-01", birth_date=birth_date, guardian="HAS_GUARDIAN")
-    visit = entry("FollowUpRecorded", 1, state="DONE", done_on="2026-03-02", wish=wish)
+    person = a_rescue(found_on="2026-03-01", birth_date=birth_date, guardian="HAS_GUARDIAN")
+    visit = an_entry("FollowUpRecorded", 1, state="DONE", done_on="2026-03-02", wish=wish)
     found = owed(person, [("FollowUpRecorded", visit)])
     everyone = {"MEDICAL", "PSYCHOLOGICAL", "LEGAL_AID", "FOLLOW_UP"}
     assert found.keys() - everyone == expected
@@ -367,13 +340,13 @@ def test_every_rule_names_a_clause_that_leads_and_aid_that_is_listed() -> None:
 
 
 def test_of_a_unit_that_writes_without_end_the_first_thousand_entries_of_a_file_count() -> None:
-    found = rescue(found_on="2026-01-31")
+    found = a_rescue(found_on="2026-01-31")
     aid = [
-        noted("AssistanceRecorded", entry("AssistanceRecorded", 10_000 + number, kind="SHELTER",
+        noted("AssistanceRecorded", an_entry("AssistanceRecorded", 10_000 + number, kind="SHELTER",
               state="NEEDED", needed_on="2026-02-01"))
         for number in range(obligations.MOST_ENTRIES + 5)
     ]  # fmt: skip
-    medical = entry("AssistanceRecorded", 0, unit="220600", kind="MEDICAL", state="DONE")
+    medical = an_entry("AssistanceRecorded", 0, unit="220600", kind="MEDICAL", state="DONE")
     notes = [noted("RescueRecorded", found), *aid, noted("AssistanceRecorded", medical)]
     owed = obligations.owed(notes, {found["unit"], "220600"})
     assert sum(one.item.startswith("SHELTER:") for one in owed) == obligations.MOST_ENTRIES
@@ -383,12 +356,12 @@ def test_of_a_unit_that_writes_without_end_the_first_thousand_entries_of_a_file_
 
 def test_whose_guardian_is_searched_for_is_a_child_whatever_the_age() -> None:
     """A unit that knows no age and begins a search says by it that there is a child."""
-    found = rescue(found_on="2026-01-31")
+    found = a_rescue(found_on="2026-01-31")
     assert "FIRST_CERTIFICATE" not in owed(found, [])
-    search = entry("GuardianSearchRecorded", 1, state="SEARCHING", begun_on="2026-02-02")
+    search = an_entry("GuardianSearchRecorded", 1, state="SEARCHING", begun_on="2026-02-02")
     items = owed(found, [("GuardianSearchRecorded", search)])
     assert items["PUBLIC_NOTICE"][:2] == (date(2026, 2, 2), date(2026, 2, 9))
     assert items["FIRST_CERTIFICATE"][:2] == (date(2026, 3, 2), date(2026, 3, 9))
     assert items["SECOND_CERTIFICATE"][:2] == (date(2027, 2, 2), date(2027, 2, 9))
-    adult = rescue(found_on="2026-01-31", age_band="adult")
+    adult = a_rescue(found_on="2026-01-31", age_band="adult")
     assert "FIRST_CERTIFICATE" not in owed(adult, [("GuardianSearchRecorded", search)])

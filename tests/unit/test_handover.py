@@ -24,7 +24,7 @@ from crossregion.domain.handovers import (
 )
 from crossregion.domain.validation import Rejected
 from schemas import units as known_units
-from tests.contract.test_schemas import example
+from tests.support.builders import newest_example as example
 
 EXAMPLE = cast(HandoverRecorded, example("HandoverRecorded"))
 RECORD = handovers.record_of(EXAMPLE)

@@ -9,26 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossregion.domain.notices.board import NoticePlanner
-
-Event = tuple[str, dict[str, Any]]
-
-
-def flag(
-    revision: int = 1, boundary: str = "prefecture", told: tuple[str, ...] = ("220300",)
-) -> Event:
-    return "BoundaryFlagged", {
-        "case_id": "C1",
-        "unit": "220200",
-        "revision": revision,
-        "digest": "d",
-        "source": "220202",
-        "destination": "220302",
-        "source_unit": "220200",
-        "destination_unit": "220300",
-        "boundary": boundary,
-        "at_least": None,
-        "told": list(told),
-    }
+from tests.support.planner import Event, flag
 
 
 def remarked(

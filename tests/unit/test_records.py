@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossregion.domain.identifiers import canonical, content_digest, event_id, proposal_id
-from tests.contract.test_schemas import example
+from tests.support.builders import newest_example as example
 
 
 def test_the_digest_ignores_revision_nulls_and_empty_lists() -> None:

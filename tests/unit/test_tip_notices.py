@@ -16,9 +16,9 @@ from crossregion.domain import handovers
 from crossregion.domain.regions import OFFICE
 from crossregion.domain.tips import DISMISSED, LINKED, NEW, REFERRED
 from crossregion.domain.validation import validate_event
-from tests.contract.test_schemas import example
-from tests.unit.test_escalation import Desk
-from tests.unit.test_tips import AT, CASE, A, B, C, triage
+from tests.support.builders import newest_example as example
+from tests.support.planner import Desk
+from tests.support.triages import AT, CASE, A, B, C, triage
 
 TIP = example("TipRecorded")
 RECEIVER = TIP["unit"]

@@ -38,36 +38,11 @@ from crossregion.domain.validation import (
     validate_event,
 )
 from schemas import units as known_units
-from tests.contract.test_schemas import example
-
-EXAMPLE = cast(TipTriaged, example("TipTriaged"))
-TIP = example("TipRecorded")
-A, B, C = UNITS = ("220200", "220300", "220500")
-AT = {A: "220202", B: "220303", C: "220502"}
-CASE = ("220800", "220800-C1")
+from tests.support.triages import AT, EXAMPLE, TIP, UNITS, A, B, C, triage
 
 
 def route(unit: str, revision: int = 1) -> Route:
     return Route(revision, f"digest {revision}", AT[unit], False)
-
-
-def triage(
-    verdict: str, unit: str, follows: TipTriaged | None = None, to: str | None = None, **more: Any
-) -> TipTriaged:
-    case_unit, case_id = CASE if verdict == LINKED else (None, None)
-    made = {
-        "follows": follows["triage_id"] if follows else None,
-        "revision": follows["revision"] + 1 if follows else 1,
-        "verdict": verdict,
-        "unit": unit,
-        "case_unit": case_unit,
-        "case_id": case_id,
-        "to_unit": to,
-        "reason": DISMISSALS[0] if verdict == DISMISSED else None,
-        **more,
-    }
-    found = cast(TipTriaged, {**EXAMPLE, **made})
-    return {**found, "triage_id": tips.triage_id(found)}
 
 
 def standing(*made: TipTriaged, routes: tuple[Route, ...] = (route(A),)) -> TipState:
