@@ -135,7 +135,7 @@ class DeliveryDispatcher:
                 install_signal_handlers=False,
                 delete_jobs="always",
                 listen_notify=False,
-                fetch_job_polling_interval=POLL_SECONDS * self._scale,
+                fetch_job_polling_interval=POLL_SECONDS,
                 update_heartbeat_interval=HEARTBEAT_SECONDS * self._scale,
                 stalled_worker_timeout=self._stalled,
                 shutdown_graceful_timeout=ENDING_SECONDS,

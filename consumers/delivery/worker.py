@@ -41,7 +41,7 @@ GROUP = kafka_connection.group(PRINCIPAL)
 TOPICS = topics.names_of(topics.read_by(PRINCIPAL))
 EVENTS = topics.events_of(topics.read_by(PRINCIPAL))
 BATCH_RECORDS = 1_000
-POLL_MS = 200
+POLL_MS = 500
 SESSION_MS = 10_000
 ENDING_SECONDS = 10.0
 

@@ -46,7 +46,7 @@ TOPICS = topics.names_of(topics.read_by(PRINCIPAL))
 EVENTS = topics.events_of(topics.read_by(PRINCIPAL))
 SETTLING_SECONDS = 0.5
 LONGEST_SETTLING_SECONDS = 5.0
-POLL_MS = 100
+POLL_MS, IDLE_POLL_MS = 100, 500
 JOINING_POLL_MS = 1_000
 SESSION_MS = 10_000
 DELIVERY_MS = 5_000
@@ -151,7 +151,7 @@ class NoticePublisher:
         return [TopicPartition(topic, partition) for partition in sorted(partitions)]
 
     def _read(self) -> None:
-        fetched = self._log.poll(timeout_ms=POLL_MS)
+        fetched = self._log.poll(timeout_ms=self._poll_ms())
         self._watch.look(bool(fetched))
         self._moved |= bool(fetched)
         before = self._board.unsettled
@@ -172,6 +172,10 @@ class NoticePublisher:
             self._changed = time.monotonic()
             if not before:
                 self._first_change = self._changed
+
+    def _poll_ms(self) -> int:
+        """How long to wait for records, which end the wait: short while something settles."""
+        return POLL_MS if self._board.unsettled else IDLE_POLL_MS
 
     def _is_the_one(self) -> bool:
         """Whether this worker tells; one that takes over first reads the log to its end."""
