@@ -19,7 +19,7 @@ from crossregion.kafka import acls
 from crossregion.linkage.model import load
 from processors.proposals import Rescues
 from schemas import codec, topics
-from tests.contract.test_schemas import example
+from tests.support.builders import example
 
 DAY_CLOSED: dict[str, Any] = example("DayClosed")
 

@@ -16,7 +16,7 @@ from crossregion.postgres.connection import Connection
 from crossregion.services import confirmation
 from crossregion.services.confirmation import Actor, publish_statement, wait_recorded
 from schemas import codec, topics
-from tests.contract.test_schemas import example
+from tests.support.builders import example
 
 
 class Session:
