@@ -62,7 +62,7 @@ def _derived() -> list[int]:
 
 
 def _files() -> Iterable[Traversable]:
-    return (resources.files("consumers") / "sql/migrations").iterdir()
+    return (resources.files("consumers") / "registry/sql/migrations").iterdir()
 
 
 def migrate(dsn: str | None) -> list[int]:

@@ -66,7 +66,7 @@ def test_migrations_run_forwards_on_a_database_in_use(
 
 def test_the_migrations_hold_all_that_the_scheduling_library_has() -> None:
     """A new version with more fails here: a migration of ours has to name these."""
-    files = resources.files("consumers") / "sql/migrations"
+    files = resources.files("consumers") / "registry/sql/migrations"
     named = [
         file.name
         for one in sorted(files.iterdir(), key=lambda file: file.name)
