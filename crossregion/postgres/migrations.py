@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import json
 import re
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterable, Sequence
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import LiteralString
 
 from crossregion.errors import RuntimeFault
 from crossregion.postgres.audit import append_audit
 from crossregion.postgres.connection import Connection
-from crossregion.postgres.queries import query
+from crossregion.postgres.queries import named, query
 from crossregion.postgres.transactions import session
 
 MIGRATION_LOCK = 0x63726F73
+SQL = resources.files("consumers") / "registry/sql"
+KEPT, DERIVED = "kept", "derived"
+"""The parts of the database: what survives a rebuild, and what is made anew from the topics."""
 PROCRASTINATE = re.compile(r"^-- procrastinate: (\S+) to (\S+)$", re.MULTILINE)
 
 
@@ -32,20 +37,41 @@ class RolesMissing(RuntimeFault):
     """The server lacks roles that the migrations give rights to."""
 
 
+@functools.cache
+def schema(part: str) -> LiteralString:
+    """The statements that make one part of the database as it is today, with the rights to it."""
+    order = tomllib.loads((SQL / "schema/order.toml").read_text("utf-8"))
+    texts = [_with_library((SQL / "schema" / name).read_text("utf-8")) for name in order[part]]
+    texts.append(named((SQL / "schema/access.sql").read_text("utf-8"))[part])
+    return "\n".join(texts)
+
+
+@functools.cache
 def migrations() -> dict[int, LiteralString]:
-    """All migrations by number, each the text of one file, named after the schema it changes.
+    """All migrations by number, each the text of one file.
 
     Where a line names versions of procrastinate, that library's own migrations stand.
     """
-    return {int(file.name[:4]): _with_library(file.read_text("utf-8")) for file in _files()}
+    return {
+        int(file.name[:4]): _with_library(file.read_text("utf-8"))
+        for file in (SQL / "migrations").iterdir()
+        if file.name.endswith(".sql")
+    }
+
+
+@functools.cache
+def parts() -> dict[int, str]:
+    """Which part of the database each migration changes, by its number."""
+    digests = json.loads((SQL / "migrations/digests.json").read_text("utf-8"))
+    return {int(name[:4]): recorded["part"] for name, recorded in digests.items()}
 
 
 def _with_library(text: str) -> LiteralString:
-    named = PROCRASTINATE.search(text)
-    if named is None:
+    versions = PROCRASTINATE.search(text)
+    if versions is None:
         return text
-    steps = [step.read_text("utf-8") for step in library_steps(*named.groups())]
-    return text.replace(named[0], "\n".join(steps))
+    steps = [step.read_text("utf-8") for step in library_steps(*versions.groups())]
+    return text.replace(versions[0], "\n".join(steps))
 
 
 def library_steps(first: str, last: str) -> list[Path]:
@@ -56,17 +82,8 @@ def library_steps(first: str, last: str) -> list[Path]:
     return [file for file in files if first <= file.name[:11] <= last]
 
 
-def _derived() -> list[int]:
-    """The migrations of what can be made anew from the topics."""
-    return [int(file.name[:4]) for file in _files() if file.name.endswith("_registry.sql")]
-
-
-def _files() -> Iterable[Traversable]:
-    return (resources.files("consumers") / "registry/sql/migrations").iterdir()
-
-
 def migrate(dsn: str | None) -> list[int]:
-    """Run the migrations that are missing, each in a transaction; returns their numbers.
+    """Make an empty database, or run the migrations that another lacks; returns their numbers.
 
     Raises: DatabaseUnavailable, DatabaseRefused, DatabaseTooNew, RolesMissing, DatabaseFailed.
     """
@@ -101,29 +118,38 @@ def _missing(connection: Connection) -> list[int]:
 
 def _migrate(connection: Connection) -> list[int]:
     with connection.transaction():
-        if connection.execute(query("missing_roles")).fetchall():
-            raise RolesMissing(
-                "The database's roles are missing: its administrator runs what "
-                "`crossregion registry roles` prints."
-            )
         _take_turn(connection)
-        connection.execute(
-            "GRANT SELECT ON public.crossregion_migration TO"
-            " crossregion_registry, crossregion_office, crossregion_operator, crossregion_delivery,"
-            " crossregion_supervision"
-        )
         missing = _missing(connection)
-        for number in missing:
-            connection.execute(migrations()[number])
-            connection.execute("INSERT INTO public.crossregion_migration VALUES (%s)", [number])
+        if missing == sorted(migrations()):
+            connection.execute(schema(KEPT))
+            connection.execute(schema(DERIVED))
+        else:
+            _run(connection, missing)
+        _record(connection, missing)
         return missing
 
 
+def _run(connection: Connection, numbers: Iterable[int]) -> None:
+    for number in numbers:
+        connection.execute(migrations()[number])
+
+
+def _record(connection: Connection, numbers: Sequence[int]) -> None:
+    connection.execute(
+        "INSERT INTO public.crossregion_migration SELECT unnest(%s::integer[])", [numbers]
+    )
+
+
 def _take_turn(connection: Connection) -> None:
-    """One migrates at a time.
+    """Raises RolesMissing; one migrates at a time.
 
     An advisory lock could be held by whoever may log in; as long as there is no table, nobody can.
     """
+    if connection.execute(query("missing_roles")).fetchall():
+        raise RolesMissing(
+            "The database's roles are missing: its administrator runs what "
+            "`crossregion registry roles` prints."
+        )
     there = connection.execute("SELECT to_regclass('public.crossregion_migration')").fetchone()
     if there == (None,):
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
@@ -134,12 +160,18 @@ def _take_turn(connection: Connection) -> None:
 
 
 def drop_registry(dsn: str | None, purpose: str = "") -> None:
-    """Drop all that is derived from the topics and create it empty; what is not stays."""
+    """Drop all that is derived from the topics and create it empty; what is not stays.
+
+    The migrations of what is dropped are not run: a registry that cannot be migrated is made so.
+    """
     with session(dsn) as connection, connection.transaction():
-        _migrate(connection)
+        _take_turn(connection)
+        missing = _missing(connection)
+        if missing == sorted(migrations()):
+            connection.execute(schema(KEPT))
+        else:
+            _run(connection, [number for number in missing if parts()[number] == KEPT])
         append_audit(connection, "rebuild", "registry", purpose)
-        connection.execute("DROP SCHEMA registry CASCADE")
-        connection.execute(
-            "DELETE FROM public.crossregion_migration WHERE number = ANY(%s)", [_derived()]
-        )
-        _migrate(connection)
+        connection.execute("DROP SCHEMA IF EXISTS registry, supervision CASCADE")
+        connection.execute(schema(DERIVED))
+        _record(connection, missing)

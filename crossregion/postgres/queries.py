@@ -7,19 +7,24 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
 from crossregion.postgres.connection import Connection
 
 Row = dict[str, Any]
+NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
 @functools.cache
 def query(name: str) -> LiteralString:
     """One statement of `sql/queries.sql` by its name."""
-    text = (resources.files("consumers") / "sql/queries.sql").read_text("utf-8")
-    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
-    return cast(LiteralString, dict(zip(parts[1::2], parts[2::2], strict=True))[name])
+    return named((resources.files("consumers") / "sql/queries.sql").read_text("utf-8"))[name]
+
+
+def named(text: str) -> dict[str, LiteralString]:
+    """The pieces of a file by the names that stand above them."""
+    pieces = NAME.split(text)
+    return dict(zip(pieces[1::2], pieces[2::2], strict=True))
 
 
 def put(connection: Connection, name: str, given: Sequence[Row]) -> list[tuple[Any, ...]]:

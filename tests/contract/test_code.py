@@ -17,7 +17,7 @@ MODULES = {"pickle", "cPickle", "dill", "shelve", "marshal", "yaml", "jsonpickle
 BUILTINS = {"eval", "exec", "compile", "__import__"}
 METHODS = {("os", "system"), ("os", "popen"), ("os", "execv"), ("subprocess", "getoutput")}
 EXECUTES = {"execute", "executemany", "executescript", "copy", "mogrify", "_rows"}
-NAMED = {"query", "roles"}
+NAMED = {"query", "roles", "schema"}
 """Functions that return the text of a `.sql` file."""
 
 

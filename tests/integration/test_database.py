@@ -7,7 +7,6 @@ import threading
 import traceback
 from collections.abc import Callable
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -48,7 +47,7 @@ def test_migrations_run_forwards_on_a_database_in_use(
     known = migrations.migrations()
     next_one = max(known) + 1
     later = {**known, next_one: "ALTER TABLE registry.sighting ADD COLUMN more text"}
-    monkeypatch.setattr(transactions, "migrations", lambda: later)
+    monkeypatch.setattr(migrations, "migrations", lambda: later)
     with pytest.raises(DatabaseOutdated):
         migrations.require_current(dsn)
     assert migrations.migrate(dsn) == [next_one]
@@ -57,19 +56,19 @@ def test_migrations_run_forwards_on_a_database_in_use(
     assert count(office, "registry.sighting") == 1
 
     broken = {**later, next_one + 1: "CREATE TABLE registry.half (); SELECT 1 / 0"}
-    monkeypatch.setattr(transactions, "migrations", lambda: broken)
+    monkeypatch.setattr(migrations, "migrations", lambda: broken)
     with pytest.raises(DatabaseFailed, match="SQLSTATE 22012"):
         migrations.migrate(dsn)
     assert count(dsn, "pg_tables WHERE tablename = 'half'") == 0
     assert count(dsn, "public.crossregion_migration") == len(later)
 
 
-def test_the_migrations_hold_all_that_the_scheduling_library_has() -> None:
-    """A new version with more fails here: a migration of ours has to name these."""
-    files = resources.files("consumers") / "registry/sql/migrations"
+@pytest.mark.parametrize("directory", ["migrations", "schema"])
+def test_each_way_to_a_database_holds_all_that_the_scheduling_library_has(directory: str) -> None:
+    """A new version with more fails here: a migration of ours has to name these, and the schema."""
     named = [
         file.name
-        for one in sorted(files.iterdir(), key=lambda file: file.name)
+        for one in sorted((migrations.SQL / directory).iterdir(), key=lambda file: file.name)
         for found in migrations.PROCRASTINATE.finditer(one.read_text("utf-8"))
         for file in migrations.library_steps(*found.groups())
     ]

@@ -22,7 +22,7 @@ from crossregion.domain import acknowledgements
 from crossregion.domain.reports.figures import PATTERNS, Cell, Kind, Table
 from crossregion.kafka.connection import Kafka
 from crossregion.postgres import connection as postgres_connection
-from crossregion.postgres import migrations, transactions
+from crossregion.postgres import migrations
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.transactions import Database
 from crossregion.services import baseline, reports
@@ -32,6 +32,7 @@ from processors.intake import Incoming, take
 from processors.outputs import Outputs
 from schemas import topics
 from schemas.units import UNITS
+from tests.support import older_databases
 from tests.support.figures import EARLY, ZONE, Known, quantile
 from tests.support.supervised import BEGIN, DAYS, History, Read, log
 
@@ -408,17 +409,11 @@ def test_that_a_report_was_asked_for_stands_in_the_audit(
 def test_what_was_read_before_it_was_counted_is_not_left_out_in_silence(
     new_database: Callable[[], str],
     as_role: Callable[[str, str], str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     dsn = new_database()
-    whole = migrations.migrations()
-    monkeypatch.setattr(
-        transactions, "migrations", lambda: {n: text for n, text in whole.items() if n < 10}
-    )
-    migrations.migrate(dsn)
+    older_databases.run_migrations(dsn, range(1, 9))
     with psycopg.connect(postgres_connection.as_role(dsn, "crossregion_registry")) as connection:
         connection.execute("INSERT INTO registry.record VALUES ('case', '220200', 'C', 1, 'd')")
-    monkeypatch.undo()
     migrations.migrate(dsn)
     load(as_role(dsn, "crossregion_registry"), LOG[:20], 5)
     with (

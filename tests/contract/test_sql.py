@@ -1,0 +1,69 @@
+"""Migrations that databases have run are not changed, and the schema says each thing once."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from crossregion.postgres import migrations
+from tests.support.record_migration import DIGESTS, MIGRATIONS, record, sha256
+
+SCHEMA = MIGRATIONS.parent / "schema"
+MADE = re.compile(
+    r"^CREATE (?:OR REPLACE )?(SCHEMA|TABLE|VIEW|FUNCTION|POLICY|(?:UNIQUE )?INDEX)"
+    r" (?:(\w+) ON )?([\w.]+)",
+    re.MULTILINE,
+)
+
+
+def test_no_migration_was_changed_after_it_was_recorded() -> None:
+    recorded = json.loads(DIGESTS.read_text("utf-8"))
+    assert {name: each["sha256"] for name, each in recorded.items()} == {
+        path.name: sha256(path.name) for path in MIGRATIONS.glob("*.sql")
+    }
+    assert {each["part"] for each in recorded.values()} == {migrations.KEPT, migrations.DERIVED}
+    assert migrations.parts().keys() == migrations.migrations().keys()
+
+
+def test_a_new_migration_is_recorded_once_under_the_next_number(tmp_path: Path) -> None:
+    (tmp_path / DIGESTS.name).write_text("{}", "utf-8")
+    for name in ("0001_first.sql", "0002_second.sql"):
+        (tmp_path / name).write_text("SELECT 1;", "utf-8")
+    record("0001_first.sql", "derived", tmp_path)
+    (tmp_path / "0001_first.sql").write_text("SELECT 2;", "utf-8")
+    for name, part, says in [
+        ("0001_first.sql", "derived", "is not changed"),
+        ("0001_again.sql", "derived", "the next number is 0002"),
+        ("second.sql", "derived", "NNNN_what_it_does"),
+        ("0002_second.sql", "registry", "what is kept or what is derived"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            record(name, part, tmp_path)
+    record("0002_second.sql", "kept", tmp_path)
+    recorded = json.loads((tmp_path / DIGESTS.name).read_text("utf-8"))
+    assert list(recorded) == ["0001_first.sql", "0002_second.sql"]
+    assert recorded["0001_first.sql"]["sha256"] != sha256("0001_first.sql", tmp_path)
+    assert recorded["0002_second.sql"]["part"] == "kept"
+
+
+def test_every_file_of_the_schema_is_run() -> None:
+    order = tomllib.loads((SCHEMA / "order.toml").read_text("utf-8"))
+    named = [*order[migrations.KEPT], *order[migrations.DERIVED], "access.sql"]
+    assert sorted(named) == sorted(path.name for path in SCHEMA.glob("*.sql"))
+
+
+def test_the_schema_makes_each_thing_once_and_gives_rights_in_one_file() -> None:
+    texts = {path.name: path.read_text("utf-8") for path in SCHEMA.glob("*.sql")}
+    made = Counter(found for text in texts.values() for found in MADE.findall(text))
+    assert len(made) > 100
+    assert [each for each, times in made.items() if times > 1] == []
+    for name, text in texts.items():
+        assert "OR REPLACE" not in text
+        if name not in ("access.sql", "database.sql"):
+            rights = re.findall(r"^(?:GRANT|REVOKE|CREATE POLICY) .*", text, re.MULTILINE)
+            assert [right for right in rights if " CREATE ON SCHEMA " not in right] == [], name
