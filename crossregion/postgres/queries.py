@@ -12,13 +12,41 @@ from typing import Any, LiteralString
 from crossregion.postgres.connection import Connection
 
 Row = dict[str, Any]
+QUERIES = (
+    ("consumers", "registry/sql/queries"),
+    ("consumers", "delivery/sql"),
+    ("consumers", "reconcile/sql"),
+    ("crossregion", "services/sql"),
+    ("crossregion", "postgres/sql"),
+)
+"""Where statements stand by who uses them: a package, and a directory in it."""
 NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
-@functools.cache
 def query(name: str) -> LiteralString:
-    """One statement of `sql/queries.sql` by its name."""
-    return named((resources.files("consumers") / "sql/queries.sql").read_text("utf-8"))[name]
+    """One statement by its name; a name stands once in all the files."""
+    return _queries()[name]
+
+
+@functools.cache
+def _queries() -> dict[str, LiteralString]:
+    return {
+        name: statement
+        for package, directory in QUERIES
+        for name, statement in statements(package, directory).items()
+    }
+
+
+@functools.cache
+def statements(package: str, directory: str) -> dict[str, LiteralString]:
+    """The statements in the `.sql` files of a package's directory by their names, read once."""
+    files = (resources.files(package) / directory).iterdir()
+    return {
+        name: text
+        for file in files
+        if file.name.endswith(".sql")
+        for name, text in named(file.read_text("utf-8")).items()
+    }
 
 
 def named(text: str) -> dict[str, LiteralString]:

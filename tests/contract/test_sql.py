@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import tomllib
 from collections import Counter
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
-from crossregion.postgres import migrations
+from crossregion.postgres import migrations, queries
+from crossregion.services import reports
 from tests.support.record_migration import DIGESTS, MIGRATIONS, record, sha256
 
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("crossregion", "producers", "processors", "consumers", "cli", "console")
 SCHEMA = MIGRATIONS.parent / "schema"
 MADE = re.compile(
     r"^CREATE (?:OR REPLACE )?(SCHEMA|TABLE|VIEW|FUNCTION|POLICY|(?:UNIQUE )?INDEX)"
@@ -67,3 +72,63 @@ def test_the_schema_makes_each_thing_once_and_gives_rights_in_one_file() -> None
         if name not in ("access.sql", "database.sql"):
             rights = re.findall(r"^(?:GRANT|REVOKE|CREATE POLICY) .*", text, re.MULTILINE)
             assert [right for right in rights if " CREATE ON SCHEMA " not in right] == [], name
+
+
+def _names() -> Counter[str]:
+    """How often each name of a statement stands in the files that statements are taken from."""
+    files = (
+        file
+        for package, directory in queries.QUERIES
+        for file in (resources.files(package) / directory).iterdir()
+        if file.name.endswith(".sql")
+    )
+    return Counter(name for file in files for name in queries.NAME.findall(file.read_text("utf-8")))
+
+
+def _strings(source: str) -> set[str]:
+    """The constant strings of a module that uses the database, among them names of statements."""
+    if "crossregion.postgres" not in source:
+        return set()
+    return {
+        node.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def test_each_statement_has_a_name_of_its_own() -> None:
+    names = _names()
+    assert len(names) > 100
+    assert [name for name, times in names.items() if times > 1] == []
+
+
+def test_each_statement_is_used() -> None:
+    used = {
+        string
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        for string in _strings(path.read_text("utf-8"))
+    }
+    used |= {f"{section}_events" for section in reports.SECTIONS}
+    assert sorted(_names().keys() - used) == []
+
+
+def test_a_named_statement_is_found_and_an_unknown_one_is_not() -> None:
+    assert queries.query("missing_roles").startswith("SELECT role")
+    assert all(queries.query(name).strip().endswith(";") for name in _names())
+    with pytest.raises(KeyError):
+        queries.query("no_such_statement")
+
+
+def test_every_sql_file_of_statements_is_read() -> None:
+    """A file beside the known directories would hold statements that nobody finds."""
+    known = {
+        Path(str(resources.files(package) / directory)) for package, directory in queries.QUERIES
+    }
+    named = {
+        path.parent
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.sql")
+        if queries.NAME.search(path.read_text("utf-8")) and path.name != "access.sql"
+    }
+    assert named == known

@@ -218,7 +218,7 @@ ON registry.link TO crossregion_own;
 -- What it reported, every revision.
 CREATE POLICY own ON registry.record_revision FOR SELECT TO crossregion_own, crossregion_unit
 USING (unit = (SELECT registry.asking_unit()));
-CREATE POLICY own ON registry.record FOR SELECT TO crossregion_unit
+CREATE POLICY own ON registry.record FOR SELECT TO crossregion_own, crossregion_unit
 USING (unit = (SELECT registry.asking_unit()));
 CREATE POLICY own ON registry.person FOR SELECT TO crossregion_unit
 USING (unit = (SELECT registry.asking_unit()));
@@ -231,6 +231,27 @@ BEGIN ATOMIC
     SELECT * FROM registry.record_revision WHERE unit = (SELECT registry.asking_unit());
 END;
 
+-- Whether it has reported a record, and whether this content of a tip is recorded: from tables
+-- without what the records say, so that no whole record is read to know it.
+CREATE POLICY own ON registry.tip_route FOR SELECT TO crossregion_own
+USING (unit = (SELECT registry.asking_unit()));
+GRANT SELECT (kind, unit, record_id) ON registry.record TO crossregion_own;
+GRANT SELECT (unit, tip_id, digest) ON registry.tip_route TO crossregion_own;
+CREATE FUNCTION registry.has_record(of_kind text, of_record text) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+RETURN EXISTS (
+    SELECT FROM registry.record
+    WHERE (kind, unit, record_id) = (of_kind, (SELECT registry.asking_unit()), of_record)
+);
+CREATE FUNCTION registry.has_tip(of_tip text, of_digest text) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+RETURN EXISTS (
+    SELECT FROM registry.tip_route
+    WHERE (unit, tip_id, digest) = ((SELECT registry.asking_unit()), of_tip, of_digest)
+);
+
 -- What it was told.
 CREATE POLICY own ON registry.notice FOR SELECT TO crossregion_own
 USING (unit = (SELECT registry.asking_unit()));
@@ -239,6 +260,12 @@ LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT * FROM registry.notice;
+END;
+CREATE FUNCTION registry.told_notice(notice_id text) RETURNS SETOF registry.notice
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM registry.notice AS told WHERE told.notice_id = told_notice.notice_id;
 END;
 
 -- Where records stand that it registered, owns, is offered, or has had.
@@ -252,6 +279,15 @@ LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT * FROM registry.handover;
+END;
+CREATE FUNCTION registry.handover_of(kind text, unit text, record_id text)
+RETURNS SETOF registry.handover
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM registry.handover AS held
+    WHERE (held.kind, held.unit, held.record_id)
+        = (handover_of.kind, handover_of.unit, handover_of.record_id);
 END;
 
 -- The files of the persons that it registered or has ever owned.
@@ -279,11 +315,25 @@ SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT * FROM registry.file_due;
 END;
+CREATE FUNCTION registry.items_of_file(of_unit text, of_rescue text)
+RETURNS SETOF registry.file_due
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM registry.file_due WHERE (rescue_unit, rescue_id) = (of_unit, of_rescue);
+END;
 CREATE FUNCTION registry.file_notes() RETURNS SETOF registry.file_note
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT * FROM registry.file_note;
+END;
+CREATE FUNCTION registry.notes_of_file(of_unit text, of_rescue text)
+RETURNS SETOF registry.file_note
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM registry.file_note WHERE (rescue_unit, rescue_id) = (of_unit, of_rescue);
 END;
 
 -- Where those tips stand that it received or had to triage, and those linked to its cases: to those
@@ -345,6 +395,48 @@ BEGIN ATOMIC
         ON (notice.kind, notice.contact, notice.cause, notice.unit)
         = ('tip', tip.unit, tip.tip_id, tip.duty)
         AND notice.issued;
+END;
+CREATE FUNCTION registry.tip_state(of_unit text, of_tip text) RETURNS TABLE (
+    unit text,
+    tip_id text,
+    revision bigint,
+    place text,
+    urgent boolean,
+    duty text,
+    may jsonb,
+    had jsonb,
+    verdict text,
+    case_unit text,
+    case_id text,
+    case_known boolean,
+    reason text,
+    triaged_by text,
+    role text,
+    head text,
+    triages bigint,
+    taken jsonb,
+    refused jsonb,
+    due_at timestamptz
+)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT
+        tip.unit, tip.tip_id, tip.revision, tip.place, tip.urgent, tip.duty, tip.may, tip.had,
+        tip.verdict, tip.case_unit, tip.case_id,
+        EXISTS (
+            SELECT FROM registry.record_revision AS known
+            WHERE (known.kind, known.unit, known.record_id)
+                = ('case', tip.case_unit, tip.case_id)
+        ),
+        tip.reason, tip.triaged_by, tip.role, tip.head, tip.triages, tip.taken, tip.refused,
+        notice.answer_until
+    FROM registry.tip
+    LEFT JOIN registry.notice
+        ON (notice.kind, notice.contact, notice.cause, notice.unit)
+        = ('tip', tip.unit, tip.tip_id, tip.duty)
+        AND notice.issued
+    WHERE (tip.unit, tip.tip_id) = (of_unit, of_tip);
 END;
 
 -- Whole records of others: of a case once its notice is accepted, with both records of a confirmed
@@ -522,8 +614,13 @@ BEGIN ATOMIC
 END;
 
 GRANT EXECUTE ON FUNCTION
-    registry.own_records(), registry.told_notices(), registry.handovers(), registry.file_items(),
-    registry.file_notes(), registry.tips(), registry.readable_records(), registry.readable_tips(),
+    registry.own_records(), registry.has_record(text, text), registry.has_tip(text, text),
+    registry.told_notices(), registry.told_notice(text),
+    registry.handovers(), registry.handover_of(text, text, text),
+    registry.file_items(), registry.items_of_file(text, text),
+    registry.file_notes(), registry.notes_of_file(text, text),
+    registry.tips(), registry.tip_state(text, text),
+    registry.readable_records(), registry.readable_tips(),
     registry.ask_record(text, text, text, text, text), registry.read_record(uuid),
     registry.case_summary()
 TO crossregion_unit;
@@ -531,11 +628,18 @@ TO crossregion_unit;
 -- The functions' owners; they may make nothing else.
 GRANT CREATE ON SCHEMA registry TO crossregion_own, crossregion_summary;
 ALTER FUNCTION registry.own_records() OWNER TO crossregion_own;
+ALTER FUNCTION registry.has_record(text, text) OWNER TO crossregion_own;
+ALTER FUNCTION registry.has_tip(text, text) OWNER TO crossregion_own;
 ALTER FUNCTION registry.told_notices() OWNER TO crossregion_own;
+ALTER FUNCTION registry.told_notice(text) OWNER TO crossregion_own;
 ALTER FUNCTION registry.handovers() OWNER TO crossregion_own;
+ALTER FUNCTION registry.handover_of(text, text, text) OWNER TO crossregion_own;
 ALTER FUNCTION registry.file_items() OWNER TO crossregion_own;
+ALTER FUNCTION registry.items_of_file(text, text) OWNER TO crossregion_own;
 ALTER FUNCTION registry.file_notes() OWNER TO crossregion_own;
+ALTER FUNCTION registry.notes_of_file(text, text) OWNER TO crossregion_own;
 ALTER FUNCTION registry.tips() OWNER TO crossregion_own;
+ALTER FUNCTION registry.tip_state(text, text) OWNER TO crossregion_own;
 ALTER FUNCTION registry.readable_records() OWNER TO crossregion_own;
 ALTER FUNCTION registry.readable_tips() OWNER TO crossregion_own;
 ALTER FUNCTION registry.ask_record(text, text, text, text, text) OWNER TO crossregion_own;

@@ -18,6 +18,7 @@ CREATE TABLE registry.proposal (
     evidence jsonb,
     new_evidence jsonb DEFAULT '[]'
 );
+CREATE INDEX proposal_rescue ON registry.proposal (rescue_unit, rescue_id);
 
 -- Every decision with what became of it; the order of a partition decides between equals.
 CREATE TABLE registry.decision (

@@ -35,6 +35,7 @@ CREATE TABLE registry.notice (
     told_at_milliseconds bigint
 );
 CREATE INDEX notice_unit ON registry.notice (unit);
+CREATE INDEX notice_tip ON registry.notice (contact, cause) WHERE kind = 'tip';
 
 -- Everything that was said of each notice, in its revisions.
 CREATE TABLE registry.notice_said (
