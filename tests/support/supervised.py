@@ -19,7 +19,7 @@ from crossregion.domain import events as events_domain
 from schemas import codec, envelope, topics
 from tests.support.figures import AIDS, DECISIVE, PLACES, STEPS, VENUES, ZONE, Event, leg
 
-EXAMPLES = Path(__file__).parents[1] / "schemas/examples"
+EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
 UNITS = ("220100", "220200", "222400", "22CBS0", "220000")
 TOLD = ("220100", "220200", "222400", "210000")
 AWAY = ("210000", "230000")
