@@ -17,10 +17,11 @@ from typing import Any, NoReturn, cast
 import structlog
 
 from crossregion import logs
+from crossregion.domain import age
 from crossregion.domain.events import ENTRIES, Remark
 from crossregion.domain.tips import anonymised
 from crossregion.domain.validation import MAX_VICTIMS, Rejected, validate_event
-from producers.exports.values import age_band, birth_of
+from producers.exports.values import birth_of
 from producers.records import LocalRecord
 from schemas import codec
 
@@ -112,6 +113,7 @@ def check(event: str, value: object, unit: str) -> Incoming:
     record = fitting.fit(fitting.schema, _filled(event, value, unit), "")
     if fitting.faults:
         raise Unfit(*fitting.faults)
+    _aged(event, record)
     if record["revision"] < 0:
         raise Unfit(Fault("/revision", "over-limit"))
     try:
@@ -155,12 +157,11 @@ def _filled(event: str, value: object, unit: str) -> object:
         record = _with(record, legs=[])
         victims = record.get("victims")
         if isinstance(victims, list) and len(victims) <= MAX_VICTIMS:
-            lost_on = record.get("lost_on")
-            record["victims"] = [_summarised(victim, lost_on) for victim in victims]
+            record["victims"] = [_summarised(victim) for victim in victims]
     if event in ENTRIES:
         record = _with(record, details={})
     if event == "RescueRecorded":
-        record["person"] = _summarised(record.get("person"), record.get("found_on"))
+        record["person"] = _summarised(record.get("person"))
     return record
 
 
@@ -170,18 +171,27 @@ def _with(value: Mapping[str, Any], **absent: Any) -> dict[str, Any]:
     return {**absent, **said}
 
 
-def _summarised(person: object, on: object) -> object:
+def _summarised(person: object) -> object:
     if not isinstance(person, dict) or not isinstance(person.get("identity"), dict):
         return person
     identity = dict(person["identity"])
     born = identity.get("birth_date")
-    if not isinstance(born, str | None) or not isinstance(on, str | None):
+    if not isinstance(born, str | None):
         return person
     if identity.get("birth_precision") is None:
         identity["birth_date"], identity["birth_precision"] = birth_of({"birth_date": born or ""})
-    whole = {"birth_date": None, **identity}
-    known = {"age_band": age_band(cast(Any, whole), on), "sex": identity.get("sex")}
+    known = {"age_band": "", "sex": identity.get("sex")}
     return {**_with(person, **known), "identity": identity}
+
+
+def _aged(event: str, record: Any) -> None:
+    """Fill in the bands that are not stated, from the whole record."""
+    if event == "CaseRecorded":
+        for victim, found in zip(record["victims"], age.of_case(record), strict=True):
+            victim["age_band"] = victim["age_band"] or found.full_band
+    elif event == "RescueRecorded":
+        person = record["person"]
+        person["age_band"] = person["age_band"] or age.of_rescue(record).full_band
 
 
 class _Fitting:

@@ -26,6 +26,7 @@ from crossregion.domain.events import (
     FileNoted,
     NoticeAcknowledged,
     NoticeReassigned,
+    PersonSummary,
 )
 from crossregion.domain.reports import facts
 from crossregion.domain.tips import anonymised
@@ -212,11 +213,13 @@ class Batch:
             {
                 **named,
                 "person_id": person.get("victim_id", judged.record_id),
-                "age_band": person["age_band"],
+                "age_band": summary["age_band"],
                 "sex": person["sex"],
                 "identity": person["identity"],
             }
-            for person in _persons(judged.kind, record)
+            for person, summary in zip(
+                _persons(judged.kind, record), _summaries(judged), strict=True
+            )
         ]
 
     def _add_note(self, key: tuple[str, str, str], note: FileNoted) -> None:
@@ -366,6 +369,11 @@ def _persons(kind: str, record: Row) -> list[Row]:
     if kind == "case":
         return list(record["victims"])
     return [record["person"]] if kind == "rescue" else []
+
+
+def _summaries(judged: ValidatedEvent) -> list[PersonSummary]:
+    """Of the persons that `_persons` gives; those of a tip are nobody's row."""
+    return [] if judged.kind == tips.KIND else judged.remarked["persons"]
 
 
 def _accepted(

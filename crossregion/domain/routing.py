@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from crossregion.domain.age import CHILD_BANDS
 from crossregion.domain.regions import OFFICE
 from schemas.units import PARTNERS, PROVINCES
 
 EXISTENCE, SUMMARY, RECORD = LEVELS = ("existence", "summary", "record")
 """How much is shared, each with what is before it."""
 AGREED = "agreed"
-URGENT_BANDS = frozenset({"under-6", "6-13"})
+URGENT_BANDS = frozenset(CHILD_BANDS)
 BORDER, FOREIGN_AFFAIRS, POLICE_COOPERATION = "border", "foreign-affairs", "police-cooperation"
 CHANNELS = (BORDER, FOREIGN_AFFAIRS, POLICE_COOPERATION)
 ABROAD_ONLY = (FOREIGN_AFFAIRS, POLICE_COOPERATION)
@@ -81,7 +82,7 @@ def told(
 
 
 def is_urgent(age_bands: Collection[str]) -> bool:
-    """Whether a child under 14 at the loss is among them."""
+    """Whether a child under 14 at the loss is among them, or somebody who may be one."""
     return not URGENT_BANDS.isdisjoint(age_bands)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, cast
 
-from crossregion.domain import events, identifiers, identity_number
+from crossregion.domain import age, events, identifiers, identity_number
 from crossregion.domain.code_lists import code_list
 from crossregion.domain.dates import day, year
 from crossregion.domain.events import (
@@ -44,6 +44,8 @@ MAX_TEXT = 2_000
 MAX_ID = 100
 TOLD_OF = "told_of"
 """The role of the one place of a tip."""
+AGE_NOT_TOLD = "age-not-told"
+"""Code of the remark on a person of whose age the record says nothing at all."""
 NUL_IN_JSON = "\\u0000"
 CASE_WORDS = {
     "status": "case_status",
@@ -55,7 +57,7 @@ CASE_WORDS = {
 """Fields of a case whose words are checked against a code list of `data/enumerations.csv`."""
 
 
-AGE_BANDS = frozenset({"under-6", "6-13", "14-17", "adult", "unknown"})
+AGE_BANDS = age.BANDS
 SEXES = frozenset({"F", "M"})
 
 
@@ -129,7 +131,10 @@ def _case(
         raise Rejected("ambiguous", "victims.victim_id")
     digest, event_id = _identified(case, case["case_id"], topic_unit, ce_id)
     lost_on = day(case["lost_on"])
+    ages = age.of_case(case)
     remarks = list(_case_remarks(case, lost_on, received_on))
+    for number, one in enumerate(ages, 1):
+        remarks += _age_remarks(f"victims[{number}].identity", one)
     persons: list[ListedPerson] = [
         {"person_id": victim["victim_id"], "identity": victim["identity"]} for victim in victims
     ]
@@ -140,7 +145,7 @@ def _case(
         digest,
         case["legs"],
         lost_on,
-        [victim["age_band"] for victim in victims],
+        [one.band for one in ages],
     )
     return _judgement(
         "case",
@@ -154,7 +159,7 @@ def _case(
         case["legs"],
         None,
         persons,
-        _summaries(victims),
+        _summaries(victims, [one.band for one in ages]),
         [word for word in case["exploitation"] if word in code_list("exploitation_type")],
         flag,
     )
@@ -166,6 +171,9 @@ def _rescue(
     digest, event_id = _identified(rescue, rescue["rescue_id"], topic_unit, ce_id)
     found_on = day(rescue["found_on"])
     identity = rescue["person"]["identity"]
+    found = age.of_rescue(rescue)
+    remarks = list(_rescue_remarks(rescue, found_on, received_on))
+    remarks += _age_remarks("person.identity", found)
     return _judgement(
         "rescue",
         rescue["rescue_id"],
@@ -173,12 +181,12 @@ def _rescue(
         rescue["revision"],
         digest,
         event_id,
-        list(_rescue_remarks(rescue, found_on, received_on)),
+        remarks,
         rescue["found_on"] if found_on else None,
         [found_leg(rescue["found_at"])],
         rescue["stated_case_id"],
         [{"person_id": rescue["rescue_id"], "identity": identity}],
-        _summaries([rescue["person"]]),
+        _summaries([rescue["person"]], [found.band]),
         [],
         None,
         entries.note_of_rescue(rescue, digest),
@@ -198,6 +206,7 @@ def _tip(
     if not known and not tip["persons"] and not any((text or "").strip() for text in asked):
         raise Rejected("nothing-said", "identity.text, place and persons")
     happened_on = day(tip["happened_on"])
+    persons = age.persons_of_tip(tip)
     return _judgement(
         "tip",
         tip["tip_id"],
@@ -210,7 +219,7 @@ def _tip(
         [{"role": TOLD_OF, "code": place if known else None, "certainty": "stated"}],
         None,
         [],
-        _summaries(tip["persons"]),
+        _summaries(persons, [person["age_band"] for person in persons]),
         [],
         None,
     )
@@ -269,14 +278,22 @@ def _judgement(
     )
 
 
-def _summaries(persons: Sequence[Victim | RescuedPerson | PersonSummary]) -> list[PersonSummary]:
+def _age_remarks(path: str, aged: age.Aged) -> Iterator[Remark]:
+    """By which the office finds whose urgency nobody can tell."""
+    if not aged.told:
+        yield {"field": f"{path}.birth_date", "code": AGE_NOT_TOLD}
+
+
+def _summaries(
+    persons: Sequence[Victim | RescuedPerson | PersonSummary], bands: Sequence[str]
+) -> list[PersonSummary]:
     """Known codes alone: this is told to other units, and a word could hold anything."""
     return [
         {
-            "age_band": person["age_band"] if person["age_band"] in AGE_BANDS else "unknown",
+            "age_band": band if band in AGE_BANDS else age.UNKNOWN,
             "sex": person["sex"] if person["sex"] in SEXES else None,
         }
-        for person in persons
+        for person, band in zip(persons, bands, strict=True)
     ]
 
 

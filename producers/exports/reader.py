@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crossregion.domain import identifiers
+from crossregion.domain import age, identifiers
 from crossregion.domain.events import CaseRecorded, Identity, Leg, RescueRecorded, Victim
+from crossregion.domain.stated_ages import combined, said_of
 from crossregion.domain.validation import MAX_ID, MAX_LEGS, MAX_LIST, MAX_TEXT, MAX_VICTIMS
 from producers.exports.formats import Format, formats
 from producers.exports.tables import ExportUnreadable, Row, printable, read_table
-from producers.exports.values import age_band, birth_of, date_of, height_of, time_of
+from producers.exports.values import birth_of, date_of, height_of, time_of
 from producers.records import LocalRecord
 from schemas import codec
 
@@ -42,7 +43,7 @@ CODED = frozenset(
 """Fields in which a full-width character means its plain one."""
 COLUMNS_OF: dict[str, tuple[str, ...]] = {
     "legs": ("taken_from", "transit", "taken_to"),
-    "birth_date": ("birth_date", "birth_year", "assumed_birth_year"),
+    "birth_date": ("birth_date", "birth_year", "assumed_birth_year", "age"),
     **dict.fromkeys(("age_band", "birth_precision"), ()),
 }
 """Fields of a schema whose content stands in other columns than one of their name, or in none."""
@@ -283,15 +284,16 @@ class _Reader:
                 if cells.get(name) != first.get(name):
                     raise _Faulty(name, "ambiguous")
         lost_on = date_of(first.get("lost_on", ""))
+        reported_at = time_of(first.get("reported_at", ""))
         legs: list[Leg] = []
         for role in ("taken_from", "transit", "taken_to"):
             codes = self._list(first, "transit") if role == "transit" else [first.get(role, "")]
             legs += [{"role": role, "code": code, "certainty": "stated"} for code in codes if code]
-        return {
+        case: CaseRecorded = {
             "case_id": first["record_id"],
             "unit": self._unit_of(first),
             "revision": revision,
-            "reported_at": time_of(first.get("reported_at", "")),
+            "reported_at": reported_at,
             "lost_on": lost_on,
             "legs": legs,
             "status": self._word(first, "status"),
@@ -299,12 +301,13 @@ class _Reader:
             "means": self._list(first, "means"),
             "intermediary": self._word(first, "intermediary"),
             "venue": self._word(first, "venue"),
-            "victims": self._victims(lines, lost_on),
+            "victims": self._victims(lines, age.happened(lost_on, reported_at)),
         }
+        for victim, aged in zip(case["victims"], age.of_case(case), strict=True):
+            victim["age_band"] = aged.full_band
+        return case
 
-    def _victims(
-        self, lines: list[tuple[int, dict[str, str]]], lost_on: str | None
-    ) -> list[Victim]:
+    def _victims(self, lines: list[tuple[int, dict[str, str]]], then: age.Happened) -> list[Victim]:
         """The victims, each once and in an order that the file's has no part in."""
         identities = [self._identity(line, cells) for line, cells in lines]
         unnumbered = {
@@ -318,7 +321,7 @@ class _Reader:
             number = cells.get("person_number") or _number(identity, named)
             victim: Victim = {
                 "victim_id": f"{cells['record_id']}/{number}",
-                "age_band": age_band(identity, lost_on),
+                "age_band": _age_band(identity, cells, then),
                 "sex": identity["sex"],
                 "identity": identity,
             }
@@ -333,18 +336,20 @@ class _Reader:
 
     def _rescue(self, line: int, cells: dict[str, str], revision: int) -> RescueRecorded:
         found_on = date_of(cells.get("found_on", ""))
+        registered_at = time_of(cells.get("registered_at", ""))
+        then = age.happened(found_on, registered_at)
         identity = self._identity(line, cells)
         return {
             "rescue_id": cells["record_id"],
             "unit": self._unit_of(cells),
             "revision": revision,
-            "registered_at": time_of(cells.get("registered_at", "")),
+            "registered_at": registered_at,
             "found_on": found_on,
             "found_at": cells.get("found_at") or None,
             "stated_case_id": cells.get("stated_case_id") or None,
             "guardian": self._word(cells, "guardian"),
             "person": {
-                "age_band": age_band(identity, found_on),
+                "age_band": _age_band(identity, cells, then),
                 "sex": identity["sex"],
                 "identity": identity,
             },
@@ -383,6 +388,13 @@ class _Reader:
         parts = re.split(f"[{LISTS[name][0]}]", cell)
         words = self._form.words.get(name, {})
         return [words.get(part.strip(), part.strip()) for part in parts if part.strip()]
+
+
+def _age_band(identity: Identity, cells: dict[str, str], then: age.Happened) -> str:
+    """The band by the whole row: a word for the sex says child before it becomes a code."""
+    found = (said_of(cells.get("sex")), said_of(cells.get("age"), bare=True))
+    sources = [age.of_person(identity, then), *(one for one in found if one is not None)]
+    return age.band_of(combined(sources))
 
 
 def _key(line: int, cells: dict[str, str]) -> tuple[str, int]:

@@ -1,27 +1,12 @@
-"""What the words of an export mean: days, times, births, heights, age bands."""
+"""What the words of an export mean: days, times, births, heights."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-from crossregion.domain.dates import day, year
-from crossregion.domain.events import Identity
-
-
-def age_band(identity: Identity, on: str | None) -> str:
-    """under-6, 6-13, 14-17 or adult on a day, as well as the birth is known; else unknown."""
-    then, born_year = day(on), year(identity["birth_date"])
-    if then is None or born_year is None:
-        return "unknown"
-    born = day(identity["birth_date"]) if identity["birth_precision"] == "day" else None
-    age = then.year - born_year
-    if born is not None and (then.month, then.day) < (born.month, born.day):
-        age -= 1
-    if age < 0:
-        return "unknown"
-    return "under-6" if age < 6 else "6-13" if age < 14 else "14-17" if age < 18 else "adult"
-
+from crossregion.domain.age import STATED_AGE
+from crossregion.domain.stated_ages import said_of
 
 _DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T](.*))?", re.ASCII)
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?", re.ASCII)
@@ -52,7 +37,10 @@ def time_of(text: str) -> str | None:
 
 
 def birth_of(cells: Mapping[str, str]) -> tuple[str | None, str]:
-    """The birth date and its precision: day, month, year, about or unknown."""
+    """The birth date and its precision: day, month, year, about, age or unknown.
+
+    An age at the time is kept as it is written; so is what only says that it is a child.
+    """
     text = date_of(cells.get("birth_date", ""))
     if text is not None:
         if _is_day(text):
@@ -62,12 +50,17 @@ def birth_of(cells: Mapping[str, str]) -> tuple[str | None, str]:
         if re.fullmatch(r"\d{4}年?", text, re.ASCII):
             return text[:4], "year"
         about = re.search(r"(?<!\d)(1[89]|20)\d{2}(?!\d)", text)
-        return (about[0], "about") if about else (text, "day")
+        if about:
+            return about[0], "about"
+        return text, "day" if said_of(text) is None else STATED_AGE
     for name, precision in (("birth_year", "year"), ("assumed_birth_year", "about")):
         found = re.search(r"\d{4}", cells.get(name, ""), re.ASCII)
         if found:
             exact = re.fullmatch(r"\d{4}年?", cells[name], re.ASCII) is not None
             return found[0], precision if exact else "about"
+    stated = cells.get("age", "") or cells.get("birth_year", "")
+    if said_of(stated, bare=bool(cells.get("age"))) is not None:
+        return stated, STATED_AGE
     return None, "unknown"
 
 

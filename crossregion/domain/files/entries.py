@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any, cast
 
 from crossregion.domain import events
+from crossregion.domain.age import STATED_AGE
 from crossregion.domain.code_lists import code_list, departments
 from crossregion.domain.dates import day, months_after
 from crossregion.domain.events import (
@@ -26,6 +27,7 @@ from crossregion.domain.events import (
 )
 from crossregion.domain.field_remarks import EARLIEST, date_remarks, word_remarks
 from crossregion.domain.files.rules import duty, rules
+from crossregion.domain.stated_ages import said_of
 
 LATEST = date(2200, 1, 1)
 """Days beyond are no one's: nothing is counted from them."""
@@ -213,16 +215,19 @@ def _person(born: date | None, start_on: str | None, guardian: str | None) -> Fi
 
 
 def _born(person: RescuedPerson, start: date | None) -> date | None:
-    """The day of birth, the middle of what is known of it, or what the age band stands for."""
-    text = person["identity"]["birth_date"] or ""
+    """The day of birth, the middle of what is known, or what the band stands for."""
+    text, precision = person["identity"]["birth_date"] or "", person["identity"]["birth_precision"]
     for middle in ("", "-15", "-07-01"):
         born = day(_real(text + middle))
         if born and len(text + middle) == 10:
             return born
     years = rules().ages.get(person["age_band"])
-    if start is None or years is None:
+    if start is None:
         return None
-    return months_after(start, -12 * years)
+    stated = said_of(text, bare=True) if precision == STATED_AGE else None
+    if stated is not None and stated.lower is not None and stated.upper is not None:
+        return months_after(start, -((stated.lower + stated.upper) // 2))
+    return None if years is None else months_after(start, -12 * years)
 
 
 def _known(word: str | None, enum: str) -> str | None:

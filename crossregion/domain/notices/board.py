@@ -6,7 +6,7 @@ Whoever has read the same knows the same, whatever order the topics were read in
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, cast
@@ -76,7 +76,8 @@ class NoticePlanner:
         self._wanted: dict[Source, dict[str, NoticeIssued]] = {}
         self._in_force: dict[str, tuple[NoticeIssued, float]] = {}
         self._agreements: dict[str, AgreementRecorded] = {}
-        self._of_case: dict[Source, set[str]] = defaultdict(set)
+        self._of_record: dict[Source, set[str]] = defaultdict(set)
+        self._rescues: dict[str, Source] = {}
         self._sent: dict[str, tuple[int, NoticeIssued | None]] = {}
         self._due: dict[str, float] = {}
 
@@ -99,6 +100,7 @@ class NoticePlanner:
         source: Source = ("proposal", record["proposal_id"])
         if self._newer(source, (record["revision"], "")):
             told: Iterable[NoticeIssued] = ()
+            self._rescues[record["proposal_id"]] = _rescue_of(record)
             if read.event == "MatchProposed":
                 told = content.of_proposal(cast(MatchProposed, record))
             self._want(source, told, read.seconds)
@@ -186,7 +188,7 @@ class NoticePlanner:
             for proposal_id in self._paired.get(source, ()):
                 self._want_decided(proposal_id, seconds)
             if is_urgent([person["age_band"] for person in remarked["persons"]]):
-                for notice_id in self._of_case.get(source, ()):
+                for notice_id in self._of_record.get(source, ()):
                     self._due.setdefault(notice_id, seconds)
         self._want_remarks(source, seconds)
         if remarked["kind"] == "tip":
@@ -238,6 +240,7 @@ class NoticePlanner:
         decision = cast(MatchDecided, record)
         proposal_id = decision["proposal_id"]
         known = self._standings.get(proposal_id, ProposalState())
+        self._rescues[proposal_id] = _rescue_of(decision)
         self._standings[proposal_id], _ = decisions.step(known, decision)
         for source in _records_of(decision):
             self._paired[source].add(proposal_id)
@@ -270,11 +273,13 @@ class NoticePlanner:
             now[last["notice_id"]] = last
         for notice_id in before.keys() - now.keys():
             del self._in_force[notice_id]
-            self._of_case[_case_of(before[notice_id])].discard(notice_id)
+            for record in self._about(before[notice_id], source):
+                self._of_record[record].discard(notice_id)
             self._due.setdefault(notice_id, seconds)
         for notice_id in now.keys() - before.keys():
             self._in_force[notice_id] = (now[notice_id], seconds)
-            self._of_case[_case_of(now[notice_id])].add(notice_id)
+            for record in self._about(now[notice_id], source):
+                self._of_record[record].add(notice_id)
             self._due.setdefault(notice_id, seconds)
         for notice_id in now.keys() & before.keys():
             if now[notice_id] != before[notice_id]:
@@ -335,8 +340,17 @@ class NoticePlanner:
         on = day_of(int(since * 1000))
         if notice["kind"] in OF_TIPS:
             return content.with_terms(notice, None, (), on)
-        case = self._remarked.get(_case_of(notice))
-        return content.with_terms(notice, case, self._agreements.values(), on)
+        case, *rescue = map(self._remarked.get, self._about(notice, self._sources[notice_id]))
+        found = rescue[0] if rescue else None
+        return content.with_terms(notice, case, self._agreements.values(), on, found)
+
+    def _about(self, notice: NoticeIssued, source: Source) -> tuple[Source, ...]:
+        """The case that a notice is about, and the rescue, if any, as `_remarked` names them."""
+        if source[0] in ("proposal", "decision"):
+            return _case_of(notice), self._rescues[source[1]]
+        if source[:2] == ("handover", "rescue"):
+            return _case_of(notice), ("remarks", *source[1:])
+        return (_case_of(notice),)
 
 
 HANDLERS: dict[str, Callable[[NoticePlanner, Any, Read], None]] = {
@@ -362,11 +376,15 @@ def _case_of(notice: NoticeIssued) -> Source:
     return ("remarks", "case", notice["case_unit"] or "", notice["case_id"] or "")
 
 
+def _rescue_of(pair: Mapping[str, Any]) -> Source:
+    return ("remarks", "rescue", pair["rescue_unit"], pair["rescue_id"])
+
+
 def _records_of(decision: MatchDecided) -> tuple[Source, Source]:
     """The case and the rescue of a decision, as `_remarked` names them."""
     return (
         ("remarks", "case", decision["case_unit"], decision["case_id"]),
-        ("remarks", "rescue", decision["rescue_unit"], decision["rescue_id"]),
+        _rescue_of(decision),
     )
 
 

@@ -172,17 +172,20 @@ def with_terms(
     case: RecordRemarked | None,
     agreements: Collection[AgreementRecorded],
     on: date,
+    rescue: RecordRemarked | None = None,
 ) -> NoticeIssued:
     """A notice as it is issued on a day: how much it says, how urgent it is, by when to answer.
 
     `case` is the newest revision of the case that it is about, if it is about one and that has
-    been read. The id stays: terms are no part of what is told.
+    been read; `rescue` that of the rescue, of which only the urgency is told. The id stays: terms
+    are no part of what is told.
     """
     about: NoticeIssued = {**notice}
     if case is not None:
         about["persons"], about["exploitation"] = case["persons"], case["exploitation"]
         about["regions"] = notice["regions"] or _ends(case)
-    about["urgent"] = is_urgent([person["age_band"] for person in about["persons"]])
+    found_persons = rescue["persons"] if rescue is not None else []
+    about["urgent"] = is_urgent([one["age_band"] for one in (*about["persons"], *found_persons)])
     kind = "contradicted" if CONTRADICTED in notice["remarks"] else notice["kind"]
     signing = {OFFICE} if is_province(notice["unit"]) else set()
     others = signing.union(notice["units"]) - {notice["unit"]}

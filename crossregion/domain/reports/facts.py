@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, TypedDict, cast
 
+from crossregion.domain import age
 from crossregion.domain.code_lists import code_list
 from crossregion.domain.dates import day
 from crossregion.domain.events import CaseRecorded, RescueRecorded
 from crossregion.domain.identifiers import case_reference
 from crossregion.domain.regions import regions
-from crossregion.domain.validation import AGE_BANDS, ValidatedEvent
+from crossregion.domain.validation import ValidatedEvent
 
+COUNTED_AS = {age.UNDER_14: age.FROM_6, age.PERHAPS_UNDER_14: age.FROM_6}
+"""Reports count minors, so a child whose band is known no finer is counted with the older ones."""
 OTHER_WORD = "other word"
 """Stands for a word of the unit's own, which could hold anything."""
 
@@ -79,13 +82,13 @@ def _of_case(judged: ValidatedEvent, case: CaseRecorded) -> Fact:
 
 
 def _of_rescue(judged: ValidatedEvent, rescue: RescueRecorded) -> Fact:
-    age_band = rescue["person"]["age_band"]
+    (person,) = judged.remarked["persons"]
     return {
         **_named(judged),
         "reported_on": _text(day(rescue["registered_at"])),
         "happened_on": _text(day(rescue["found_on"])),
         "guardian": _coded(rescue["guardian"], "guardian_state"),
-        "age_band": age_band if age_band in AGE_BANDS else "unknown",
+        "age_band": COUNTED_AS.get(person["age_band"], person["age_band"]),
         "to_unit": _unit(rescue["found_at"]),
     }
 

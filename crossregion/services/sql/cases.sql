@@ -10,3 +10,12 @@ SELECT DISTINCT ON (unit, case_id, revision)
     boundary, at_least, told
 FROM registry.flag
 ORDER BY unit, case_id, revision, digest DESC;
+
+-- name: ages_not_told
+-- Persons of whose age the revision that holds says nothing, cases before rescues.
+SELECT held.kind, held.unit, held.record_id, remark ->> 'field' AS field
+FROM registry.record AS held
+JOIN registry.record_revision AS revision USING (kind, unit, record_id, revision, digest)
+CROSS JOIN LATERAL jsonb_array_elements(revision.remarks) AS remark
+WHERE remark ->> 'code' = 'age-not-told'
+ORDER BY held.kind, held.unit, held.record_id, field;

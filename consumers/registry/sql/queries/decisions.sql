@@ -75,7 +75,11 @@ JOIN registry.link
 SELECT
     link.proposal_id::text AS proposal_id, link.case_unit AS unit, link.case_id,
     held.revision, held.digest, case_revision.lost_on, case_revision.legs,
-    case_revision.age_bands,
+    (
+        SELECT coalesce(jsonb_agg(person.age_band), '[]')
+        FROM registry.person
+        WHERE (person.kind, person.unit, person.record_id) = ('case', held.unit, held.record_id)
+    ) AS age_bands,
     link.rescue_unit, link.rescue_id, rescue.revision AS rescue_revision, rescue_revision.found_at
 FROM registry.link
 JOIN registry.record AS held

@@ -135,7 +135,8 @@ TO crossregion_registry;
 GRANT SELECT (
     kind, unit, record_id, revision, digest, legs, lost_on, found_at, age_bands
 ) ON registry.record_revision TO crossregion_registry;
-GRANT SELECT (kind, unit, record_id), INSERT, DELETE ON registry.person TO crossregion_registry;
+GRANT SELECT (kind, unit, record_id, age_band), INSERT, DELETE
+    ON registry.person TO crossregion_registry;
 GRANT SELECT (dead_letter_id), UPDATE (reason, detail, event)
 ON registry.dead_letter TO crossregion_registry;
 GRANT SELECT (agreement_id, revision, digest, received_at), INSERT, UPDATE (received_at)
