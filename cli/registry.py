@@ -11,6 +11,7 @@ from cli.terminal import Terminal
 from consumers.registry import rebuild
 from crossregion.embedded import postgres
 from crossregion.postgres import migrations
+from crossregion.services import ages
 from crossregion.settings import settings
 
 console = Terminal()
@@ -49,3 +50,15 @@ def registry_rebuild(
         typer.confirm("Drop the registry and rebuild it from the topics?", abort=True)
     rebuild.rebuild(where.kafka, where.owner, purpose)
     console.print("The registry is empty: start its workers, and they fill it from the topics.")
+
+
+@registry_app.command("ages-not-told")
+def registry_ages_not_told() -> None:
+    """Show the persons of whose age nothing is told, so that nobody knows whether it is urgent.
+
+    Their units are told by a remark. What names an age, or says child, takes them off the list.
+    """
+    rows = ages.not_told(kafka_and_database().database)
+    for row in rows:
+        console.print(f"{row['unit']} {row['kind']} {row['record_id']}: {row['field']}")
+    console.print(f"{len(rows)} persons of whose age nothing is told.")
