@@ -9,8 +9,9 @@ import pytest
 
 from consumers.registry.batch import Batch
 from consumers.registry.projections.decisions import confirmed_flags
-from crossregion.domain.validation import judge_event
-from crossregion.postgres import transactions
+from crossregion.domain.validation import validate_event
+from crossregion.postgres import migrations, queries
+from crossregion.postgres.connection import connect
 from crossregion.postgres.transactions import Database
 from crossregion.services import ages
 from schemas import codec, topics
@@ -27,7 +28,7 @@ def born(record: dict[str, Any], **changes: Any) -> dict[str, Any]:
 @pytest.fixture
 def dsn(new_database: Callable[[], str]) -> str:
     dsn = new_database()
-    transactions.migrate(dsn)
+    migrations.migrate(dsn)
     return dsn
 
 
@@ -47,7 +48,7 @@ def test_a_child_by_an_age_in_words_is_one_in_summaries_and_flags(
     worker = as_role(dsn, "crossregion_registry")
     victim = {**case["victims"][0], "age_band": "adult"}
     case["victims"] = [born(victim, birth_date="3岁", birth_precision="day")]
-    judged = judge_event("CaseRecorded", case, case["unit"], None)
+    judged = validate_event("CaseRecorded", case, case["unit"], None)
     assert judged.remarked["persons"] == [{"age_band": "under-6", "sex": "F"}]
     rescue = {**rescue, "found_at": "220302"}
     store(
@@ -55,7 +56,7 @@ def test_a_child_by_an_age_in_words_is_one_in_summaries_and_flags(
         (topics.CASES.name(case["unit"]), "CaseRecorded", case),
         (topics.RESCUES.name(rescue["unit"]), "RescueRecorded", rescue),
     )
-    with transactions.connect(worker) as connection:
+    with connect(worker) as connection:
         connection.execute(
             "INSERT INTO registry.link"
             " SELECT gen_random_uuid(), gen_random_uuid(), %s, %s, %s, %s, %s",
@@ -66,9 +67,9 @@ def test_a_child_by_an_age_in_words_is_one_in_summaries_and_flags(
         )
         rows = connection.execute("SELECT proposal_id::text FROM registry.link").fetchall()
         proposals = [proposal_id for (proposal_id,) in rows]
-        (found,) = transactions.rows(connection, "linked_places", {"proposals": proposals})
+        (found,) = queries.rows(connection, "linked_places", {"proposals": proposals})
     assert found["age_bands"] == ["under-6"]
-    with transactions.connect(as_role(dsn, "crossregion_office")) as connection:
+    with connect(as_role(dsn, "crossregion_office")) as connection:
         bands = connection.execute("SELECT kind, age_band FROM registry.person ORDER BY 1")
         assert bands.fetchall() == [("case", "under-6"), ("rescue", "unknown")]
     (flag,) = confirmed_flags([found])
