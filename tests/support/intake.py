@@ -25,7 +25,7 @@ from tests.support.exports import UNIT
 CANARY = "Zq7Canary"
 WAIT_SECONDS = 30.0
 PROGRAM = "from producers.http_intake.app import main; main()"
-EXAMPLES = Path(__file__).parents[1] / "schemas/examples"
+EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
 
 
 def case(case_id: str = "H1", **changes: Any) -> dict[str, Any]:
