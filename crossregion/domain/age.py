@@ -10,9 +10,10 @@ every reader of an event finds the same. See docs/adr/0020-age-bounds.md.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from crossregion.domain import identity_number
 from crossregion.domain.dates import day
@@ -26,6 +27,7 @@ from crossregion.domain.events import (
 from crossregion.domain.partial_dates import Period, period
 from crossregion.domain.stated_ages import (
     ADULT_MONTHS,
+    CHILD,
     CHILD_MONTHS,
     MINOR,
     Age,
@@ -49,6 +51,8 @@ OLDEST_MONTHS = 1_200
 """A birth that makes somebody a hundred years old is a program's default, such as 1900."""
 NEWBORN_DAYS = 366
 """A birth so shortly after the report is a day that was written wrong, of a very young child."""
+SAYS_CHILD = "says-child"
+"""Code of a record's own remark on a name that was a word for a child."""
 STATED_AGE = "age"
 """The birth precision of a birth date that is an age at the time, as the unit has written it."""
 
@@ -102,9 +106,9 @@ def of_case(case: CaseRecorded) -> list[Aged]:
     """
     then, on = happened(case["lost_on"], case["reported_at"]), case["lost_on"]
     aged = []
-    for victim in case["victims"]:
+    for number, victim in enumerate(case["victims"], 1):
         said = (victim["sex"], own_word(victim["age_band"]))
-        age = of_person(victim["identity"], then, said)
+        age = of_person(victim["identity"], then, said, _said_child(case, f"victims[{number}]"))
         aged.append(with_stated(age, victim["age_band"], on))
     if all(one.told for one in aged) or not says_child(case["exploitation"], case["means"]):
         return aged
@@ -122,7 +126,8 @@ def of_rescue(rescue: RescueRecorded) -> Aged:
     """The age of a rescued person on the day they were found."""
     person = rescue["person"]
     then = happened(rescue["found_on"], rescue["registered_at"])
-    age = of_person(person["identity"], then, (person["sex"], own_word(person["age_band"])))
+    said = (person["sex"], own_word(person["age_band"]))
+    age = of_person(person["identity"], then, said, _said_child(rescue, "person"))
     return with_stated(age, person["age_band"], rescue["found_on"])
 
 
@@ -147,10 +152,24 @@ def persons_of_tip(tip: TipRecorded) -> list[PersonSummary]:
     return [*persons, {"age_band": UNDER_14, "sex": None}]
 
 
-def of_person(identity: Identity, then: Happened, said: Iterable[str | None] = ()) -> Age:
+def _said_child(record: Mapping[str, Any], path: str) -> bool:
+    """Whether a word in the place of a person's name said child, and a door has taken it out."""
+    return any(
+        (remark["field"], remark["code"]) == (f"{path}.identity.name", SAYS_CHILD)
+        for remark in record.get("remarks") or ()
+    )
+
+
+def of_person(
+    identity: Identity,
+    then: Happened,
+    said: Iterable[str | None] = (),
+    said_child: bool = False,
+) -> Age:
     """The bounds of a person's age at the time, by all that the record says of the person.
 
-    `said` are further words that stand with the person, such as one for the sex.
+    `said` are further words that stand with the person, such as one for the sex; `said_child` that
+    one for a child stood there.
     """
     text, precision = identity["birth_date"], identity["birth_precision"]
     birth = None
@@ -158,6 +177,7 @@ def of_person(identity: Identity, then: Happened, said: Iterable[str | None] = (
         birth = period(text, then.latest, about=precision == "about")
     stated = text if text is not None and day(text) is None else None
     sources = (
+        CHILD if said_child else None,
         by_birth(birth, then),
         said_of(stated, bare=precision == STATED_AGE),
         by_birth(_born_by_number(identity["id_number"]), then),

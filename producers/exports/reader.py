@@ -16,7 +16,7 @@ from typing import Any
 
 from crossregion.domain import age, identifiers
 from crossregion.domain.events import CaseRecorded, Identity, Leg, RescueRecorded, Victim
-from crossregion.domain.stated_ages import combined, said_of
+from crossregion.domain.stated_ages import combined, said_by_name, said_of
 from crossregion.domain.validation import MAX_ID, MAX_LEGS, MAX_LIST, MAX_TEXT, MAX_VICTIMS
 from producers.exports.formats import Format, formats
 from producers.exports.tables import ExportUnreadable, Row, printable, read_table
@@ -391,8 +391,12 @@ class _Reader:
 
 
 def _age_band(identity: Identity, cells: dict[str, str], then: age.Happened) -> str:
-    """The band by the whole row: a word for the sex says child before it becomes a code."""
-    found = (said_of(cells.get("sex")), said_of(cells.get("age"), bare=True))
+    """The band by the whole row: a word says child before it becomes a code, or nothing."""
+    found = (
+        said_by_name(cells.get("name")),
+        said_of(cells.get("sex")),
+        said_of(cells.get("age"), bare=True),
+    )
     sources = [age.of_person(identity, then), *(one for one in found if one is not None)]
     return age.band_of(combined(sources))
 

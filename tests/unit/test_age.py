@@ -257,6 +257,21 @@ def test_a_record_offered_of_a_rescued_child_is_urgent() -> None:
     assert hurried["notice_id"] == calm["notice_id"]
 
 
+def test_a_word_for_a_child_that_a_door_has_taken_out_still_says_child() -> None:
+    case, rescue = example("CaseRecorded"), example("RescueRecorded")
+    nobody = {"name": None, "birth_date": None, "id_number": None}
+    victim = {**case["victims"][0], "age_band": "unknown"}
+    victim["identity"] = {**victim["identity"], **nobody}
+    person = {**rescue["person"], "identity": {**rescue["person"]["identity"], **nobody}}
+    for remarks, band in (([], "unknown"), (["says-child"], "under-14"), (["filler"], "unknown")):
+        said = [{"field": "victims[1].identity.name", "code": code} for code in remarks]
+        found = age.of_case(cast(Any, {**case, "victims": [victim], "remarks": said}))
+        assert [one.band for one in found] == [band]
+        said = [{"field": "person.identity.name", "code": code} for code in remarks]
+        told = age.of_rescue(cast(Any, {**rescue, "person": person, "remarks": said}))
+        assert told.band == band
+
+
 def shown(form: str, born: date, lost: date) -> dict[str, str]:
     """A birth that makes a child, in a form that still proves it, as a cell says it."""
     months = (lost.year - born.year) * 12 + lost.month - born.month - (lost.day < born.day)
