@@ -176,18 +176,18 @@ def of_person(
     if text is not None and precision != STATED_AGE:
         birth = period(text, then.latest, about=precision == "about")
     stated = text if text is not None and day(text) is None else None
-    sources = (
+    sources = [
         CHILD if said_child else None,
         by_birth(birth, then),
-        said_of(stated, bare=precision == STATED_AGE),
+        None if stated is None else said_of(stated, bare=precision == STATED_AGE),
         by_birth(_born_by_number(identity["id_number"]), then),
         said_of(identity["sex"]),
         said_by_name(identity["name"]),
         *map(said_by_name, identity["other_names"]),
         *map(said_by_mark, identity["marks"]),
         *map(said_of, said),
-    )
-    return combined(source for source in sources if source is not None)
+    ]
+    return combined([source for source in sources if source is not None])
 
 
 def by_birth(birth: Period | None, then: Happened) -> Age | None:
@@ -212,7 +212,9 @@ def _born_by_number(number: str | None) -> Period | None:
     """The birth that a valid identity number states."""
     if number is None:
         return None
-    number = unicodedata.normalize("NFKC", number).strip().upper()
+    if not number.isascii():
+        number = unicodedata.normalize("NFKC", number)
+    number = number.strip()
     if not identity_number.well_formed(number) or not identity_number.check_digit_right(number):
         return None
     found = identity_number.birth_date(number)

@@ -51,6 +51,8 @@ CHILD, MINOR = Age(None, CHILD_MONTHS - 1), Age(None, ADULT_MONTHS - 1)
 def combined(sources: Iterable[Age]) -> Age:
     """What all sources allow; where they exclude each other, what any of them allows."""
     told = [source for source in sources if source.told]
+    if len(told) == 1:
+        return told[0]
     lower = max((one.lower for one in told if one.lower is not None), default=None)
     upper = min((one.upper for one in told if one.upper is not None), default=None)
     if lower is None or upper is None or lower <= upper:
@@ -66,7 +68,7 @@ def said_of(text: str | None, *, bare: bool = False) -> Age | None:
 
     `bare` is for a field that holds ages only: a number alone is then years.
     """
-    if text is None or not text.strip():
+    if text is None or not (bare or _may_say().search(text)):
         return None
     plain = folded(text)
     found = [age for age, _ in _ages(plain)]
@@ -81,7 +83,7 @@ def said_of(text: str | None, *, bare: bool = False) -> Age | None:
 @functools.lru_cache(maxsize=65_536)
 def said_by_name(text: str | None) -> Age | None:
     """What a name says of the age: words for a child stand where nobody knows the name."""
-    if text is None:
+    if text is None or not _may_say().search(text):
         return None
     plain = folded(text)
     if plain.isascii():
@@ -96,6 +98,8 @@ def said_by_name(text: str | None) -> Age | None:
 @functools.lru_cache(maxsize=65_536)
 def said_by_mark(text: str) -> Age | None:
     """What a bodily mark says of the age: 约3岁 does, a scar from the age of three does not."""
+    if not _may_say().search(text):
+        return None
     plain = folded(text)
     found = [age for age, end in _ages(plain) if _MARK.match(plain) and _REST.fullmatch(plain, end)]
     called = None
@@ -296,9 +300,14 @@ class _Words:
 
 
 @functools.cache
-def _words() -> _Words:
+def _data() -> dict[str, Any]:
     file = resources.files("crossregion.domain") / "data/child_words.toml"
-    data: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+    return tomllib.loads(file.read_text("utf-8"))
+
+
+@functools.cache
+def _words() -> _Words:
+    data = _data()
     behind = "|".join(map(re.escape, data["not_behind_latin"]))
 
     def pattern(name: str) -> re.Pattern[str]:
@@ -318,6 +327,15 @@ def _words() -> _Words:
         tuple(data["never_in_mark"]),
         {enum: frozenset(words) for enum, words in data["kinds"].items()},
     )
+
+
+@functools.cache
+def _may_say() -> re.Pattern[str]:
+    """One character of whatever can state an age: most names and marks have none, and are done."""
+    data, units = _data(), "岁歲月周週天日龄살세개之的"
+    firsts = {word[0] for word in (*data["child"], *data["minor"])}
+    widths = "0-9A-Za-z\uff00-\uffef\u2e80-\u2fdf\uf900-\ufaff"
+    return re.compile(f"[{widths}{units}{''.join(sorted(firsts))}]")
 
 
 def _only_words(plain: str) -> bool:

@@ -303,8 +303,9 @@ class _Reader:
             "venue": self._word(first, "venue"),
             "victims": self._victims(lines, age.happened(lost_on, reported_at)),
         }
-        for victim, aged in zip(case["victims"], age.of_case(case), strict=True):
-            victim["age_band"] = aged.full_band
+        if any(victim["age_band"] == age.UNKNOWN for victim in case["victims"]):
+            for victim, aged in zip(case["victims"], age.of_case(case), strict=True):
+                victim["age_band"] = aged.full_band
         return case
 
     def _victims(self, lines: list[tuple[int, dict[str, str]]], then: age.Happened) -> list[Victim]:
