@@ -1,7 +1,8 @@
 -- The audit: who read or changed what. It is not derived and survives a rebuild of the registry.
 CREATE SCHEMA audit;
 
--- Each row holds the hash of the one before it; `consumers/registry/audit_chain.py` computes the same.
+-- Each row holds the hash of the one before it; `consumers/registry/audit_chain.py` computes the same
+-- hashes.
 CREATE TABLE audit.entry (
     number bigint PRIMARY KEY,
     at timestamptz NOT NULL,
