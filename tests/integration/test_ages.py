@@ -15,7 +15,7 @@ from crossregion.postgres.connection import connect
 from crossregion.postgres.transactions import Database
 from crossregion.services import ages
 from schemas import codec, topics
-from tests.contract.test_schemas import example
+from tests.support.builders import newest_example as example
 
 TRANSIT = "220100"
 """A unit on the example's way, which is told only of what is urgent."""

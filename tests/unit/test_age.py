@@ -30,7 +30,7 @@ from producers.exports.reader import read_export
 from producers.http_intake import request
 from producers.outbox import relay
 from schemas import codec
-from tests.contract.test_schemas import example
+from tests.support.builders import newest_example as example
 from tests.support import exports
 
 UNIT = exports.UNIT
