@@ -30,8 +30,8 @@ from producers.exports.reader import read_export
 from producers.http_intake import request
 from producers.outbox import relay
 from schemas import codec
-from tests.support.builders import newest_example as example
 from tests.support import exports
+from tests.support.builders import newest_example as example
 
 UNIT = exports.UNIT
 LOST, REPORTED = date(2012, 5, 1), "2012-05-03 08:30:00"
