@@ -11,15 +11,14 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, cast
 
 from crossregion.domain import agreements, decisions, handovers, identifiers
 from crossregion.domain import events as events_domain
 from schemas import codec, envelope, topics
+from tests.support.builders import example
 from tests.support.figures import AIDS, DECISIVE, PLACES, STEPS, VENUES, ZONE, Event, leg
 
-EXAMPLES = Path(__file__).parents[2] / "schemas/examples"
 UNITS = ("220100", "220200", "222400", "22CBS0", "220000")
 TOLD = ("220100", "220200", "222400", "210000")
 AWAY = ("210000", "230000")
@@ -27,11 +26,6 @@ BEGIN = datetime(2024, 1, 1, tzinfo=ZONE)
 DAYS = 700
 HOUR = 3_600_000
 Read = tuple[str, int, int, bytes | None, dict[str, bytes], int]
-
-
-def example(event: str, version: int = 1) -> dict[str, Any]:
-    text = (EXAMPLES / event / f"{version}/example.json").read_text("utf-8")
-    return cast(dict[str, Any], json.loads(text))
 
 
 class History:
