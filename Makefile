@@ -32,7 +32,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $(STAMP)
 
 demo: setup ## run the whole system over the example exports
-	$(VENV)/bin/crossregion demo
+	$(VENV)/bin/crossregion demo $(DEMO)
 
 up: setup ## the same services, kept running until Ctrl-C
 	$(VENV)/bin/crossregion up

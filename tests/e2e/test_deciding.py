@@ -3,23 +3,22 @@
 import csv
 import io
 import json
-import shutil
-from pathlib import Path
 
-from tests.e2e.test_up import FEED, up
-from tests.support.command import assert_one_clear_line, run, run_process
+import pytest
+
+from tests.e2e.conftest import Demo
+from tests.support.command import assert_one_clear_line, run
+from tests.support.stacks import DisposableStack
+
+pytestmark = pytest.mark.xdist_group("e2e/demo")
 
 
-def test_what_the_demo_proposed_is_decided_on_a_running_stack(tmp_path: Path) -> None:
-    feed, data, out = (tmp_path / name for name in ("feed", "data", "out"))
-    for unit in ("220300", "220400"):
-        shutil.copytree(FEED / unit, feed / unit)
-    demo = run_process("demo", "--feed", feed, "--data", data, "--out", out)
-    assert demo.returncode == 0, demo.stderr
+def test_what_the_demo_proposed_is_decided_on_a_running_stack(bad_demo: Demo) -> None:
+    data, out = bad_demo.data, bad_demo.out
     proposed = [json.loads(line) for line in (out / "proposals.jsonl").read_text().splitlines()]
     first = proposed[0]["proposal_id"]
     here = {"CROSSREGION_DATA": str(data)}
-    with up(data):
+    with DisposableStack(data):
         listed = run("proposals", "list", "--undecided", **here).stdout
         assert f"{len(proposed)} proposals." in listed
         assert first in listed

@@ -3,50 +3,33 @@
 import http.client
 import json
 import re
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import psycopg
+import pytest
 
-from tests.support.command import COMMAND, ENVIRONMENT, assert_one_clear_line, run
+from tests.e2e.running import FEED, Up
+from tests.support.command import COMMAND, assert_one_clear_line, run, run_process
 from tests.support.exports import UNIT
 from tests.support.intake import case, free_port
 
-FEED = Path(__file__).parents[2] / "examples/feed"
+pytestmark = pytest.mark.xdist_group("e2e/up")
 WAIT_SECONDS = 60.0
 
 
 @contextmanager
-def up(data: Path, *options: str, **variables: str) -> Iterator[str]:
-    """What `up` prints until it runs; stopped as Ctrl-C does, and then nothing may be left."""
-    process = subprocess.Popen(
-        [*COMMAND, "up", "--data", str(data), *options],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**ENVIRONMENT, **variables},
-    )
+def up(data: Path, *options: str, **variables: str) -> Iterator[Up]:
+    """A further `up`; stopped as Ctrl-C does, and then nothing may be left."""
+    running = Up([*COMMAND, "up", "--data", str(data), *options], data, **variables)
     try:
-        assert process.stdout is not None
-        printed = ""
-        for line in process.stdout:
-            printed += line
-            if "Running." in line:
-                break
-        assert "Running." in printed
-        yield printed
-        started = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGINT)
-        assert "Stopped." in process.stdout.read()
-        assert process.wait(60) == 0
-        assert psutil.wait_procs(started, timeout=10)[1] == []
+        running.wait()
+        yield running
+        running.stop()
     finally:
-        process.kill()
-        process.wait()
+        running.kill()
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
@@ -62,10 +45,11 @@ def get(port: int, path: str) -> str:
     return connection.getresponse().read().decode()
 
 
-def registered(data: Path) -> int:
+def registered(data: Path, unit: str) -> int:
     database = json.loads((data / "addresses.json").read_text())["database"]
     with psycopg.connect(database) as connection:
-        row = connection.execute("SELECT count(*) FROM registry.record_revision").fetchone()
+        counted = "SELECT count(*) FROM registry.record_revision WHERE unit = %s"
+        row = connection.execute(counted, [unit]).fetchone()
     assert row is not None
     return int(row[0])
 
@@ -108,38 +92,39 @@ def report_by_http(data: Path, port: int, here: dict[str, str]) -> None:
     connection.request("POST", "/v1/events/CaseRecorded", body, headers)
     answer = connection.getresponse()
     assert answer.status == 202, answer.read()
-    wait_until(lambda: registered(data) == 18)
+    wait_until(lambda: registered(data, UNIT) == 1)
 
 
-def test_up_takes_publications_keeps_its_data_and_leaves_nothing_running(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def test_up_takes_publications_keeps_its_data_and_leaves_nothing_running(make_up: Up) -> None:
+    data = make_up.data
     here = {"CROSSREGION_DATA": str(data)}
-    rescues = FEED / "220600" / "rescues.csv"
-    with up(data) as printed:
-        assert (data / "addresses.json").stat().st_mode & 0o777 == 0o600
-        for port in re.findall(r"http://127\.0\.0\.1:(\d+)/metrics", printed):
-            assert "crossregion_" in get(int(port), "/metrics")
-            assert json.loads(get(int(port), "/health"))["healthy"] is True
+    unit = "220400"
+    rescues = FEED / unit / "rescues.csv"
+    assert (data / "addresses.json").stat().st_mode & 0o777 == 0o600
+    for port in re.findall(r"http://127\.0\.0\.1:(\d+)/metrics", make_up.printed):
+        assert "crossregion_" in get(int(port), "/metrics")
+        assert json.loads(get(int(port), "/health"))["healthy"] is True
 
-        answer = run("publish", rescues, "--unit", "220600", **here)
-        assert answer.returncode == 0, answer.stderr
-        assert "17 read, 17 accepted" in answer.stdout
-        wait_until(lambda: registered(data) == 17)
+    answer = run("publish", rescues, "--unit", unit, **here)
+    assert answer.returncode == 0, answer.stderr
+    assert "22 read, 22 accepted" in answer.stdout
+    wait_until(lambda: registered(data, unit) == 22)
 
-        healthy = run("doctor", **here)
-        assert healthy.returncode == 0, healthy.stdout
-        assert "every topic is there" in healthy.stdout
-        assert "0 rows, each as it was" in run("audit", "verify", **here).stdout
-        assert "0 dead letters" in run("dead-letters", "list", **here).stdout
-        assert_one_clear_line(run("dead-letters", "show", str(data), **here), "no dead letter")
-        assert_one_clear_line(run("up", "--data", data), "in use", "choose another")
+    healthy = run("doctor", **here)
+    assert healthy.returncode == 0, healthy.stdout
+    assert "every topic is there" in healthy.stdout
+    assert re.search(r"\d+ rows, each as it was", run("audit", "verify", **here).stdout)
+    assert "0 dead letters" in run("dead-letters", "list", **here).stdout
+    assert_one_clear_line(run("dead-letters", "show", str(data), **here), "no dead letter")
+    assert_one_clear_line(run_process("up", "--data", data), "in use", "choose another")
+    make_up.stop()
     assert not (data / "addresses.json").exists()
 
     port = free_port()
-    with up(data, "--http-intake", CROSSREGION_INTAKE_PORT=str(port)) as printed:
-        assert registered(data) == 17
-        assert f"HTTP intake http://127.0.0.1:{port}/v1/events/EVENT" in printed
+    with up(data, "--http-intake", CROSSREGION_INTAKE_PORT=str(port)) as again:
+        assert registered(data, unit) == 22
+        assert f"HTTP intake http://127.0.0.1:{port}/v1/events/EVENT" in again.printed
         report_by_http(data, port, here)
         explain_a_proposal(data, here)
-        again = run("publish", rescues, "--unit", "220600", **here)
-        assert "17 read, 0 accepted, 17 unchanged" in again.stdout
+        once_more = run("publish", rescues, "--unit", unit, **here)
+        assert "22 read, 0 accepted, 22 unchanged" in once_more.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from crossregion.kafka.connection import ADMIN, Kafka
 from producers.spool.store import Spool
 from schemas import codec, topics
 
+STEP_SECONDS = 0.1
+
 
 def wait_until(true: Callable[[], bool], stack: Stack, seconds: float = 60.0) -> None:
     """Wait, restarting workers that end."""
@@ -27,21 +30,20 @@ def wait_until(true: Callable[[], bool], stack: Stack, seconds: float = 60.0) ->
     while not true():
         stack.check()
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+        time.sleep(STEP_SECONDS)
 
 
 def wait_for_quiet(stack: Stack) -> None:
     """Wait until all is sent and every worker has finished all that stands on its topics."""
-    lags = Lags(stack.kafka)
-    deadline = time.monotonic() + 60.0
     wait_until(lambda: not any(unsent(path) for path in stack.spools.glob("*.sqlite")), stack)
-    try:
+    deadline = time.monotonic() + 60.0
+    with closing(Lags(stack.kafka)) as lags:
         while (left := lags.first_open()) is not None:
-            stack.check()
-            assert time.monotonic() < deadline, left
-            time.sleep(0.05)
-    finally:
-        lags.close()
+            flow, _ = left
+            while lags.lag(flow) > 0:
+                stack.check()
+                assert time.monotonic() < deadline, left
+                time.sleep(STEP_SECONDS)
 
 
 def unsent(path: Path) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from cli import demo_run
 from consumers.registry import counts
@@ -20,10 +21,12 @@ from crossregion.installation import OWNER
 from producers.publisher import publish
 from producers.spool.store import Spool
 from schemas import topics
+from tests.e2e.conftest import Demo
+from tests.e2e.running import FEED
 from tests.support.live import in_force, notices, read_all, wait_for_quiet, wait_until
 from tests.support.stacks import DisposableStack
 
-FEED = Path(__file__).parents[2] / "examples/feed"
+pytestmark = pytest.mark.xdist_group("e2e/demo")
 
 
 def quiet(_: object) -> None:
@@ -50,12 +53,11 @@ def published(stack: Stack) -> dict[str, int]:
 
 
 def test_kills_change_nothing_and_neither_does_a_second_run_or_a_rebuild(
-    service_data: Path,
+    demo: Demo, service_data: Path
 ) -> None:
     feed = demo_run.find_feed(FEED)
-    with DisposableStack(service_data / "calm") as stack:
-        first = demo_run.run(feed, stack, quiet, quiet)
-        assert first.balanced
+    with DisposableStack(demo.data) as stack:
+        wait_for_quiet(stack)
         calm = said(stack)
         on_broker = published(stack)
         second = demo_run.run(feed, stack, quiet, quiet)
