@@ -9,8 +9,6 @@ from graphlib import TopologicalSorter
 from importlib import resources
 from typing import Any
 
-from aiokafka.partitioner import murmur2
-
 from schemas.units import NOTIFIED, UNITS
 
 _UNITS_OF = {
@@ -147,7 +145,12 @@ def intake_names() -> frozenset[str]:
 
 
 def partition_of(key: str, topic: Topic) -> int:
-    """The partition Kafka's default partitioner gives a key."""
+    """The partition Kafka's default partitioner gives a key.
+
+    aiokafka takes a third of a second to import, and most processes do without it.
+    """
+    from aiokafka.partitioner import murmur2
+
     return int((murmur2(key.encode()) & 0x7FFFFFFF) % topic.partitions)
 
 
