@@ -12,7 +12,7 @@ PROCESSES ?= 3
 MARKS ?= not every_fault and not nightly
 SEEDS ?= 1 7 42
 
-.PHONY: help quick setup demo up test test-all faults nightly check fmt bench bench-linkage docs lock clean
+.PHONY: help quick setup demo up dev test test-all faults nightly check fmt bench bench-linkage docs lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -36,6 +36,9 @@ demo: setup ## run the whole system over the example exports
 
 up: setup ## the same services, kept running until Ctrl-C
 	$(VENV)/bin/crossregion up
+
+dev: setup ## the services kept up, the workers restarted as files change
+	$(PY) -m cli.develop
 
 # Most tests wait for services, so three processes share two cores, each with services of its own.
 test: setup $(PROMTOOL) ## all tests, with the real Kafka and PostgreSQL, and one fault of each class

@@ -14,6 +14,10 @@ ROOT = Path(__file__).parents[2]
     [
         ("quick", "ruff check"),
         ("quick", "pytest"),
+        ("dev", "-m cli.develop"),
+        ("test-all", "not nightly"),
+        ("nightly", "-m tests.faults"),
+        ("fmt", "ruff format"),
         ("bench", "-m benchmarks"),
         ("bench-linkage", "-m benchmarks.linkage"),
         ("faults", "-m tests.faults"),
