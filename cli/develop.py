@@ -26,7 +26,9 @@ console = Terminal()
 class Followed(Protocol):
     """What is needed of a running stack."""
 
-    supervisor: Supervisor
+    @property
+    def supervisor(self) -> Supervisor:
+        """Of its workers."""
 
     def check(self) -> object:
         """Start workers again that ended; raises WorkerGaveUp."""
