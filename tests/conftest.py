@@ -12,14 +12,11 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from hypothesis import settings
-from psycopg import sql
 
 from crossregion.embedded.kafka import EmbeddedKafka
-from crossregion.embedded.postgres import SUPERUSER, EmbeddedPostgres
-from crossregion.installation import DATABASE, OWNER
+from crossregion.embedded.postgres import EmbeddedPostgres
 from crossregion.kafka import admin as kafka_admin
 from crossregion.kafka import users
 from crossregion.kafka.acls import Grant
@@ -87,24 +84,6 @@ def postgres(service_data: Path) -> Iterator[EmbeddedPostgres]:
 def new_database(postgres: EmbeddedPostgres) -> Callable[[], str]:
     """Creates an empty database at each call and returns its owner's DSN."""
     return lambda: postgres.create_database(f"test_{uuid.uuid4().hex}")
-
-
-@pytest.fixture(scope="session")
-def new_registry(postgres: EmbeddedPostgres) -> Callable[[], str]:
-    """Creates at each call a migrated database that holds nothing; returns its owner's DSN.
-
-    It is a copy of the prepared one: migrating takes a second each time.
-    """
-
-    def create() -> str:
-        name = f"test_{uuid.uuid4().hex}"
-        named = (sql.Identifier(one) for one in (name, DATABASE, OWNER))
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(*named)
-        with psycopg.connect(postgres.dsn("postgres", SUPERUSER), autocommit=True) as connection:
-            connection.execute(statement)
-        return postgres.create_database(name)
-
-    return create
 
 
 @pytest.fixture(scope="session")

@@ -28,9 +28,10 @@ AsRole = Callable[[str, str], str]
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
-def audited(new_registry: Callable[[], str], as_role: AsRole, rows: int) -> str:
+def audited(new_database: Callable[[], str], as_role: AsRole, rows: int) -> str:
     """A database with some rows in its audit; returns its operator's DSN."""
-    dsn = new_registry()
+    dsn = new_database()
+    migrations.migrate(dsn)
     operator = as_role(dsn, "crossregion_operator")
     with psycopg.connect(operator) as connection:
         for number in range(rows):
@@ -39,8 +40,8 @@ def audited(new_registry: Callable[[], str], as_role: AsRole, rows: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def operator(new_registry: Callable[[], str], as_role: AsRole) -> str:
-    return audited(new_registry, as_role, ROWS)
+def operator(new_database: Callable[[], str], as_role: AsRole) -> str:
+    return audited(new_database, as_role, ROWS)
 
 
 @pytest.fixture
@@ -126,9 +127,9 @@ def test_a_chain_made_anew_from_a_row_on_is_found_by_a_head(superuser: Connectio
 
 
 def test_rows_written_at_once_are_one_chain(
-    new_registry: Callable[[], str], as_role: AsRole
+    new_database: Callable[[], str], as_role: AsRole
 ) -> None:
-    operator = audited(new_registry, as_role, 0)
+    operator = audited(new_database, as_role, 0)
 
     def write() -> None:
         for _ in range(10):
@@ -145,10 +146,10 @@ def test_rows_written_at_once_are_one_chain(
 
 
 def test_what_is_read_and_rebuilt_is_noted_and_outlives_the_registry(
-    new_registry: Callable[[], str], as_role: AsRole, kafka: Kafka
+    new_database: Callable[[], str], as_role: AsRole, kafka: Kafka
 ) -> None:
     broker.apply(kafka)
-    operator = audited(new_registry, as_role, 0)
+    operator = audited(new_database, as_role, 0)
     owner, worker = as_role(operator, "crossregion"), as_role(operator, "crossregion_registry")
     batch = Batch()
     for record in history():
@@ -177,9 +178,9 @@ def test_what_is_read_and_rebuilt_is_noted_and_outlives_the_registry(
     assert audit_chain.check(found, {}) == 4
 
 
-def test_what_cannot_be_noted_is_not_read(new_registry: Callable[[], str], as_role: AsRole) -> None:
+def test_what_cannot_be_noted_is_not_read(new_database: Callable[[], str], as_role: AsRole) -> None:
     """The operator's own wish is no way around: the letter stays where it is."""
-    operator = audited(new_registry, as_role, 0)
+    operator = audited(new_database, as_role, 0)
     batch = Batch()
     for record in history():
         batch.take(*record)

@@ -154,14 +154,15 @@ def notice(unit: str, **known: Any) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def rig(
     kafka: Kafka,
-    new_registry: Callable[[], str],
+    new_database: Callable[[], str],
     as_role: Callable[[str, str], str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Rig]:
     home = tmp_path_factory.mktemp("delivery")
     certificates = receivers.Certificates(home)
     context = certificates.context("receiver", ["localhost", "127.0.0.1"])
-    owner = new_registry()
+    owner = new_database()
+    migrations.migrate(owner)
     with (
         receivers.webhooks(context) as web,
         receivers.mailboxes(context) as (mail, port),

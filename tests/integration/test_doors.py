@@ -62,9 +62,10 @@ AsRole = Callable[[str, str], str]
 
 
 @pytest.fixture(scope="module")
-def dsn(new_registry: Callable[[], str], as_role: Callable[[str, str], str]) -> str:
+def dsn(new_database: Callable[[], str], as_role: Callable[[str, str], str]) -> str:
     """A registry with records, flags, a proposal and dead letters of several units."""
-    dsn = new_registry()
+    dsn = new_database()
+    migrations.migrate(dsn)
     batch = Batch()
     for record in history():
         batch.take(*record)

@@ -14,14 +14,17 @@ from cli import endpoints
 from cli.main import app
 from crossregion.errors import RuntimeFault
 from crossregion.postgres import connection as postgres_connection
+from crossregion.postgres import migrations
 
 URL = "https://unit.example/notices"
 Run = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
-def dsn(new_registry: Callable[[], str]) -> str:
-    return new_registry()
+def dsn(new_database: Callable[[], str]) -> str:
+    dsn = new_database()
+    migrations.migrate(dsn)
+    return dsn
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from crossregion.domain.regions import OFFICE
-from crossregion.postgres import queries
+from crossregion.postgres import migrations, queries
 from crossregion.postgres.connection import Connection
 from crossregion.services import notices, tips
 from crossregion.services.notices import NoticeUnknown
@@ -70,9 +70,10 @@ AsRole = Callable[[str, str], str]
 
 
 @pytest.fixture(scope="module")
-def dsn(new_registry: Callable[[], str], as_role: AsRole) -> Iterator[str]:
+def dsn(new_database: Callable[[], str], as_role: AsRole) -> Iterator[str]:
     """A registry of thousands of rows of one unit."""
-    dsn = new_registry()
+    dsn = new_database()
+    migrations.migrate(dsn)
     with psycopg.connect(as_role(dsn, "postgres")) as connection:
         for statement in FILL:
             connection.execute(NUMBERS + statement, {"unit": UNIT, "many": MANY})

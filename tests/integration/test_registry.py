@@ -126,8 +126,10 @@ def said(office: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def dsn(new_registry: Callable[[], str]) -> str:
-    return new_registry()
+def dsn(new_database: Callable[[], str]) -> str:
+    dsn = new_database()
+    migrations.migrate(dsn)
+    return dsn
 
 
 @pytest.fixture(scope="module")

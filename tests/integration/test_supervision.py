@@ -73,8 +73,10 @@ def shuffled(seed: int) -> list[Read]:
 
 
 @pytest.fixture(scope="module")
-def owner(new_registry: Callable[[], str]) -> str:
-    return new_registry()
+def owner(new_database: Callable[[], str]) -> str:
+    dsn = new_database()
+    migrations.migrate(dsn)
+    return dsn
 
 
 @pytest.fixture(scope="module")
@@ -303,12 +305,13 @@ def everything(connection: Connection, question: Question) -> list[Table]:
 @pytest.mark.parametrize("share_read", [0.3, 0.8])
 def test_as_known_then_is_what_was_said_then_and_a_rebuilt_registry_says_the_same(
     registry: Connection,
-    new_registry: Callable[[], str],
+    new_database: Callable[[], str],
     as_role: Callable[[str, str], str],
     share_read: float,
 ) -> None:
     then = MOMENTS[int(len(MOMENTS) * share_read)]
-    dsn = new_registry()
+    dsn = new_database()
+    migrations.migrate(dsn)
     worker = as_role(dsn, "crossregion_registry")
     load(worker, [record for record in LOG if record[5] <= then], 3)
     known_at = datetime.fromtimestamp(then / 1000, UTC)
