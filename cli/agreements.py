@@ -10,15 +10,14 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cli.errors import CommandError
 from cli.options import analyst, kafka_and_database
 from cli.terminal import Terminal
 from crossregion.domain.agreements import CONTACT_ROLES, ENDED, IN_FORCE
 from crossregion.domain.events import SHANGHAI, Contact
 from crossregion.domain.routing import LEVELS, RECORD
-from crossregion.errors import RuntimeFault
 from crossregion.postgres.queries import Row
 from crossregion.services import agreements
-from crossregion.services.agreements import NotToBeRecorded
 
 ANOTHER_HOLDS, NOT_YET_RECORDED = 3, 4
 COLUMNS = (
@@ -182,7 +181,7 @@ def _contact(text: str) -> Contact:
     unit, _, rest = text.partition(":")
     role, _, office = rest.partition(":")
     if not office:
-        raise NotToBeRecorded(f"{text} is no contact: write UNIT:ROLE:OFFICE, as 220200:head:PSD.")
+        raise CommandError("no-contact", text=text)
     return {"unit": unit, "role": role, "office": office}
 
 
@@ -192,4 +191,4 @@ def _day(text: str | None) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise RuntimeFault(f"{text} is no day: write 2026-01-31.") from None
+        raise CommandError("no-day", text=text) from None

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.errors import CommandError
 from cli.terminal import Terminal
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -67,12 +68,12 @@ def _data_directory(chosen: Path | None, out: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="crossregion-demo-") as directory:
         try:
             yield Path(directory)
-        except RuntimeFault as fault:
+        except CrossregionError as fault:
             logs = Path(directory) / "log"
             if not logs.is_dir():
                 raise
             shutil.copytree(logs, out / "log", dirs_exist_ok=True)
-            raise RuntimeFault(f"{fault} The logs were saved in {out / 'log'}.") from fault
+            raise CommandError("logs-saved", fault=fault, logs=out / "log") from fault
 
 
 @contextmanager

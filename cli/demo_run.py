@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cli.errors import CommandError
 from consumers.registry import counts
 from crossregion.embedded.stack import Stack
-from crossregion.errors import RuntimeFault
 from crossregion.flows import Lags
 from crossregion.kafka import reader
 from crossregion.kafka.connection import Kafka
@@ -92,21 +92,19 @@ class Results:
 def find_feed(feed: Path) -> dict[str, list[Path]]:
     """The export files of each unit's directory.
 
-    Raises: RuntimeFault when there is none, or a directory is no unit's.
+    Raises: CrossregionError when there is none, or a directory is no unit's.
     """
     if not feed.is_dir():
-        raise RuntimeFault(f"{feed} is not a directory: give one that holds <unit>/cases.csv.")
+        raise CommandError("no-feed", feed=feed)
     found: dict[str, list[Path]] = {}
     for directory in sorted(path for path in feed.iterdir() if path.is_dir()):
         if directory.name not in UNITS:
-            raise RuntimeFault(
-                f"{directory} is not named after a unit that publishes: {', '.join(UNITS)}."
-            )
+            raise CommandError("directory-of-no-unit", directory=directory, known=UNITS)
         files = sorted(path for path in directory.iterdir() if path.suffix.lower() in SUFFIXES)
         if files:
             found[directory.name] = files
     if not found:
-        raise RuntimeFault(f"{feed} holds no <unit>/cases.csv or <unit>/rescues.csv.")
+        raise CommandError("empty-feed", feed=feed)
     return found
 
 
@@ -114,7 +112,7 @@ def run(feed: dict[str, list[Path]], stack: Stack, say: Say, show: Say) -> Resul
     """Publish everything, wait until all is processed, and collect the results.
 
     `say` is given what happened, `show` what is going on at the moment.
-    Raises: RuntimeFault when nothing moves for five minutes or a worker gives up.
+    Raises: CrossregionError when nothing moves for five minutes or a worker gives up.
     """
     reports = []
     for unit, files in feed.items():
@@ -143,9 +141,8 @@ def _wait(stack: Stack, lags: Lags, units: list[str], say: Say, show: Say) -> No
             last, since = left, time.monotonic()
             show(left)
         if time.monotonic() - since > STUCK_SECONDS:
-            raise RuntimeFault(
-                f"Nothing has moved for {STUCK_SECONDS:g} seconds ({left}): "
-                f"see the logs in {stack.data / 'log'}."
+            raise CommandError(
+                "stuck", stuck_seconds=STUCK_SECONDS, left=left, logs=stack.data / "log"
             )
         time.sleep(STEP_SECONDS)
 

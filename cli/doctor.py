@@ -8,11 +8,12 @@ from pathlib import Path
 
 import typer
 
+from cli.errors import CommandError, sentence
 from cli.options import kafka_and_database
 from cli.terminal import Terminal
 from crossregion.embedded import kafka as embedded_kafka
 from crossregion.embedded import postgres
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.flows import Lags, flows
 from crossregion.kafka import admin as kafka_admin
 from crossregion.kafka import connection as kafka_connection
@@ -35,9 +36,9 @@ def doctor() -> None:
         try:
             for line in check():
                 _say("ok", "green", name, line)
-        except (RuntimeFault, SpoolError) as fault:
+        except (CrossregionError, SpoolError) as fault:
             wrong += 1
-            _say("wrong", "red", name, str(fault))
+            _say("wrong", "red", name, sentence(fault))
     if wrong:
         raise typer.Exit(1)
 
@@ -81,7 +82,7 @@ def _kafka_of_units() -> Iterator[str]:
             kafka_admin.check_partitions(admin, [topic.name(unit) for topic in contracts.INTAKE])
         missing = [topic.name(unit) for topic in contracts.INTAKE if topic.name(unit) not in there]
         if missing:
-            raise RuntimeFault(f"{unit} sees no topic {missing[0]}: the office has to grant it.")
+            raise CommandError("topic-not-granted", unit=unit, topic=missing[0])
         yield f"{kafka.address}: {unit} is let in, and its topics are there"
 
 

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cli.errors import CommandError
 from cli.options import Purpose, kafka_and_database
 from cli.terminal import Terminal
-from crossregion.errors import RuntimeFault
 from crossregion.services import endpoints
 from crossregion.settings import settings
 
@@ -46,7 +46,7 @@ def endpoints_add(
     A webhook's secret is printed once, here: hand it to the unit's IT.
     """
     if network is not None and network not in settings().networks:
-        raise RuntimeFault(f"{network} is not in CROSSREGION_NETWORKS.")
+        raise CommandError("network-not-set", network=network)
     where = kafka_and_database().operator
     endpoint_id, secret = endpoints.add(where, unit, kind.value, address, network, purpose)
     console.print(f"endpoint: {endpoint_id}")

@@ -10,9 +10,9 @@ import typer
 from rich.table import Table
 
 from cli import demo_report
+from cli.errors import CommandError
 from cli.options import Purpose, as_unit, kafka_and_database
 from cli.terminal import Terminal
-from crossregion.errors import RuntimeFault
 from crossregion.kafka import connection as kafka_connection
 from crossregion.postgres.queries import Row
 from crossregion.private_files import write_private
@@ -47,7 +47,7 @@ def file_record(
     Exit status 3 if a line is refused.
     """
     if unit not in UNITS:
-        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(UNITS)}.")
+        raise CommandError("no-publishing-unit", unit=unit, known=UNITS)
     chosen = settings()
     kafka = kafka_connection.kafka(chosen) if chosen.kafka else None
     refused = 0
@@ -88,7 +88,7 @@ def file_show(
     dsn = _database(unit)
     notes, items = files.read(dsn, (reporter, rescue), own=unit is not None)
     if not notes:
-        raise RuntimeFault(f"There is no file of rescue {rescue} of {reporter} that you may see.")
+        raise CommandError("no-file", rescue=rescue, reporter=reporter)
     for note in notes:
         said = note["person"] or note["assistance"] or note["follow_up"] or note["search"]
         console.print(f"{note['kind']} {note['record_id']} of {note['unit']}")
@@ -98,7 +98,7 @@ def file_show(
     console.print(_table(items))
     if save is not None:
         if unit is None:
-            raise RuntimeFault("--save needs --unit: whole entries are read as a unit.")
+            raise CommandError("save-needs-unit")
         rows = files.read_whole(dsn, notes, purpose)
         write_private(save, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         console.print(f"written to {save}")

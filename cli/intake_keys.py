@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cli.errors import CommandError
 from cli.terminal import Terminal
-from crossregion.errors import RuntimeFault
 from crossregion.settings import settings
 from producers.http_intake.keys import Keys
 from schemas.units import UNITS
@@ -28,7 +28,7 @@ def _keys() -> Keys:
 
 def _known(unit: str) -> str:
     if unit not in UNITS:
-        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(UNITS)}.")
+        raise CommandError("no-publishing-unit", unit=unit, known=UNITS)
     return unit
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, cast
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cli.errors import CommandError
 from cli.options import kafka_and_database
 from cli.terminal import Terminal
 from consumers.registry import counts
@@ -17,7 +18,6 @@ from crossregion import installed_model
 from crossregion.domain.events import MatchProposed, PersonsListed
 from crossregion.domain.validation import Rejected as EventRefused
 from crossregion.domain.validation import validate_event
-from crossregion.errors import RuntimeFault
 from crossregion.flows import Lags
 from crossregion.kafka import connection as kafka_connection
 from crossregion.linkage import explanation as explaining
@@ -28,7 +28,6 @@ from crossregion.linkage.training import labelled
 from crossregion.linkage.training import train as training
 from crossregion.postgres import transactions
 from producers.exports.reader import read_export
-from producers.exports.tables import ExportUnreadable
 from producers.records import LocalRecord
 
 linkage_app = typer.Typer(no_args_is_help=True, help="The linkage model.")
@@ -58,14 +57,16 @@ def link(
     """
     used = _model(model)
     if out.exists() and any(one.exists() and out.samefile(one) for one in (cases, rescues)):
-        raise RuntimeFault(f"{out} is read: the pairs have to go to another file.")
+        raise CommandError("out-is-read", out=out)
     try:
         listed = _read(cases, "case"), _read(rescues, "rescue")
         with _progress() as progress:
             tracked = progress.track(listed[1], description="Linking")
             count = file_linkage.write_linked(listed[0], iter(tracked), out, used)
     except OSError as error:
-        raise RuntimeFault(f"{error.filename or out} cannot be used: {error.strerror}.") from None
+        raise CommandError(
+            "file-unusable", file=error.filename or out, strerror=error.strerror
+        ) from None
     console.print(f"{count} pairs in {out}")
 
 
@@ -83,7 +84,7 @@ def _read(path: Path, kind: str) -> list[PersonsListed]:
         return list(file_linkage.read_listed(path, kind))
     export = read_export(path, None)
     if export.kind != kind:
-        raise ExportUnreadable(f"{path} holds {export.kind}s, not {kind}s: change the order.")
+        raise CommandError("other-kind", path=path, found=export.kind, wanted=kind)
     if export.records_refused:
         console.print(f"{export.records_refused} records of {path} cannot be used.")
     newest: dict[tuple[str, str], PersonsListed] = {}
@@ -120,7 +121,7 @@ def explain(
         ]
     found = [one for one in rivals if one["case_id"] == case_id]
     if not found:
-        raise RuntimeFault(f"No proposal joins case {case_id} and rescue {rescue_id}.")
+        raise CommandError("no-joining-proposal", case_id=case_id, rescue_id=rescue_id)
     for proposal in found:
         units = {one["rescue_unit"] for one in found}
         same = [one for one in rivals if one["rescue_unit"] in units]
@@ -146,9 +147,11 @@ def train(
     try:
         figures = training.train(directory, out, name, date.today(), command)
     except training.ModelRejected as refused:
-        raise RuntimeFault(f"Not installed: {refused}") from None
+        raise CommandError("model-rejected", why=refused) from None
     except OSError as error:
-        raise RuntimeFault(f"{error.filename or out} cannot be used: {error.strerror}.") from None
+        raise CommandError(
+            "file-unusable", file=error.filename or out, strerror=error.strerror
+        ) from None
     for line in figures.lines():
         console.print(line)
     console.print(f"Installed in {out}")
@@ -170,7 +173,7 @@ def evaluate(
     try:
         data = labelled.read(directory).only(lambda part: part == labelled.LAST_LOOK)
     except OSError as error:
-        raise RuntimeFault(f"{error.filename} cannot be used: {error.strerror}.") from None
+        raise CommandError("file-unusable", file=error.filename, strerror=error.strerror) from None
     found, spent = evaluating.evaluate(used, data), evaluating.effort(used, data)
     for line in (*found.lines(), *spent.lines()):
         console.print(line)

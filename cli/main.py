@@ -224,23 +224,26 @@ def _sentence(error: Exception) -> str | None:
     """
     from pydantic import ValidationError
 
-    from crossregion.errors import RuntimeFault
+    from cli import errors
+    from cli.errors import CommandError
+    from crossregion.errors import CrossregionError
     from crossregion.kafka.connection import KafkaError
     from crossregion.linkage.file_linkage import BadLine
     from crossregion.linkage.model import BadModel
-    from producers.exports.tables import ExportUnreadable
-    from producers.spool.store import SpoolError
 
     match error:
-        case RuntimeFault() | ExportUnreadable() | SpoolError() | BadLine() | BadModel():
+        case CrossregionError():
+            return errors.sentence(error)
+        case BadLine() | BadModel():
             return str(error)
         case ValidationError():
             wrong = error.errors()[0]
             name = f"CROSSREGION_{'_'.join(map(str, wrong['loc']))}".upper()
-            return f"{name} is not usable: {wrong['msg']}."
+            unusable = CommandError("setting-unusable", name=name, why=wrong["msg"])
+            return errors.sentence(unusable)
         case KafkaError():
             kind = type(error).__name__
-            return f"Kafka did not answer as it should ({kind}): `crossregion doctor`."
+            return errors.sentence(CommandError("kafka-did-not-answer", kind=kind))
     return None
 
 

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cli.errors import CommandError
 from cli.options import Purpose, analyst, as_unit, kafka_and_database, officer
 from cli.terminal import Terminal
 from crossregion.domain import acknowledgements, decisions
-from crossregion.errors import RuntimeFault
 from crossregion.postgres.queries import Row
 from crossregion.private_files import write_private
 from crossregion.services import disclosure
@@ -97,10 +97,7 @@ def notices_show(
     if save is not None:
         found = disclosure.read_disclosed(dsn, notice_id, purpose)
         if not found:
-            raise RuntimeFault(
-                f"Nothing of {notice_id} is disclosed to {unit}: it may read the record once it "
-                "has accepted a notice that says `disclosure: record`."
-            )
+            raise CommandError("not-disclosed", notice_id=notice_id, unit=unit)
         write_private(save, json.dumps(found, ensure_ascii=False, indent=2).encode())
         console.print(f"{len(found)} records written to {save}")
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from cli.errors import CommandError
 from crossregion.domain.regions import OFFICE
-from crossregion.errors import RuntimeFault
 from crossregion.installation import Addresses, addresses
 from crossregion.services.confirmation import Actor
 from crossregion.settings import settings
@@ -18,7 +18,7 @@ def as_unit(unit: str) -> tuple[Addresses, str]:
     """The installation, and where this unit enters the database."""
     if unit not in ENTERING:
         units = ", ".join(ENTERING)
-        raise RuntimeFault(f"{unit} is no unit that enters the registry: {units}.")
+        raise CommandError("no-entering-unit", unit=unit, known=units)
     where = kafka_and_database()
     return where, where.units[unit]
 
@@ -26,7 +26,7 @@ def as_unit(unit: str) -> tuple[Addresses, str]:
 def officer(unit: str, role: str) -> Actor:
     """Who acts for a unit, which enters the database by its own role.
 
-    Raises: RuntimeFault.
+    Raises: CrossregionError.
     """
     where, dsn = as_unit(unit)
     return Actor(unit, role, where.kafka, dsn)
@@ -35,7 +35,7 @@ def officer(unit: str, role: str) -> Actor:
 def analyst(role: str, purpose: str = "") -> Actor:
     """Who acts for the office, which reads the whole registry.
 
-    Raises: RuntimeFault.
+    Raises: CrossregionError.
     """
     where = kafka_and_database()
     return Actor(OFFICE, role, where.kafka, where.database, purpose)
@@ -49,12 +49,9 @@ Purpose = Annotated[
 def kafka_and_database() -> Addresses:
     """From the settings; what they do not name is that of a running `crossregion up`.
 
-    Raises: RuntimeFault.
+    Raises: CrossregionError.
     """
     found = addresses(settings())
     if found is None:
-        raise RuntimeFault(
-            "Set CROSSREGION_KAFKA (host:port) and CROSSREGION_DATABASE (postgresql://...), or "
-            "run `crossregion up` with the same CROSSREGION_DATA."
-        )
+        raise CommandError("installation-not-set")
     return found

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cli.errors import CommandError
 from cli.options import Purpose, analyst, kafka_and_database
 from cli.terminal import Terminal
 from crossregion.domain import decisions
-from crossregion.errors import RuntimeFault
 from crossregion.linkage import explanation
 from crossregion.linkage.posterior import BANDS
 from crossregion.postgres.queries import Row
@@ -39,7 +39,7 @@ def proposals_list(
     """Show the proposals that stand or are decided: stated ones first, then by probability."""
     for given, known in ((unit, UNITS), (band, BANDS)):
         if given is not None and given not in known:
-            raise RuntimeFault(f"{given} is none of these: {', '.join(known)}.")
+            raise CommandError("none-of-these", given=given, known=known)
     table = Table()
     for column in ("id", "case", "victim", "rescue", "kind", "probability", "band", "decided"):
         table.add_column(column, no_wrap=column == "id")

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from cli.errors import CommandError
 from cli.terminal import Terminal
-from crossregion.errors import RuntimeFault
 
 console = Terminal()
 
@@ -37,7 +37,7 @@ def publish(
     from schemas.units import UNITS
 
     if unit not in UNITS:
-        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(UNITS)}.")
+        raise CommandError("no-publishing-unit", unit=unit, known=UNITS)
     chosen = settings()
     kafka = kafka_connection.kafka(chosen) if chosen.kafka else None
     with Spool((data or chosen.data) / "spool" / f"{unit}.sqlite", unit) as spool:

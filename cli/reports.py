@@ -13,11 +13,11 @@ from rich.measure import Measurement
 from rich.table import Table as Shown
 
 from cli import spreadsheets
+from cli.errors import CommandError
 from cli.options import Purpose, kafka_and_database
 from cli.terminal import Terminal
 from crossregion.domain.dates import SHANGHAI
 from crossregion.domain.reports.figures import PATTERNS, Column, FigureFormat, Kind, Table, shown
-from crossregion.errors import RuntimeFault
 from crossregion.postgres import transactions
 from crossregion.services import baseline as baselines
 from crossregion.services import reports
@@ -31,8 +31,10 @@ EARLIEST, LATEST_YEAR = date(1900, 1, 1), 9990
 console = Terminal()
 
 
-class NotToBeAsked(RuntimeFault):
+class NotToBeAsked(CommandError):
     """The report that is asked for cannot be."""
+
+    code = "report-not-to-be-asked"
 
 
 def report(
@@ -120,21 +122,21 @@ def report(
 def _sections(given: Sequence[str] | None, events: str | None) -> list[str]:
     for name in given or ():
         if name not in SECTIONS:
-            raise NotToBeAsked(f"{name} is no section: {', '.join(SECTIONS)}.")
+            raise NotToBeAsked("no-section", name=name, known=SECTIONS)
     if given and events:
-        raise NotToBeAsked("--events names the section itself: leave the others out.")
+        raise NotToBeAsked("events-and-sections")
     return list(dict.fromkeys(given or SECTIONS))
 
 
 def _check_choices(by: str, unit: str | None, events: str | None, rounded: bool) -> None:
     if by not in PATTERNS:
-        raise NotToBeAsked(f"{by} is no part of a period: {', '.join(PATTERNS)}.")
+        raise NotToBeAsked("no-part-of-a-period", by=by, known=PATTERNS)
     if unit is not None and unit not in UNITS:
-        raise NotToBeAsked(f"{unit} is no unit: {', '.join(UNITS)}.")
+        raise NotToBeAsked("no-unit", unit=unit, known=UNITS)
     if events is not None and events not in FIGURES:
-        raise NotToBeAsked(f"{events} is no figure with events: {', '.join(FIGURES)}.")
+        raise NotToBeAsked("no-figure", events=events, known=FIGURES)
     if events is not None and rounded:
-        raise NotToBeAsked("A rounded report lists no events: each is one person's.")
+        raise NotToBeAsked("rounded-events")
 
 
 def _moment(text: str | None, newest: datetime) -> datetime:
@@ -146,7 +148,7 @@ def _moment(text: str | None, newest: datetime) -> datetime:
     else:
         moment = _time(text)
     if not EARLIEST.year < moment.year <= LATEST_YEAR:
-        raise NotToBeAsked(f"{text} is no time of a report: write one from 1901 to {LATEST_YEAR}.")
+        raise NotToBeAsked("no-time-of-a-report", text=text, latest_year=LATEST_YEAR)
     return moment
 
 
@@ -154,9 +156,9 @@ def _time(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise NotToBeAsked(f"{text} is no day and no time: write 2026-01-31.") from None
+        raise NotToBeAsked("no-time", text=text) from None
     if moment.tzinfo is None:
-        raise NotToBeAsked(f"{text} has no zone: write 2026-01-31T12:00:00+08:00.")
+        raise NotToBeAsked("no-zone", text=text)
     return moment
 
 
@@ -165,12 +167,9 @@ def _period(since: str | None, as_of: str | None, known_at: datetime) -> tuple[d
     last = _day(as_of) if as_of else known_on
     first = _day(since) if since else date(last.year, 1, 1)
     if first > last:
-        raise NotToBeAsked(f"The period ends on {last}, before it begins on {first}.")
+        raise NotToBeAsked("ends-before-it-begins", last=last, first=first)
     if last > known_on:
-        raise NotToBeAsked(
-            f"The period ends on {last}, and what counts was known on {known_on}: give a later "
-            "--known-at or an earlier --as-of."
-        )
+        raise NotToBeAsked("ends-after-it-was-known", last=last, known_on=known_on)
     return first, last
 
 
@@ -178,9 +177,9 @@ def _day(text: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise NotToBeAsked(f"{text} is no day: write 2026-01-31.") from None
+        raise NotToBeAsked("no-day", text=text) from None
     if day.isoformat() != text or day < EARLIEST:
-        raise NotToBeAsked(f"{text} is no day of a report: write 2026-01-31, from 1900 on.")
+        raise NotToBeAsked("no-day-of-a-report", text=text)
     return day
 
 

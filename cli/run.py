@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crossregion.errors import RuntimeFault
+from cli.errors import CommandError
 from crossregion.process import WORKERS
 
 
@@ -16,5 +16,5 @@ def run(
 ) -> None:
     """Run one process until SIGTERM or Ctrl-C, as a service manager does in production."""
     if process not in WORKERS:
-        raise RuntimeFault(f"{process} is no process: {', '.join(sorted(WORKERS))}.")
+        raise CommandError("no-process", process=process, known=sorted(WORKERS))
     importlib.import_module(WORKERS[process]).main()

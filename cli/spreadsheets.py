@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.errors import CommandError
 from crossregion.domain.reports.figures import Cell, Kind, Table
-from crossregion.errors import RuntimeFault
 from crossregion.private_files import write_private
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _csv_cell(cell: Cell, kind: Kind) -> str | int | float:
 def write_csv(tables: Sequence[Table], directory: Path) -> list[Path]:
     """Write a file for each table, mode 0600; returns them.
 
-    Raises: RuntimeFault.
+    Raises: CrossregionError.
     """
     written = [directory / f"{table.name}.csv" for table in tables]
     try:
@@ -58,14 +58,14 @@ def write_csv(tables: Sequence[Table], directory: Path) -> list[Path]:
         for table, path in zip(tables, written, strict=True):
             write_private(path, to_csv(table).encode("utf-8-sig"))
     except OSError as error:
-        raise RuntimeFault(f"{directory} cannot be written: {error.strerror}.") from None
+        raise CommandError("not-writable", path=directory, strerror=error.strerror) from None
     return written
 
 
 def write_xlsx(tables: Sequence[Table], path: Path) -> None:
     """Write one workbook, a sheet for each table, mode 0600.
 
-    Raises: RuntimeFault.
+    Raises: CrossregionError.
     """
     import openpyxl
 
@@ -78,7 +78,7 @@ def write_xlsx(tables: Sequence[Table], path: Path) -> None:
     try:
         write_private(path, out.getvalue())
     except OSError as error:
-        raise RuntimeFault(f"{path} cannot be written: {error.strerror}.") from None
+        raise CommandError("not-writable", path=path, strerror=error.strerror) from None
 
 
 def _fill(sheet: Worksheet, table: Table) -> None:

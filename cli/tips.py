@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cli.errors import CommandError
 from cli.notices import ALREADY_ANSWERED, NOT_YET_RECORDED
 from cli.options import Purpose, analyst, as_unit, officer
 from cli.terminal import Terminal
@@ -17,7 +18,6 @@ from crossregion.domain.code_lists import code_list
 from crossregion.domain.events import PersonSummary
 from crossregion.domain.regions import OFFICE
 from crossregion.domain.validation import AGE_BANDS
-from crossregion.errors import RuntimeFault
 from crossregion.installation import Addresses, addresses
 from crossregion.kafka import connection as kafka_connection
 from crossregion.postgres.queries import Row
@@ -27,7 +27,6 @@ from crossregion.settings import settings
 from producers import publisher
 from producers import tips as taking
 from producers.spool.store import Spool
-from producers.tips import NotToBeTaken
 from schemas.units import UNITS
 
 SHOWN = (
@@ -102,7 +101,7 @@ def tip_record(
     twice.
     """
     if unit not in UNITS:
-        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(UNITS)}.")
+        raise CommandError("no-publishing-unit", unit=unit, known=UNITS)
     given = taking.tip(
         unit,
         typer.get_text_stream("stdin").read() if text == "-" else text,
@@ -142,7 +141,7 @@ def _person(text: str) -> PersonSummary:
     band, _, sex = text.partition(":")
     if band not in AGE_BANDS or sex not in ("", "F", "M"):
         known = ", ".join(sorted(AGE_BANDS))
-        raise NotToBeTaken(f"A person is an age band and, if it is known, a sex: {known}; F or M.")
+        raise CommandError("no-person", known=known)
     return {"age_band": band, "sex": sex or None}
 
 
@@ -212,10 +211,7 @@ def tip_show(
     if save is not None:
         found = tips_service.read(dsn, unit, (receiver, tip_id), purpose)
         if found is None:
-            raise RuntimeFault(
-                f"The tip {tip_id} of {receiver} is not {unit}'s to read: it was received by "
-                "another, is another's to triage, or its link is not accepted."
-            )
+            raise CommandError("tip-not-readable", tip_id=tip_id, receiver=receiver, unit=unit)
         write_private(save, json.dumps(found, ensure_ascii=False, indent=2).encode())
         console.print(f"written to {save}")
 
@@ -266,7 +262,7 @@ def tip_triage(
 def _case(text: str) -> tuple[str, str]:
     unit, _, case_id = text.partition(":")
     if unit not in UNITS or not case_id:
-        raise RuntimeFault(f"A case is UNIT:ID, its unit one of {', '.join(UNITS)}.")
+        raise CommandError("no-case", known=UNITS)
     return unit, case_id
 
 

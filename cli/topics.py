@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from cli.errors import CommandError
 from cli.options import kafka_and_database
 from cli.terminal import Terminal
-from crossregion.errors import RuntimeFault
 from crossregion.flows import flows
 from crossregion.kafka import admin as kafka_admin
 from crossregion.kafka import connection as kafka_connection
@@ -52,6 +52,6 @@ def topics_read_again(
     """
     known = [flow.group for flow in flows()]
     if group not in known:
-        raise RuntimeFault(f"No such group: one of {', '.join(known)}.")
+        raise CommandError("no-group", known=known)
     kafka_admin.read_again(kafka_and_database().kafka, group)
     console.print(f"{group} reads everything again when its processes start.")

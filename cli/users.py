@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from cli.errors import CommandError
 from cli.terminal import Terminal
-from crossregion.errors import RuntimeFault
 from crossregion.installation import kafka_address
 from crossregion.kafka import acls, users
 from crossregion.kafka import admin as kafka_admin
@@ -49,7 +49,7 @@ def users_remove(
     """
     kafka, principal = _kafka_of_admin(), _principal(name)
     if principal == kafka_connection.ADMIN:
-        raise RuntimeFault("The admin cannot be removed: nobody could let anyone in again.")
+        raise CommandError("admin-stays")
     with kafka_admin.administering(kafka) as admin:
         users.remove(admin, kafka.secrets, principal)
     console.print(f"{principal} is removed.")
@@ -58,10 +58,7 @@ def users_remove(
 def _kafka_of_admin() -> Kafka:
     found = kafka_address(settings())
     if found is None:
-        raise RuntimeFault(
-            "Set CROSSREGION_KAFKA and CROSSREGION_KAFKA_SECRETS, or run `crossregion up` with the "
-            "same CROSSREGION_DATA."
-        )
+        raise CommandError("kafka-not-set")
     return found
 
 
@@ -70,5 +67,5 @@ def _principal(name: str) -> str:
     if principal not in acls.principals():
         principal = name
     if principal not in acls.principals():
-        raise RuntimeFault(f"{name} is no unit and no principal: {', '.join(acls.principals())}.")
+        raise CommandError("no-principal", name=name, known=acls.principals())
     return principal

@@ -39,7 +39,7 @@ class DataDirectory:
         Raises DataDirectoryInUse, or ServiceUnavailable when it cannot be written.
         """
         if self._lock is not None:
-            raise DataDirectoryInUse(self._in_use(os.getpid()))
+            raise self._used_by(os.getpid())
         lock = self._open_lock()
         try:
             self._take(lock)
@@ -78,8 +78,7 @@ class DataDirectory:
             return os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise ServiceUnavailable(
-                f"The data directory {self.path} cannot be written ({error.strerror}); "
-                "give its owner the right to, or choose another directory."
+                "data-directory-not-writable", path=self.path, strerror=error.strerror
             ) from error
 
     def _take(self, lock: int) -> None:
@@ -90,7 +89,7 @@ class DataDirectory:
             except BlockingIOError:
                 owner = self._owner(lock)
                 if (owner is not None and _lives(owner)) or time.monotonic() > deadline:
-                    raise DataDirectoryInUse(self._in_use(owner)) from None
+                    raise self._used_by(owner) from None
                 time.sleep(POLL_SECONDS)
             else:
                 return
@@ -100,12 +99,11 @@ class DataDirectory:
         text = os.pread(lock, 32, 0)
         return int(text) if text.isdigit() else None
 
-    def _in_use(self, owner: int | None) -> str:
-        by = "" if owner is None else f" by the process {owner}"
-        return (
-            f"The data directory {self.path} of {self.purpose} is in use{by}; "
-            "stop that process or choose another directory."
-        )
+    def _used_by(self, owner: int | None) -> DataDirectoryInUse:
+        known = {"path": self.path, "purpose": self.purpose}
+        if owner is None:
+            return DataDirectoryInUse(**known)
+        return DataDirectoryInUse("by-a-process", **known, process=owner)
 
     def ports(self, names: Sequence[str]) -> dict[str, int]:
         """A free port for each name: the one used last time if it is still free."""

@@ -1,60 +1,84 @@
-"""What can go wrong with services and processes, each with a message that says what to do."""
+"""What can go wrong: each error has a code and fields; its sentence stands in the catalogue."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, ClassVar
+
+from crossregion import catalogue
+from crossregion.catalogue import Message
 
 
-class RuntimeFault(Exception):
-    """Root of everything that is told to an operator in one line."""
+class CrossregionError(Exception):
+    """Root of everything that a person is told in one line.
+
+    `code` is stable: the class's own, and behind a point what is wrong, where the class has several
+    sentences. `fields` are what the sentence names. What it says in text is English, for logs.
+    """
+
+    code: str = ""
+    package: ClassVar[str] = "crossregion"
+    """Where its sentence stands."""
+
+    def __init__(self, detail: str = "", /, **fields: Any) -> None:
+        super().__init__(detail)
+        self.code = ".".join(part for part in (type(self).code, detail) if part)
+        self.fields = {name: _message(value) for name, value in fields.items()}
+
+    @property
+    def message(self) -> Message:
+        return Message(self.code, self.fields, self.package)
+
+    def __str__(self) -> str:
+        return self.message.text(catalogue.ENGLISH)
 
 
-class DataDirectoryInUse(RuntimeFault):
+def _message(value: Any) -> Any:
+    return value.message if isinstance(value, CrossregionError) else value
+
+
+class DataDirectoryInUse(CrossregionError):
     """Another live process uses the data directory."""
 
+    code = "data-directory-in-use"
 
-class ServiceUnavailable(RuntimeFault):
+
+class ServiceUnavailable(CrossregionError):
     """A service could not be fetched, prepared, started or kept running."""
 
+    code = "service-unavailable"
 
-class LogShortened(RuntimeFault):
+
+class LogShortened(CrossregionError):
     """A topic holds fewer records than have been read of it."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "A topic holds fewer records than have been read of it: it was deleted and made anew, "
-            "or Kafka has lost records. `crossregion doctor` names it; docs/runbooks.md says, "
-            "under A topic made anew, how to go on."
-        )
+    code = "log-shortened"
 
 
-class UnhandledEvent(RuntimeFault):
+class UnhandledEvent(CrossregionError):
     """A contract allows an event here that no handler takes: a defect of this version."""
 
+    code = "unhandled-event"
+
     def __init__(self, event: str, reader: str) -> None:
-        super().__init__(
-            f"{reader} has no handler for {event}, which schemas/topics allow it to read: install "
-            "a version of crossregion that has one."
-        )
+        super().__init__(event=event, reader=reader)
 
 
-class WorkerGaveUp(RuntimeFault):
+class WorkerGaveUp(CrossregionError):
     """A worker died so often that starting it again is pointless."""
 
+    code = "worker-gave-up"
+
     def __init__(self, name: str, log: Path, deaths: int, window_seconds: float) -> None:
-        super().__init__(
-            f"Worker {name} ended {deaths} times within {window_seconds:g} seconds and is not "
-            f"started again; the reason stands at the end of {log}."
-        )
+        super().__init__(name=name, log=log, deaths=deaths, window_seconds=window_seconds)
         self.name = name
         self.log = log
 
 
-class StandsStill(RuntimeFault):
+class StandsStill(CrossregionError):
     """Kafka has more, and the client library does not fetch it."""
 
-    def __init__(self) -> None:
-        super().__init__("Consumer stalled: lag > 0 and no progress; this worker starts anew.")
+    code = "consumer-stalled"
 
     @staticmethod
     def after(timeout_factor: float) -> float:

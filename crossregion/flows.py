@@ -10,7 +10,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import RetriableError
 
 from crossregion import installed_model
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka.connection import Kafka
 from schemas import topics as contracts
@@ -27,7 +27,7 @@ class Flow:
 def flows() -> tuple[Flow, ...]:
     """In the order of the way through: once one is done, what the next has to read is final.
 
-    Linkage is that of the model in the settings. Raises: RuntimeFault.
+    Linkage is that of the model in the settings. Raises: CrossregionError.
     """
     groups = {"linkage": installed_model.group(installed_model.chosen())}
     return tuple(
@@ -72,7 +72,7 @@ class Lags:
         """Records of the flow's topics that its group has not finished.
 
         All of them while the broker cannot say yet, as on its first start.
-        Raises: RuntimeFault where a topic holds less than its group has read.
+        Raises: CrossregionError where a topic holds less than its group has read.
         """
         try:
             committed = self._admin.list_group_offsets(flow.group)[flow.group]
@@ -82,10 +82,12 @@ class Lags:
         left = {place: end - done.get(place, 0) for place, end in self.ends(flow.topics).items()}
         for place, count in left.items():
             if count < 0:
-                raise RuntimeFault(
-                    f"{flow.group} has read {-count} records more of {place.topic} (partition "
-                    f"{place.partition}) than it holds: see docs/runbooks.md, under A topic made "
-                    "anew."
+                raise CrossregionError(
+                    "flows.more-read-than-held",
+                    group=flow.group,
+                    count=-count,
+                    topic=place.topic,
+                    partition=place.partition,
                 )
         return sum(left.values())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.kafka.connection import LINKAGE_GROUPS
 from crossregion.linkage import model
 from crossregion.linkage.field_sets import fields_of
@@ -17,24 +17,28 @@ PERSONS = "persons"
 def chosen() -> Model:
     """The model that CROSSREGION_LINKAGE_MODEL names, or else this version's own.
 
-    Raises: RuntimeFault.
+    Raises: CrossregionError.
     """
     path = settings().linkage_model
     found = model.load() if path is None else read(path)
     if found.kind != PERSONS:
-        raise RuntimeFault(f"{path}: The linkage model is of {found.kind}, not of {PERSONS}.")
+        raise CrossregionError(
+            "linkage-model.of-another-kind", path=path, kind=found.kind, persons=PERSONS
+        )
     return found
 
 
 def read(path: Path) -> Model:
-    """A model from its file. Raises: RuntimeFault if this version cannot use it."""
+    """A model from its file. Raises: CrossregionError if this version cannot use it."""
     try:
         found = model.read(path)
         fields_of(found)
     except BadModel as error:
-        raise RuntimeFault(f"{path}: {error}") from None
+        raise CrossregionError("linkage-model.unusable", path=path, error=error) from None
     except OSError as error:
-        raise RuntimeFault(f"{path} cannot be read: {error.strerror}.") from None
+        raise CrossregionError(
+            "linkage-model.unreadable", path=path, strerror=error.strerror
+        ) from None
     return found
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from importlib import metadata
 
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 
 
-class PatchMismatch(RuntimeFault):
+class PatchMismatch(CrossregionError):
     """Another version of a library is installed than the one that its patches are for."""
+
+    code = "patch-mismatch"
 
 
 def require_version(library: str, version: str) -> None:
@@ -18,7 +20,4 @@ def require_version(library: str, version: str) -> None:
     """
     found = metadata.version(library)
     if found != version:
-        raise PatchMismatch(
-            f"{library} {found} is installed, and its patches are for {version}: install that "
-            "version, or see whether each patch is still needed."
-        )
+        raise PatchMismatch(library=library, found=found, version=version)

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 
 WORKERS = {
     "delivery": "consumers.delivery.worker",
@@ -40,5 +40,5 @@ def run_process(main: Callable[[], None]) -> None:
     leave_no_core()
     try:
         main()
-    except RuntimeFault as fault:
+    except CrossregionError as fault:
         sys.exit(str(fault))

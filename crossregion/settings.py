@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import os
+import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Language = Literal["en", "zh"]
 
 
 class Settings(BaseSettings):
@@ -30,6 +34,10 @@ class Settings(BaseSettings):
             "File of the units, the same for every process and command of the installation; "
             "`schemas/units.toml`, Jilin's, if none is named."
         ),
+    )
+    language: Language | None = Field(
+        default=None,
+        description="Language of what commands and pages say, en or zh; that of LANG if none.",
     )
     data: Path = Field(
         default=Path(".crossregion"), description="Where the embedded services keep data."
@@ -153,3 +161,20 @@ class Settings(BaseSettings):
 
 def settings() -> Settings:
     return Settings()
+
+
+def language() -> Language:
+    """The language to speak: CROSSREGION_LANGUAGE, else that of the locale, else English.
+
+    Of the locale's variables the first that is set counts (POSIX, XBD 8.2). That another setting
+    cannot be used is said in the locale's language.
+    """
+    try:
+        chosen = settings().language
+    except ValidationError:
+        chosen = None
+    if chosen is not None:
+        return chosen
+    named = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    locale = next((value for value in named if value), "")
+    return "zh" if re.match(r"zh(?![a-z])", locale, re.IGNORECASE) else "en"

@@ -20,7 +20,7 @@ from aiokafka.structs import ConsumerRecord
 
 from crossregion import installed_model, metrics
 from crossregion.domain.events import PairWeighed, PersonsListed
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.kafka import invalid_records
 from crossregion.linkage.index import Index
 from crossregion.linkage.model import Model
@@ -71,10 +71,7 @@ class Partitions:
                 until[partition] = max(until[partition], self._handled.get(partition, 0))
             for partition, end in (await restore.ends(connection, topic, self._indexes)).items():
                 if end < until[partition]:
-                    raise RuntimeFault(
-                        f"{topic} ends before what {group} has done of it: the topic was made "
-                        "anew. Reset the group's offsets, and all is weighed again."
-                    )
+                    raise CrossregionError("linkage.topic-made-anew", topic=topic, group=group)
             oldest = int(now * 1000) - KEPT_MS
             again = await restore.left_too_long(connection, topic, until, oldest)
             if again:

@@ -40,10 +40,10 @@ def read_entries(path: Path, unit: str) -> Entries:
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise ExportUnreadable(f"{path} is larger than 100 MB: divide it.")
+            raise ExportUnreadable("too-large-to-divide", path=path)
         lines = path.read_bytes().splitlines()
     except OSError as error:
-        raise ExportUnreadable(f"{path} cannot be read: {error.strerror}.") from None
+        raise ExportUnreadable("unreadable", path=path, strerror=error.strerror) from None
     found = Entries()
     for number, line in enumerate(lines, 1):
         if not line.strip():

@@ -149,11 +149,7 @@ def catch_up(spool: Spool, kafka: Kafka) -> None:
         ends = _ends(consumer, spool.unit)
         for (topic, partition), following in known.items():
             if ends.get(TopicPartition(topic, partition), 0) < following:
-                raise SpoolError(
-                    f"{topic} holds less than {spool.path} has read there: check that "
-                    "CROSSREGION_KAFKA is the right cluster. If the topic was made anew, move "
-                    "the spool away and publish the exports again."
-                )
+                raise SpoolError("topic-holds-less", topic=topic, path=spool.path)
         places = {(place.topic, place.partition): end for place, end in ends.items()}
         if places != known:
             spool.catch_up(list(_standing(consumer, spool.unit, ends, known)), places)
@@ -315,5 +311,5 @@ def send_all(spool: Spool, kafka: Kafka | None) -> int:
 def say_that_kafka_is_away(kafka: Kafka, unit: str, error: Exception) -> None:
     """Why a unit's events wait, and what to do about it."""
     log.warning(
-        "Kafka is away", unit=unit, reason=kafka.explain(error, kafka_connection.unit(unit))
+        "Kafka is away", unit=unit, reason=str(kafka.explain(error, kafka_connection.unit(unit)))
     )

@@ -7,24 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from crossregion.catalogue import Message
 from crossregion.domain import events, identifiers
 from crossregion.domain.events import PersonSummary, Remark, TipRecorded
 from crossregion.domain.validation import MAX_ID, MAX_LIST, MAX_TEXT, Rejected, validate_event
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from producers.records import LocalRecord
 from producers.spool.store import Spool
 
 EVENT = "TipRecorded"
-REFUSALS = {
-    "nothing-said": "a tip needs words, or a place that there is, or persons, or whom to ask",
-    "unstorable-text": "a text holds a NUL: remove it",
-    "over-limit": f"a text has more than {MAX_TEXT} characters, or a list more than {MAX_LIST}",
-    "no-record-id": f"an id has 1 to {MAX_ID} characters",
-}
+REFUSALS = ("nothing-said", "unstorable-text", "over-limit", "no-record-id")
+"""Reasons that have a sentence of their own."""
 
 
-class NotToBeTaken(RuntimeFault):
+class NotToBeTaken(CrossregionError):
     """What was given helps nobody, or cannot be kept."""
+
+    code = "tip-not-taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +99,15 @@ def take(spool: Spool, made: TipRecorded) -> TipReceipt:
     try:
         judged = validate_event(EVENT, numbered, spool.unit, None, received_on)
     except Rejected as refused:
-        why = REFUSALS.get(refused.reason, refused.detail)
-        raise NotToBeTaken(f"The tip was not taken: {why}.") from None
+        raise _refusal(refused.reason, refused.detail) from None
     accepted = spool.accept_all([LocalRecord(EVENT, made["tip_id"], made, ())])
     if accepted.refused:
-        raise NotToBeTaken(f"The tip was not taken: {REFUSALS['over-limit']}.")
+        raise _refusal("over-limit", "")
     return TipReceipt(made["tip_id"], judged.digest, judged.remarks, accepted.published > 0)
+
+
+def _refusal(reason: str, detail: str) -> NotToBeTaken:
+    if reason not in REFUSALS:
+        return NotToBeTaken(why=detail)
+    limits = {"max_text": MAX_TEXT, "max_list": MAX_LIST, "max_id": MAX_ID}
+    return NotToBeTaken(why=Message(f"tips.refused.{reason}", limits))

@@ -24,7 +24,7 @@ from pathlib import Path
 import structlog
 
 from crossregion import logs, metrics
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.settings import settings
 from producers import publisher
 from producers.exports import reader
@@ -259,11 +259,11 @@ def being_written(path: Path) -> bool:
 
 
 def watch(directory: Path, unit: str, data: Path, *, once: bool = False) -> Report:
-    """Watch a directory for a unit; returns what became of its files. Raises: RuntimeFault."""
+    """Watch a directory for a unit; returns what became of its files. Raises: CrossregionError."""
     if unit not in UNITS:
-        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(UNITS)}.")
+        raise CrossregionError("no-publishing-unit", unit=unit, known=UNITS)
     if not directory.is_dir():
-        raise RuntimeFault(f"{directory} is no directory: name the one that exports are put in.")
+        raise CrossregionError("watch.no-directory", directory=directory)
     signal.signal(signal.SIGIO, signal.SIG_IGN)  # sent to a lease's holder, and would end it
     chosen = settings()
     with Spool(data / "spool" / f"{unit}.sqlite", unit) as spool:

@@ -119,9 +119,7 @@ class DeliveryDispatcher:
             if self._fault is not None:
                 raise self._fault
             if short >= MOST_SHORT:
-                raise ServiceUnavailable(
-                    "Sending ends as soon as it begins: see the log, then `crossregion doctor`."
-                )
+                raise ServiceUnavailable("sending-ends")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), AWAY_SECONDS)
 

@@ -31,7 +31,7 @@ from crossregion import clock as calendar
 from crossregion import event_validation, logs, metrics
 from crossregion.domain.acknowledgements import EARLY_SECONDS
 from crossregion.domain.notices.board import NoticePlanner
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.failpoints import failpoint
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import invalid_records, subscription
@@ -147,7 +147,7 @@ class NoticePublisher:
     def _places(self, topic: str) -> list[TopicPartition]:
         partitions = self._log.partitions_for_topic(topic)
         if not partitions:
-            raise RuntimeFault(f"Kafka has no topic {topic}: run crossregion topics apply.")
+            raise CrossregionError("topics.missing-at-kafka", topic=topic)
         return [TopicPartition(topic, partition) for partition in sorted(partitions)]
 
     def _read(self) -> None:
@@ -239,7 +239,7 @@ class NoticePublisher:
             failpoint("before-send")
         for notice, seconds in due:
             if time.monotonic() - self._proven_at > PROOF_SECONDS and not self._proven():
-                raise RuntimeFault("Another worker may tell the units now; this one starts anew.")
+                raise CrossregionError("notices.another-worker")
             event = "NoticeIssued" if "units" in notice else "NoticeWithdrawn"
             sent = self._producer.send(
                 topics.NOTICES.name(notice["unit"]),
@@ -257,10 +257,7 @@ class NoticePublisher:
             try:
                 sent.get()
             except KafkaError as error:
-                raise RuntimeFault(
-                    "Kafka has not taken all that the units must be told "
-                    f"({type(error).__name__}); this worker starts anew from the log."
-                ) from error
+                raise CrossregionError("notices.not-taken", kind=type(error).__name__) from error
             failpoint("some-sent")
             metrics.EVENTS.labels("notices", notice["kind"], event).inc()
             if seconds:

@@ -19,7 +19,7 @@ from kafka.errors import KafkaError
 
 from crossregion.domain.events import AuditHeadRecorded
 from crossregion.domain.regions import OFFICE
-from crossregion.errors import RuntimeFault, ServiceUnavailable
+from crossregion.errors import CrossregionError, ServiceUnavailable
 from crossregion.kafka.connection import OPERATOR, Kafka
 from crossregion.postgres import queries, transactions
 from crossregion.postgres.connection import Connection
@@ -36,8 +36,10 @@ Heads = Mapping[int, Set[str]]
 log = structlog.get_logger()
 
 
-class AuditBroken(RuntimeFault):
+class AuditBroken(CrossregionError):
     """The audit is not what was written."""
+
+    code = "audit-broken"
 
 
 @dataclass(frozen=True)
@@ -73,21 +75,16 @@ def check(entries: Iterable[Entry], heads: Heads) -> int:
     for entry in entries:
         number += 1
         if entry.number != number:
-            raise AuditBroken(f"Row {number} of the audit is missing.")
+            raise AuditBroken("row-missing", number=number)
         if entry.previous != previous or entry.hash != entry.expected_hash():
-            raise AuditBroken(f"Row {number} of the audit is not the one that was written.")
+            raise AuditBroken("row-changed", number=number)
         if number in heads:
             if heads[number] != {entry.hash.hex()}:
-                raise AuditBroken(
-                    f"Row {confirmed + 1} of the audit, or a row from there to {number}, is not "
-                    f"the one that was written: the head on Kafka of row {number} is another."
-                )
+                raise AuditBroken("rows-changed", first=confirmed + 1, number=number)
             confirmed = number
         previous = entry.hash
     if number < max(heads, default=0):
-        raise AuditBroken(
-            f"Row {number + 1} of the audit is missing: Kafka has the head of row {max(heads)}."
-        )
+        raise AuditBroken("end-missing", first=number + 1, newest=max(heads))
     return number
 
 
@@ -126,7 +123,7 @@ def heads(kafka: Kafka) -> Heads:
             consumer.close()
     except KafkaError as error:
         raise ServiceUnavailable(
-            f"The audit's heads cannot be read: {kafka.explain(error, OPERATOR)}"
+            "audit-heads-unreadable", why=kafka.explain(error, OPERATOR)
         ) from None
     return found
 

@@ -24,7 +24,7 @@ from consumers.registry.batch import INTAKE, Batch
 from consumers.registry.projections import files, notices
 from crossregion import logs, metrics
 from crossregion.domain.acknowledgements import EARLY_SECONDS
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.failpoints import failpoint
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import subscription
@@ -79,7 +79,7 @@ class Registry:
     def run(self, stop: threading.Event, health: metrics.Health) -> None:
         """Write until told to stop.
 
-        Raises: RuntimeFault when a topic is not the one that has been read before.
+        Raises: CrossregionError when a topic is not the one that has been read before.
         """
         subscription.subscribe(self._consumer, TOPICS)
         watch = subscription.ProgressWatchdog(self._consumer)
@@ -90,10 +90,7 @@ class Registry:
             watch.look(bool(fetched))
             for name, topic_id in self._topic_ids().items():
                 if known[name] != topic_id:
-                    raise RuntimeFault(
-                        f"{name} was deleted and made anew since the registry has read it: "
-                        "docs/runbooks.md says, under A topic made anew, how to go on."
-                    )
+                    raise CrossregionError("registry.topic-made-anew", name=name)
             if fetched:
                 self._handle(fetched)
             self._database.transact(audit_chain.chain)

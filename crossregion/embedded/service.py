@@ -61,8 +61,10 @@ class EmbeddedService(ABC):
                 self._process = self._launch(lock)
             except OSError as error:
                 raise ServiceUnavailable(
-                    f"{self.title} could not be started: {error.strerror} "
-                    f"({error.filename or self.directory.path})."
+                    "not-started",
+                    title=self.title,
+                    strerror=error.strerror,
+                    file=error.filename or self.directory.path,
                 ) from error
             undo.pop_all()
 
@@ -79,19 +81,21 @@ class EmbeddedService(ABC):
                     return address
                 if time.monotonic() > deadline:
                     raise ServiceUnavailable(
-                        f"{self.title} did not answer within {READY_SECONDS:g} seconds; "
-                        f"see the end of {self.log}."
+                        "no-answer-in-time",
+                        title=self.title,
+                        ready_seconds=READY_SECONDS,
+                        log=self.log,
                     )
                 time.sleep(POLL_SECONDS)
 
     def check(self) -> None:
         """Raise ServiceUnavailable unless the server's process lives."""
         if self._process is None:
-            raise ServiceUnavailable(f"{self.title} is not started.")
+            raise ServiceUnavailable("is-not-started", title=self.title)
         status = self._process.poll()
         if status is not None:
             raise ServiceUnavailable(
-                f"{self.title} ended by itself (status {status}); see the end of {self.log}."
+                "ended-by-itself", title=self.title, status=status, log=self.log
             )
 
     def stop(self) -> None:

@@ -20,7 +20,7 @@ from crossregion.data_directory import HOST, DataDirectory
 from crossregion.embedded.kafka import EmbeddedKafka
 from crossregion.embedded.postgres import EmbeddedPostgres
 from crossregion.embedded.supervisor import Death, Supervisor, Worker
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.installation import ADDRESSES, DATABASE, OFFICE, OPERATOR, OWNER, SUPERVISION
 from crossregion.kafka import admin as kafka_admin
 from crossregion.kafka import connection as kafka_connection
@@ -74,7 +74,7 @@ class Stack:
     def start(self) -> None:
         """Start everything; what has been started is stopped again when a part fails.
 
-        Raises: RuntimeFault.
+        Raises: CrossregionError.
         """
         with ExitStack() as undo:
             self._directory.acquire()
@@ -150,7 +150,7 @@ class Stack:
     def wait_healthy(self) -> None:
         """Wait until every worker says that it is healthy.
 
-        Raises: RuntimeFault when a worker gives up, or after a minute.
+        Raises: CrossregionError when a worker gives up, or after a minute.
         """
         deadline = time.monotonic() + HEALTHY_SECONDS
         waiting = list(self.metrics_ports)
@@ -158,16 +158,18 @@ class Stack:
             self.check()
             waiting = [name for name in waiting if not _healthy(self.metrics_ports[name])]
             if waiting and time.monotonic() > deadline:
-                raise RuntimeFault(
-                    f"{', '.join(waiting)} did not become healthy within {HEALTHY_SECONDS:g} "
-                    f"seconds: see {self.data / 'log'}."
+                raise CrossregionError(
+                    "stack.not-healthy",
+                    known=waiting,
+                    healthy_seconds=HEALTHY_SECONDS,
+                    logs=self.data / "log",
                 )
             time.sleep(STEP_SECONDS)
 
     def check(self) -> Sequence[Death]:
         """Restart workers that ended.
 
-        Raises: RuntimeFault when a service is gone or a worker ends again and again.
+        Raises: CrossregionError when a service is gone or a worker ends again and again.
         """
         for service in self._embedded:
             service.check()

@@ -81,7 +81,7 @@ class Supervisor:
                 post.process = spawn(worker.argv, log=worker.log, env=worker.env, guard=self._guard)
             except OSError as error:
                 raise ServiceUnavailable(
-                    f"Worker {name} cannot be run: {error.strerror} ({error.filename})."
+                    "worker-not-run", name=name, strerror=error.strerror, filename=error.filename
                 ) from error
             post.restart_at = None
         return post.process.pid

@@ -15,7 +15,8 @@ from kafka.errors import (
     for_code,
 )
 
-from crossregion.errors import RuntimeFault, ServiceUnavailable
+from crossregion.catalogue import Message
+from crossregion.errors import CrossregionError, ServiceUnavailable
 from crossregion.kafka import acls, groups, users
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka.connection import Kafka
@@ -40,7 +41,7 @@ def apply(kafka: Kafka, replication: int | None = None) -> list[str]:
     `replication` is the replication factor; if None, that of the topics that exist, 1 on an empty
     cluster. Principals whose password files are in the secrets directory get these passwords, and
     all get their grants. Returns: the names of the topics created, sorted.
-    Raises: RuntimeFault, before anything is changed, where a topic was made otherwise in what
+    Raises: CrossregionError, before anything is changed, where a topic was made otherwise in what
     cannot be mended in place; ServiceUnavailable.
     """
     with administering(kafka) as admin:
@@ -55,8 +56,8 @@ def apply(kafka: Kafka, replication: int | None = None) -> list[str]:
 def check(kafka: Kafka, principal: str = kafka_connection.OPERATOR) -> None:
     """Compare the cluster's topics with their contracts.
 
-    Raises: RuntimeFault where one is missing, has another number of partitions, fewer copies than
-    others or another configuration; ServiceUnavailable.
+    Raises: CrossregionError where one is missing, has another number of partitions, fewer copies
+    than others or another configuration; ServiceUnavailable.
     """
     with administering(kafka, principal) as admin:
         compare(admin)
@@ -65,26 +66,24 @@ def check(kafka: Kafka, principal: str = kafka_connection.OPERATOR) -> None:
 def compare(admin: KafkaAdminClient) -> None:
     """The same by an admin client.
 
-    Raises: RuntimeFault, KafkaError.
+    Raises: CrossregionError, KafkaError.
     """
     made = _made(admin, _contracts())
     absent = sorted(_contracts().keys() - made.keys())
     if absent:
-        raise RuntimeFault(f"{_some(absent)} missing: `crossregion topics apply`.")
+        raise CrossregionError("topics.missing", some=_some(absent))
     _require_partitions(made)
     most = max(one.copies for one in made.values())
-    _require_copies(made, most, f"others have {most}")
+    _require_copies(made, most, Message("topics.others-have", {"copies": most}))
     different = sorted(resource.name for resource in _configured_otherwise(admin))
     if different:
-        raise RuntimeFault(
-            f"{_some(different)} configured otherwise than described: `crossregion topics apply`."
-        )
+        raise CrossregionError("topics.configured-otherwise", some=_some(different))
 
 
 def check_partitions(admin: KafkaAdminClient, names: Iterable[str]) -> None:
     """Compare the partitions of those of the topics that are there with their contracts.
 
-    Raises: RuntimeFault.
+    Raises: CrossregionError.
     """
     wanted = _contracts()
     _require_partitions(_made(admin, {name: wanted[name] for name in names}))
@@ -111,51 +110,51 @@ def _made(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, Made]:
 def _require_partitions(made: Mapping[str, Made]) -> None:
     wanted = _contracts()
     wrong = [
-        f"{name} has {one.partitions} partitions, and its contract says {wanted[name].partitions}"
+        Message(
+            "topics.partitions",
+            {"name": name, "found": one.partitions, "wanted": wanted[name].partitions},
+        )
         for name, one in sorted(made.items())
         if one.partitions != wanted[name].partitions
     ]
     if wrong:
-        raise RuntimeFault(
-            f"{_listed(wrong)}: a key's records would be in two partitions, out of order. Stop the "
-            "processes that use it and make it anew: see docs/runbooks.md, under A topic with "
-            "another number of partitions."
-        )
+        raise CrossregionError("topics.other-partitions", listed=_listed(wrong))
 
 
-def _require_copies(made: Mapping[str, Made], copies: int, why: str) -> None:
+def _require_copies(made: Mapping[str, Made], copies: int, why: Message) -> None:
     wrong = [
-        f"{name} has replication factor {one.copies}"
+        Message("topics.copies", {"name": name, "copies": one.copies})
         for name, one in sorted(made.items())
         if one.copies != copies
     ]
     if wrong:
-        raise RuntimeFault(
-            f"{_listed(wrong)}, and {why}: change it by Kafka's `kafka-reassign-partitions.sh`."
-        )
+        raise CrossregionError("topics.fewer-copies", listed=_listed(wrong), why=why)
 
 
-def _listed(sentences: Sequence[str]) -> str:
-    further = len(sentences) - SHOWN
-    return ", ".join([*sentences[:SHOWN], *([f"and {further} more alike"] if further > 0 else [])])
+def _listed(found: Sequence[Message]) -> list[Message]:
+    further = len(found) - SHOWN
+    more = [Message("topics.more-alike", {"count": further})] if further > 0 else []
+    return [*found[:SHOWN], *more]
 
 
-def _some(names: Sequence[str]) -> str:
+def _some(names: Sequence[str]) -> Message:
     if len(names) == 1:
-        return f"The topic {names[0]} is"
-    return f"{len(names)} topics ({names[0]}, ...) are"
+        return Message("topics.one", {"name": names[0]})
+    return Message("topics.several", {"count": len(names), "name": names[0]})
 
 
 def create(admin: KafkaAdminClient, replication: int | None) -> list[str]:
     """Create the topics that are missing; returns their names, sorted.
 
-    Raises: RuntimeFault as `apply`, KafkaError.
+    Raises: CrossregionError as `apply`, KafkaError.
     """
     wanted = _contracts()
     made = _made(admin, wanted)
     _require_partitions(made)
     if replication is not None:
-        _require_copies(made, replication, f"--replication says {replication}")
+        _require_copies(
+            made, replication, Message("topics.replication-asked", {"copies": replication})
+        )
     copies = replication or max((one.copies for one in made.values()), default=1)
     absent = {name: topic for name, topic in wanted.items() if name not in made}
     new = [
@@ -178,7 +177,7 @@ def _configure(admin: KafkaAdminClient) -> None:
         return
     for name, outcome in admin.alter_configs(different)["topic"].items():
         if outcome != "OK":
-            raise ServiceUnavailable(f"Kafka did not configure {name}: {outcome}")
+            raise ServiceUnavailable("topic-not-configured", name=name, outcome=outcome)
 
 
 def _configured_otherwise(admin: KafkaAdminClient) -> list[ConfigResource]:
@@ -207,10 +206,7 @@ def _wait_for_leaders(admin: KafkaAdminClient, names: list[str]) -> None:
         ):
             return
         if time.monotonic() > deadline:
-            raise ServiceUnavailable(
-                f"Kafka created the topics, but they have no leader after {LEADER_SECONDS:g} s: "
-                "see the broker's log."
-            )
+            raise ServiceUnavailable("topics-without-leader", leader_seconds=LEADER_SECONDS)
         time.sleep(POLL_SECONDS)
 
 
@@ -226,14 +222,12 @@ def missing(kafka: Kafka) -> list[str]:
 def read_again(kafka: Kafka, group: str) -> None:
     """Have a group that is stopped read its topics from their beginning.
 
-    Raises: RuntimeFault while a member of it runs, or is waited for; ServiceUnavailable also when
-    Kafka does not say whether one does.
+    Raises: CrossregionError while a member of it runs, or is waited for; ServiceUnavailable also
+    when Kafka does not say whether one does.
     """
     with administering(kafka, kafka_connection.OPERATOR) as admin:
         if groups.members(admin, group):
-            raise RuntimeFault(
-                f"{group} has members: stop its processes and wait until their session ends (60 s)."
-            )
+            raise CrossregionError("groups.has-members", group=group)
         groups.forget_offsets(admin, group)
 
 
@@ -253,4 +247,4 @@ def administering(
         finally:
             admin.close()
     except KafkaError as error:
-        raise ServiceUnavailable(kafka.explain(error, principal)) from None
+        raise kafka.explain(error, principal) from None

@@ -76,66 +76,61 @@ class Kafka:
 
     def require_reachable(self) -> None:
         """Raise ServiceUnavailable, at once and in one line, where clients would try on and on."""
-        refused = ""
+        refused: ServiceUnavailable | None = None
         for host, port in _places(self.address):
             try:
                 with socket.create_connection((host, port), CONNECT_SECONDS) as plain:
                     refused = self._refusal(plain, host, port)
             except TimeoutError:
-                refused = (
-                    f"{host}:{port} does not answer: check CROSSREGION_KAFKA and that the broker "
-                    "runs."
-                )
+                refused = ServiceUnavailable("kafka-does-not-answer", host=host, port=port)
             except OSError:
                 continue
-            if not refused:
+            if refused is None:
                 return
-        raise ServiceUnavailable(
-            refused
-            or f"Nothing listens at {self.address}: check CROSSREGION_KAFKA and that the broker "
-            "runs."
-        )
+        raise refused or ServiceUnavailable("nothing-listens", address=self.address)
 
-    def explain(self, error: Exception, principal: str) -> str:
+    def explain(self, error: Exception, principal: str) -> ServiceUnavailable:
         """Why Kafka cannot be used, and what to do, where it can be found out."""
         name = type(error).__name__
         if isinstance(error, ServiceUnavailable):
-            return str(error)
+            return error
         if "Authentication" in name:
-            return (
-                f"Kafka at {self.address} refuses {principal}: put its present password into "
-                f"{self.secrets / principal}, or ask whether it was removed."
+            return ServiceUnavailable(
+                "principal-refused",
+                address=self.address,
+                principal=principal,
+                file=self.secrets / principal,
             )
         if "Authorization" in name:
-            return f"{principal} is not allowed to do this: `crossregion topics apply` grants it."
+            return ServiceUnavailable("not-granted", principal=principal)
         try:
             self.require_reachable()
         except ServiceUnavailable as fault:
-            return str(fault)
-        return f"Kafka at {self.address} does not do it ({name})."
+            return fault
+        return ServiceUnavailable("kafka-does-not-do-it", address=self.address, kind=name)
 
     def _context(self) -> ssl.SSLContext:
         authority = self.secrets / AUTHORITY
         try:
             return ssl.create_default_context(cafile=str(authority))
         except (OSError, ssl.SSLError):
-            raise ServiceUnavailable(
-                f"{authority} cannot be read as the CA of Kafka's certificate: put it there, or "
-                "set CROSSREGION_KAFKA_SECRETS to the directory that holds it."
-            ) from None
+            raise ServiceUnavailable("authority-unreadable", authority=authority) from None
 
-    def _refusal(self, plain: socket.socket, host: str, port: int) -> str:
-        """Why this machine does not trust what listens there; empty if it does."""
+    def _refusal(self, plain: socket.socket, host: str, port: int) -> ServiceUnavailable | None:
+        """Why this machine does not trust what listens there; None if it does."""
         try:
             self._context().wrap_socket(plain, server_hostname=host).close()
         except ssl.SSLCertVerificationError as error:
-            return (
-                f"The certificate of {host}:{port} is not trusted ({error.verify_message}): check "
-                f"the address in CROSSREGION_KAFKA, the certificate and {self.secrets / AUTHORITY}."
+            return ServiceUnavailable(
+                "certificate-not-trusted",
+                host=host,
+                port=port,
+                why=error.verify_message,
+                authority=self.secrets / AUTHORITY,
             )
         except ssl.SSLError:
-            return f"What listens at {host}:{port} does not speak TLS: check CROSSREGION_KAFKA."
-        return ""
+            return ServiceUnavailable("no-tls", host=host, port=port)
+        return None
 
 
 @contextmanager
@@ -144,7 +139,7 @@ def explained(found: Kafka, principal: str) -> Iterator[None]:
     try:
         yield
     except (SaslAuthenticationFailedError, AuthorizationError) as error:
-        raise ServiceUnavailable(found.explain(error, principal)) from None
+        raise found.explain(error, principal) from None
 
 
 def is_away(error: Exception) -> bool:
@@ -160,13 +155,10 @@ def kafka(chosen: Settings) -> Kafka:
     Raises: ServiceUnavailable when they do not name one or its secrets.
     """
     if not chosen.kafka:
-        raise ServiceUnavailable("Set CROSSREGION_KAFKA to the broker's address, host:port.")
+        raise ServiceUnavailable("kafka-not-set")
     _places(chosen.kafka)
     if chosen.kafka_secrets is None:
-        raise ServiceUnavailable(
-            "Set CROSSREGION_KAFKA_SECRETS to the directory with ca.pem and the password files: "
-            "Kafka is reached by TLS and a password only."
-        )
+        raise ServiceUnavailable("kafka-secrets-not-set")
     return Kafka(chosen.kafka, chosen.kafka_secrets)
 
 
@@ -184,15 +176,14 @@ def password(file: Path) -> str:
     """
     try:
         if file.stat().st_mode & 0o077:
-            raise ServiceUnavailable(f"{file} is open to others: chmod 600 {file}")
+            raise ServiceUnavailable("password-open-to-others", file=file)
         found = file.read_text().strip()
     except OSError as error:
         raise ServiceUnavailable(
-            f"The password of {file.name} cannot be read from {file} ({error.strerror}): put it "
-            "there, mode 0600, or set CROSSREGION_KAFKA_SECRETS to the directory that holds it."
+            "password-unreadable", name=file.name, file=file, strerror=error.strerror
         ) from None
     if not found:
-        raise ServiceUnavailable(f"{file} is empty: put the password of {file.name} there.")
+        raise ServiceUnavailable("password-empty", file=file, name=file.name)
     return found
 
 
@@ -201,6 +192,6 @@ def _places(address: str) -> list[tuple[str, int]]:
     for one in address.split(","):
         host, _, port = one.strip().rpartition(":")
         if not host or not port.isdigit():
-            raise ServiceUnavailable(f"CROSSREGION_KAFKA holds {one}: write host:port.")
+            raise ServiceUnavailable("kafka-address-unreadable", one=one)
         found.append((host.strip("[]"), int(port)))
     return found

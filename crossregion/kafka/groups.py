@@ -42,10 +42,7 @@ def forget_offsets(admin: KafkaAdminClient, group: str) -> None:
         return
     outcome = _asked(group, lambda: admin.delete_groups([group]))[group]
     if outcome not in DELETED:
-        raise ServiceUnavailable(
-            f"Kafka does not forget how far {group} has read ({outcome}): stop its processes, and "
-            "run this command again before they start."
-        )
+        raise ServiceUnavailable("group-not-forgotten", group=group, outcome=outcome)
 
 
 def _members(admin: KafkaAdminClient, group: str) -> list[dict[str, Any]]:
@@ -83,7 +80,6 @@ def _asked(group: str, ask: Callable[[], Answer]) -> Answer:
             again = error.retriable and not isinstance(error, errors.NotCoordinatorError)
             if not again or time.monotonic() > deadline:
                 raise ServiceUnavailable(
-                    f"Kafka does not say what it knows of {group} ({type(error).__name__}): run "
-                    "this command again when its brokers are well."
+                    "group-not-told", group=group, kind=type(error).__name__
                 ) from None
         time.sleep(POLL_SECONDS)

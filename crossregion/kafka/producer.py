@@ -56,7 +56,4 @@ def send(
         finally:
             producer.close()
     except KafkaError as error:
-        raise ServiceUnavailable(
-            "It was not sent; try again, once too often does no harm. "
-            f"{kafka.explain(error, principal)}"
-        ) from None
+        raise ServiceUnavailable("not-sent", why=kafka.explain(error, principal)) from None

@@ -31,9 +31,7 @@ def subscribe(
     """
     for name in names:
         if not consumer.partitions_for_topic(name):
-            raise ServiceUnavailable(
-                f"The topic {name} is missing: run `crossregion topics apply`."
-            )
+            raise ServiceUnavailable("topic-missing", name=name)
     consumer.subscribe(list(names), listener=listener)
 
 

@@ -131,7 +131,7 @@ def _alter(admin: KafkaAdminClient, changes: list[Any]) -> None:
     answers = admin.alter_user_scram_credentials(changes) if changes else {}
     refused = {name: message for name, message in answers.items() if message is not None}
     for name, message in refused.items():
-        raise ServiceUnavailable(f"Kafka did not change the password of {name}: {message}")
+        raise ServiceUnavailable("password-not-changed", name=name, message=message)
 
 
 def granted(admin: KafkaAdminClient) -> frozenset[Grant]:
@@ -145,7 +145,7 @@ def granted(admin: KafkaAdminClient) -> frozenset[Grant]:
     )
     acls, error = admin.describe_acls(everything)
     if error is not NoError:
-        raise ServiceUnavailable(f"Kafka does not tell what it allows ({error.__name__}).")
+        raise ServiceUnavailable("grants-not-told", kind=error.__name__)
     return frozenset(
         Grant(
             acl.principal.removeprefix(USER),
@@ -183,7 +183,7 @@ def allow(admin: KafkaAdminClient, new: Iterable[Grant]) -> None:
     acls = [_acl(grant) for grant in sorted(new)]
     failed = admin.create_acls(acls)["failed"] if acls else []
     if failed:
-        raise ServiceUnavailable(f"Kafka did not grant what is wanted ({failed[0].__name__}).")
+        raise ServiceUnavailable("grants-not-made", kind=failed[0].__name__)
 
 
 def withdraw(admin: KafkaAdminClient, old: Iterable[Grant]) -> None:
@@ -194,7 +194,7 @@ def withdraw(admin: KafkaAdminClient, old: Iterable[Grant]) -> None:
     acls = [_acl(grant) for grant in sorted(old)]
     for _, _, error in admin.delete_acls(acls) if acls else ():
         if error is not NoError:
-            raise ServiceUnavailable(f"Kafka did not take a grant away ({error.__name__}).")
+            raise ServiceUnavailable("grant-not-removed", kind=error.__name__)
 
 
 def _acl(grant: Grant) -> ACL:

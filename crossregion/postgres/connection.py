@@ -10,7 +10,7 @@ import structlog
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from crossregion import logs
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 TEMPORARY = re.compile(r"40001|40P01|08...|57P0[123]|53...|25006")
@@ -21,24 +21,31 @@ SETTING = "CROSSREGION_DATABASE"
 log = structlog.get_logger()
 
 
-class DatabaseUnavailable(RuntimeFault):
+class DatabaseUnavailable(CrossregionError):
     """Nobody answers at the address; waiting can help."""
 
+    code = "database-unavailable"
 
-class DatabaseRefused(RuntimeFault):
+
+class DatabaseRefused(CrossregionError):
     """The server answers, but not to this role or not for this database."""
 
+    code = "database-refused"
 
-class DatabaseFailed(RuntimeFault):
+
+class DatabaseFailed(CrossregionError):
     """A statement was refused. What the server says of it is left out: it may hold values."""
+
+    code = "database-failed"
 
     def __init__(self, error: psycopg.Error) -> None:
         constraint = error.diag.constraint_name
-        broken = f", constraint {constraint}" if constraint else ""
-        state = error.sqlstate or "none, the connection was lost"
-        super().__init__(
-            f"PostgreSQL refused a statement (SQLSTATE {state}{broken}): `crossregion doctor`."
-        )
+        if error.sqlstate is None:
+            super().__init__("connection-lost")
+        elif constraint:
+            super().__init__("constraint", sqlstate=error.sqlstate, constraint=constraint)
+        else:
+            super().__init__(sqlstate=error.sqlstate)
         log.error(
             "PostgreSQL refused a statement",
             sqlstate=error.sqlstate,
@@ -54,31 +61,20 @@ def connect(dsn: str | None, setting: str = SETTING) -> Connection:
     password.
     """
     if not dsn:
-        raise DatabaseRefused(f"Set {setting} to PostgreSQL's connection string.")
+        raise DatabaseRefused("not-set", setting=setting)
     try:
         return psycopg.connect(protected(dsn), connect_timeout=10, application_name="crossregion")
     except psycopg.OperationalError as error:
         text = str(error)
         if "certificate" in text or "does not support SSL" in text:
-            raise DatabaseRefused(
-                "PostgreSQL has no certificate that is trusted: name its CA in "
-                f"{setting} (?sslrootcert=FILE), or say how to do without (?sslmode=...)."
-            ) from None
+            raise DatabaseRefused("certificate-not-trusted", setting=setting) from None
         if "authentication" in text or 'FATAL:  role "' in text or "password supplied" in text:
-            raise DatabaseRefused(
-                f"PostgreSQL refuses the role or its password: correct {setting}."
-            ) from None
+            raise DatabaseRefused("role-refused", setting=setting) from None
         if 'FATAL:  database "' in text:
-            raise DatabaseRefused(
-                f"PostgreSQL has no such database: create it or correct {setting}."
-            ) from None
-        raise DatabaseUnavailable(
-            f"PostgreSQL does not answer: check {setting} and that the server runs."
-        ) from None
+            raise DatabaseRefused("no-such-database", setting=setting) from None
+        raise DatabaseUnavailable(setting=setting) from None
     except psycopg.ProgrammingError:
-        raise DatabaseRefused(
-            f"{setting} is no connection string: write postgresql://role@host:port/name."
-        ) from None
+        raise DatabaseRefused("no-connection-string", setting=setting) from None
 
 
 def protected(dsn: str) -> str:

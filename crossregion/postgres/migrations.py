@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import LiteralString
 
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.postgres.audit import append_audit
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import named, query
@@ -25,16 +25,22 @@ KEPT, DERIVED = "kept", "derived"
 PROCRASTINATE = re.compile(r"^-- procrastinate: (\S+) to (\S+)$", re.MULTILINE)
 
 
-class DatabaseTooNew(RuntimeFault):
+class DatabaseTooNew(CrossregionError):
     """A newer version of crossregion has migrated this database."""
 
+    code = "database-too-new"
 
-class DatabaseOutdated(RuntimeFault):
+
+class DatabaseOutdated(CrossregionError):
     """The database lacks migrations that this version needs."""
 
+    code = "database-outdated"
 
-class RolesMissing(RuntimeFault):
+
+class RolesMissing(CrossregionError):
     """The server lacks roles that the migrations give rights to."""
+
+    code = "database-roles-missing"
 
 
 @functools.cache
@@ -99,9 +105,7 @@ def require_current(dsn: str | None) -> None:
     with session(dsn) as connection:
         there = connection.execute("SELECT to_regclass('public.crossregion_migration')").fetchone()
         if there == (None,) or _missing(connection):
-            raise DatabaseOutdated(
-                "The database is not of this version yet: run crossregion registry migrate."
-            )
+            raise DatabaseOutdated()
 
 
 def _missing(connection: Connection) -> list[int]:
@@ -109,10 +113,7 @@ def _missing(connection: Connection) -> list[int]:
     done = {number for (number,) in rows}
     known = migrations().keys()
     if done - known:
-        raise DatabaseTooNew(
-            f"The database is at migration {max(done)}, this version knows {max(known)}: "
-            "install the newer version of crossregion."
-        )
+        raise DatabaseTooNew(found=max(done), known=max(known))
     return sorted(known - done)
 
 
@@ -146,10 +147,7 @@ def _take_turn(connection: Connection) -> None:
     An advisory lock could be held by whoever may log in; as long as there is no table, nobody can.
     """
     if connection.execute(query("missing_roles")).fetchall():
-        raise RolesMissing(
-            "The database's roles are missing: its administrator runs what "
-            "`crossregion registry roles` prints."
-        )
+        raise RolesMissing()
     there = connection.execute("SELECT to_regclass('public.crossregion_migration')").fetchone()
     if there == (None,):
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])

@@ -6,13 +6,15 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 
 MAILBOX = re.compile(r"[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}")
 
 
-class BadMailbox(RuntimeFault):
+class BadMailbox(CrossregionError):
     """What an operator gave is no mailbox."""
+
+    code = "bad-mailbox"
 
 
 def parse_mailbox(address: str) -> str:
@@ -21,12 +23,14 @@ def parse_mailbox(address: str) -> str:
     Raises: BadMailbox.
     """
     if MAILBOX.fullmatch(address) is None:
-        raise BadMailbox("A mailbox is name@host.domain, in ASCII signs.")
+        raise BadMailbox()
     return address
 
 
-class BadAddress(RuntimeFault):
+class BadAddress(CrossregionError):
     """What an operator gave is no address of a webhook."""
+
+    code = "bad-address"
 
 
 def parse_url(url: str) -> tuple[str, int]:
@@ -38,17 +42,17 @@ def parse_url(url: str) -> tuple[str, int]:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or 443
     except ValueError:
-        raise BadAddress("The webhook's address is no URL.") from None
+        raise BadAddress("no-url") from None
     if parts.scheme != "https":
-        raise BadAddress("A webhook's address begins with https://.")
+        raise BadAddress("no-https")
     if not host or parts.username is not None or parts.fragment:
-        raise BadAddress("A webhook's address is https://host[:port]/path, without a user or #.")
+        raise BadAddress("no-plain-url")
     if not url.isascii() or any(ord(sign) <= 32 for sign in url):
-        raise BadAddress("A webhook's address has ASCII signs only: write its host in punycode.")
+        raise BadAddress("not-ascii")
     try:
         host.encode("idna")
     except UnicodeError:
-        raise BadAddress("The webhook's host is no name.") from None
+        raise BadAddress("no-host") from None
     return host, port
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import date
-from typing import cast
+from typing import Any, cast
 
 from crossregion.domain import agreements, identifiers
 from crossregion.domain.code_lists import code_list, departments
 from crossregion.domain.events import AgreementRecorded, Contact
 from crossregion.domain.routing import LEVELS
 from crossregion.domain.validation import Rejected
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.postgres import queries, transactions
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
@@ -26,14 +26,22 @@ from schemas.units import PARTNERS, UNITS
 
 FIELDS = tuple(AgreementRecorded.__annotations__)
 DAYS = ("signed_on", "valid_from", "valid_to")
+DETAILS = {
+    "valid_to is before valid_from": "ends-before-it-begins",
+    "valid_to is the day on which it ended": "ended-without-last-day",
+}
 
 
-class AgreementUnknown(RuntimeFault):
+class AgreementUnknown(CrossregionError):
     """No agreement has this id."""
 
+    code = "agreement-unknown"
 
-class NotToBeRecorded(RuntimeFault):
+
+class NotToBeRecorded(CrossregionError):
     """What was given is no agreement that two units can have."""
+
+    code = "agreement-not-to-be-recorded"
 
 
 def listed(dsn: str | None, unit: str | None = None) -> list[Row]:
@@ -63,9 +71,7 @@ def find(dsn: str | None, agreement_id: str) -> list[Row]:
 
 
 def _unknown(agreement_id: str) -> AgreementUnknown:
-    return AgreementUnknown(
-        f"There is no agreement {agreement_id}: see `crossregion agreements list`."
-    )
+    return AgreementUnknown(agreement_id=agreement_id)
 
 
 def corridors(dsn: str | None, on: date, without_agreement: bool = False) -> list[Row]:
@@ -114,7 +120,7 @@ def record(
     try:
         agreements.check(agreement)
     except Rejected as refused:
-        raise NotToBeRecorded(_said(refused, agreement)) from None
+        raise _refusal(refused, agreement) from None
     agreement_id = agreement["agreement_id"]
     digest = identifiers.agreement_digest(agreement)
     with transactions.session(actor.dsn) as connection:
@@ -154,28 +160,27 @@ def in_force(row: Row, on: date) -> bool:
     return agreements.in_force(cast(AgreementRecorded, {**row, **days}), on)
 
 
-def _said(refused: Rejected, agreement: AgreementRecorded) -> str:
+def _refusal(refused: Rejected, agreement: AgreementRecorded) -> NotToBeRecorded:
     """What is wrong with it and what would be right, by the field that the check names."""
     field = refused.detail.partition(":")[0]
-    given = ", ".join(agreement["units"])
-    roles = ", ".join(agreements.CONTACT_ROLES)
-    known = {
-        "number": "An agreement needs its number, of 100 characters at most.",
-        "units": f"{given} are no two units: the province's are {', '.join(UNITS)}; also "
-        f"{', '.join(PARTNERS)}, or another province's code, such as 210000.",
-        "signed_on": f"{agreement['signed_on']} is no day: write 2026-01-31.",
-        "valid_from": f"{agreement['valid_from']} is no day: write 2026-01-31.",
-        "valid_to": f"{agreement['valid_to']} is no day: write 2026-01-31.",
-        "valid_to is before valid_from": f"It cannot end on {agreement['valid_to']}, before it "
-        f"begins on {agreement['valid_from']}.",
-        "valid_to is the day on which it ended": "An agreement that has ended needs its last day.",
-        "case_types": "The types of case are, each once: "
-        f"{', '.join(sorted(code_list('exploitation_type')))}; none for every case.",
-        "disclosure": f"{agreement['disclosure']} is no level: {', '.join(LEVELS)}.",
-        "status": f"{agreement['status']} is no status: {', '.join(agreements.STATUSES)}.",
-        "answer_within_hours": f"Hours to answer are 1 to {agreements.MAX_HOURS}.",
-        "contacts.unit": f"A contact is of one of the two units: {given}.",
-        "contacts.role": f"A contact has a role, never a name: {roles}.",
-        "contacts.office": f"A contact's office is one of {', '.join(sorted(departments()))}.",
+    fields: dict[str, dict[str, Any]] = {
+        "number": {},
+        "units": {"given": agreement["units"], "known": UNITS, "partners": PARTNERS},
+        "valid_to is before valid_from": {
+            "first": agreement["valid_from"],
+            "last": agreement["valid_to"],
+        },
+        "valid_to is the day on which it ended": {},
+        "case_types": {"known": sorted(code_list("exploitation_type"))},
+        "disclosure": {"given": agreement["disclosure"], "known": LEVELS},
+        "status": {"given": agreement["status"], "known": agreements.STATUSES},
+        "answer_within_hours": {"most": agreements.MAX_HOURS},
+        "contacts.unit": {"known": agreement["units"]},
+        "contacts.role": {"known": agreements.CONTACT_ROLES},
+        "contacts.office": {"known": sorted(departments())},
     }
-    return known.get(field, f"This is no agreement: {refused.detail}.")
+    if field in DAYS:
+        return NotToBeRecorded("no-day", given=agreement[field])  # type: ignore[literal-required]
+    if field not in fields:
+        return NotToBeRecorded("not-well-given", detail=refused.detail)
+    return NotToBeRecorded(DETAILS.get(field, field), **fields[field])

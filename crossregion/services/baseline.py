@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from schemas.units import UNITS
 
 WHOLE = "all"
@@ -17,8 +17,10 @@ COLUMNS = ["unit", "reported", "solved"]
 MAX_BYTES = 100_000
 
 
-class BaselineUnusable(RuntimeFault):
+class BaselineUnusable(CrossregionError):
     """The file is no baseline; the message says where and why."""
+
+    code = "baseline-unusable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,41 +52,43 @@ def read(path: Path) -> Baseline:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise BaselineUnusable(f"{path}: {error.strerror}.") from None
+        raise BaselineUnusable("unreadable", path=path, strerror=error.strerror) from None
     if len(data) > MAX_BYTES:
-        raise BaselineUnusable(f"{path} has more than {MAX_BYTES} bytes, as no baseline has.")
+        raise BaselineUnusable("too-large", path=path, max_bytes=MAX_BYTES)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise BaselineUnusable(f"{path} is no UTF-8 text: save the table as CSV, UTF-8.") from None
+        raise BaselineUnusable("not-utf-8", path=path) from None
     counts: dict[str, tuple[int, int]] = {}
     try:
         rows = csv.reader(io.StringIO(text, newline=""), strict=True)
         if [name.strip() for name in next(rows, [])] != COLUMNS:
-            raise BaselineUnusable(f"{path} must begin with the line {','.join(COLUMNS)}.")
+            raise BaselineUnusable("other-heading", path=path, columns=",".join(COLUMNS))
         for row in rows:
             if row:
-                unit, pair = _row(row, f"{path}, line {rows.line_num}")
+                unit, pair = _row(row, path, rows.line_num)
                 if unit in counts:
-                    raise BaselineUnusable(f"{path}, line {rows.line_num}: {unit} stands twice.")
+                    raise BaselineUnusable("unit-twice", path=path, line=rows.line_num, unit=unit)
                 counts[unit] = pair
     except csv.Error:
-        raise BaselineUnusable(f"{path} is no CSV table.") from None
+        raise BaselineUnusable("no-table", path=path) from None
     if not counts:
-        raise BaselineUnusable(f"{path} has no line with a unit.")
+        raise BaselineUnusable("no-line", path=path)
     return Baseline(counts, hashlib.sha256(data).hexdigest())
 
 
-def _row(row: list[str], where: str) -> tuple[str, tuple[int, int]]:
+def _row(row: list[str], path: Path, line: int) -> tuple[str, tuple[int, int]]:
     if len(row) != len(COLUMNS):
-        raise BaselineUnusable(f"{where}: {len(row)} values, not {len(COLUMNS)}.")
+        raise BaselineUnusable(
+            "other-count", path=path, line=line, found=len(row), wanted=len(COLUMNS)
+        )
     unit, *numbers = (value.strip() for value in row)
     if unit not in (*UNITS, WHOLE):
-        raise BaselineUnusable(f"{where}: the unit must be one of {', '.join(UNITS)} or {WHOLE}.")
+        raise BaselineUnusable("no-unit", path=path, line=line, known=UNITS, whole=WHOLE)
     for name, number in zip(COLUMNS[1:], numbers, strict=True):
         if not (number.isascii() and number.isdecimal() and len(number) <= 9):
-            raise BaselineUnusable(f"{where}: {name} must be a number of cases.")
+            raise BaselineUnusable("no-number", path=path, line=line, name=name)
     reported, solved = map(int, numbers)
     if solved > reported:
-        raise BaselineUnusable(f"{where}: more cases solved than reported.")
+        raise BaselineUnusable("more-solved-than-reported", path=path, line=line)
     return unit, (reported, solved)

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.kafka import producer
 from crossregion.kafka.connection import OPERATOR, Kafka
 from crossregion.postgres import audit, queries, transactions
@@ -20,12 +20,16 @@ from schemas import codec, envelope, topics
 DISCARDED = "discarded"
 
 
-class DeadLetterUnknown(RuntimeFault):
+class DeadLetterUnknown(CrossregionError):
     """No dead letter has this id."""
 
+    code = "dead-letter-unknown"
 
-class NotReplayable(RuntimeFault):
+
+class NotReplayable(CrossregionError):
     """The dead letter is of a topic that no unit writes."""
+
+    code = "dead-letter-not-replayable"
 
 
 def listed(dsn: str | None) -> list[dict[str, Any]]:
@@ -49,9 +53,7 @@ def find(
                 subject = f"dead letter {dead_letter_id}"
                 audit.append_audit(connection, action, subject, purpose)
     if found is None:
-        raise DeadLetterUnknown(
-            f"There is no dead letter {dead_letter_id}: see `crossregion dead-letters list`."
-        )
+        raise DeadLetterUnknown(dead_letter_id=dead_letter_id)
     _, letter = codec.decode(found)
     return letter
 
@@ -71,10 +73,7 @@ def replay(kafka: Kafka, dsn: str | None, dead_letter_id: str, purpose: str = ""
     """
     letter = find(dsn, dead_letter_id, "replay", purpose)
     if letter["topic"] not in topics.intake_names():
-        raise NotReplayable(
-            f"Only what a unit has sent can be put back, and this stood on {letter['topic']}: "
-            f"`crossregion dead-letters discard {dead_letter_id}`."
-        )
+        raise NotReplayable(topic=letter["topic"], dead_letter_id=dead_letter_id)
     _send(kafka, letter)
 
 

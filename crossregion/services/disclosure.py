@@ -7,15 +7,17 @@ import time
 import uuid
 from collections.abc import Sequence
 
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.postgres import audit, queries, transactions
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
 from crossregion.services.confirmation import wait_recorded
 
 
-class ReadingNotNoted(RuntimeFault):
+class ReadingNotNoted(CrossregionError):
     """The audit does not say yet that the unit reads; waiting can help."""
+
+    code = "reading-not-noted"
 
 
 def read_disclosed(dsn: str | None, basis: str, purpose: str = "", wait: float = 10.0) -> list[Row]:
@@ -47,10 +49,7 @@ def read_records(
             left = deadline - time.monotonic()
             given = wait_recorded(connection, functools.partial(_given, ticket=ticket), left)
             if given is None:
-                raise ReadingNotNoted(
-                    "The audit has not noted the reading yet, so nothing is shown: see that a "
-                    "registry worker runs, and try again."
-                )
+                raise ReadingNotNoted()
             found.append({**key, **given})
     return found
 

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable
 from datetime import timedelta
 
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.postgres import audit, queries, transactions
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row, query
@@ -24,12 +24,16 @@ SECRET_BYTES = 32
 ENABLED, DISABLED, REMOVED = "enabled", "disabled", "removed"
 
 
-class EndpointUnknown(RuntimeFault):
+class EndpointUnknown(CrossregionError):
     """No endpoint has this id."""
 
+    code = "endpoint-unknown"
 
-class EndpointRefused(RuntimeFault):
+
+class EndpointRefused(CrossregionError):
     """This cannot be done with the endpoint."""
+
+    code = "endpoint-refused"
 
 
 def add(
@@ -40,7 +44,7 @@ def add(
     Raises: EndpointRefused, BadAddress, BadMailbox.
     """
     if unit not in UNITS:
-        raise EndpointRefused(f"{unit} is no unit that is told: {', '.join(UNITS)}.")
+        raise EndpointRefused("no-notified-unit", unit=unit, known=UNITS)
     addresses.PARSERS[kind](address)
     endpoint_id, secret = str(uuid.uuid4()), _secret() if kind == "webhook" else None
     row = {
@@ -52,7 +56,7 @@ def add(
     }
     with transactions.session(dsn) as connection:
         if next(queries.rows(connection, "endpoint_of_address", row), None):
-            raise EndpointRefused(f"{unit} has this {kind} already: `crossregion endpoints list`.")
+            raise EndpointRefused("known-already", unit=unit, kind=kind)
         connection.execute(query("add_endpoint"), row)
         if secret is not None:
             connection.execute(query("add_secret"), {"endpoint_id": endpoint_id, "secret": secret})
@@ -75,7 +79,7 @@ def rotate(dsn: str | None, endpoint_id: str, overlap: timedelta, purpose: str) 
 
     def work(connection: Connection, found: Row) -> None:
         if found["kind"] != "webhook":
-            raise EndpointRefused(f"{endpoint_id} is a mailbox: it has no secret.")
+            raise EndpointRefused("no-secret", endpoint_id=endpoint_id)
         connection.execute(query("end_secrets"), {"endpoint_id": endpoint_id, "after": overlap})
         connection.execute(query("add_secret"), {"endpoint_id": endpoint_id, "secret": secret})
 
@@ -134,7 +138,7 @@ def _change(
 
 
 def _unknown(endpoint_id: str) -> EndpointUnknown:
-    return EndpointUnknown(f"There is no endpoint {endpoint_id}: see `crossregion endpoints list`.")
+    return EndpointUnknown(endpoint_id=endpoint_id)
 
 
 def _secret() -> str:

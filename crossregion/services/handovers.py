@@ -8,11 +8,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import cast
 
+from crossregion.catalogue import Message
 from crossregion.domain import handovers
 from crossregion.domain.events import HandoverRecorded
 from crossregion.domain.handovers import CustodyState, Record
 from crossregion.domain.validation import Rejected
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.postgres import queries, transactions
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
@@ -20,17 +21,11 @@ from crossregion.services.confirmation import Actor, Recorded, publish_statement
 from schemas import topics
 from schemas.units import UNITS
 
-MEANS = {
-    "offered": "only its owner may offer it, to another unit, and one offer at a time",
-    "accepted": "only the unit that it is offered to may accept it",
-    "refused": "only the unit that it is offered to, or its owner if it is asked back, may refuse",
-    "withdrawn": "only who has offered it, or from whom it came, may take it back, and once",
-    "returned": "only its owner may return it, if it came from another, and it is on no offer",
-}
 
-
-class NotToBeHandedOver(RuntimeFault):
+class NotToBeHandedOver(CrossregionError):
     """The step is not allowed where the record stands, or is not well given."""
+
+    code = "record-not-to-be-handed-over"
 
 
 def listed(dsn: str | None) -> list[Row]:
@@ -75,7 +70,7 @@ def act(
         step_id = step["step_id"] = handovers.step_id(step)
         _check(step, custody)
         if not known:
-            raise NotToBeHandedOver(f"{actor.unit} has reported no {kind} {record_id}.")
+            raise NotToBeHandedOver("not-reported", unit=actor.unit, kind=kind, record_id=record_id)
         publish_statement(
             actor, topics.HANDOVERS, "HandoverRecorded", step, key=record_id, event_id=step_id
         )
@@ -96,8 +91,8 @@ def _check(step: HandoverRecorded, custody: CustodyState) -> None:
         if rejected.reason == "another-unit":
             raise _not_now(step) from None
         codes = {"reason": handovers.REFUSALS, "kind": handovers.KINDS, "role": handovers.ROLES}
-        known = ", ".join(codes.get(rejected.detail, UNITS))
-        raise NotToBeHandedOver(f"{rejected.detail} must be one of these: {known}.") from None
+        known = codes.get(rejected.detail, UNITS)
+        raise NotToBeHandedOver("no-such-code", field=rejected.detail, known=known) from None
     if handovers.after(custody, step) is None:
         raise _not_now(step)
 
@@ -105,8 +100,13 @@ def _check(step: HandoverRecorded, custody: CustodyState) -> None:
 def _not_now(step: HandoverRecorded) -> NotToBeHandedOver:
     action, unit = step["action"], step["unit"]
     return NotToBeHandedOver(
-        f"{step['kind']} {step['record_id']} of {step['record_unit']} is not to be {action} by "
-        f"{unit} now: {MEANS[action]}. See `crossregion handover list --unit {unit}`."
+        "not-now",
+        kind=step["kind"],
+        record_id=step["record_id"],
+        record_unit=step["record_unit"],
+        action=action,
+        unit=unit,
+        means=Message(f"handovers.means.{action}", {}),
     )
 
 

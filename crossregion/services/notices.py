@@ -12,7 +12,7 @@ from crossregion.domain.acknowledgements import ACCEPTED, ANSWERED, RECEIVED
 from crossregion.domain.events import NoticeAcknowledged, NoticeReassigned
 from crossregion.domain.notices.content import TIP
 from crossregion.domain.regions import OFFICE
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.postgres import audit, queries, transactions
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
@@ -21,12 +21,16 @@ from schemas import envelope, topics
 from schemas.units import NOTIFIED
 
 
-class NoticeUnknown(RuntimeFault):
+class NoticeUnknown(CrossregionError):
     """The unit was told no such notice."""
 
+    code = "notice-unknown"
 
-class NotToBeAnswered(RuntimeFault):
+
+class NotToBeAnswered(CrossregionError):
     """The notice does not stand, or the answer is not well given."""
+
+    code = "notice-not-to-be-answered"
 
 
 def listed(dsn: str | None) -> list[Row]:
@@ -59,10 +63,7 @@ def find(dsn: str | None, unit: str, notice_id: str) -> Row:
 def _told(connection: Connection, unit: str, notice_id: str) -> Row:
     notice = queries.one(connection, "told_notice", {"notice_id": notice_id})
     if notice is None:
-        raise NoticeUnknown(
-            f"{unit} was told no notice {notice_id}: see `crossregion notices list --unit {unit}`. "
-            "What another unit was told is that unit's to answer."
-        )
+        raise NoticeUnknown(unit=unit, notice_id=notice_id)
     return notice
 
 
@@ -124,33 +125,28 @@ def acknowledge(
 def _answerable(connection: Connection, unit: str, notice_id: str) -> Row:
     notice = _told(connection, unit, notice_id)
     if not notice["issued"]:
-        raise NotToBeAnswered(f"The notice {notice_id} was withdrawn: there is nothing to answer.")
+        raise NotToBeAnswered("withdrawn", notice_id=notice_id)
     if notice["kind"] == handovers.NOTICE:
-        raise NotToBeAnswered(
-            f"The notice {notice_id} is about a hand-over, which is answered by what is done: "
-            f"`crossregion handover list --unit {unit}`."
-        )
+        raise NotToBeAnswered("of-a-handover", notice_id=notice_id, unit=unit)
     return notice
 
 
 def _check_kind(notice: Row) -> None:
     if notice["kind"] == TIP:
-        raise NotToBeAnswered(
-            "A tip is not answered: link, refer or dismiss it by `crossregion tip triage`."
-        )
+        raise NotToBeAnswered("of-a-tip")
 
 
 def _check(answer: str, reason: str | None, role: str) -> None:
     if answer not in acknowledgements.REASONS:
-        raise NotToBeAnswered(f"{answer} is no answer: {', '.join(acknowledgements.REASONS)}.")
+        raise NotToBeAnswered("no-answer", answer=answer, known=acknowledgements.REASONS)
     reasons = acknowledgements.REASONS[answer]
     if reason not in reasons:
-        codes = ", ".join(code for code in reasons if code)
-        raise NotToBeAnswered(
-            f"{answer} needs --reason: {codes}." if codes else f"{answer} takes no reason."
-        )
+        known = [code for code in reasons if code]
+        if not known:
+            raise NotToBeAnswered("takes-no-reason", answer=answer)
+        raise NotToBeAnswered("needs-a-reason", answer=answer, known=known)
     if role not in acknowledgements.ROLES:
-        raise NotToBeAnswered(f"{role} is no role: {', '.join(acknowledgements.ROLES)}.")
+        raise NotToBeAnswered("no-role", role=role, known=acknowledgements.ROLES)
 
 
 def reassign(actor: Actor, notice_id: str, to_unit: str) -> Row:
@@ -159,13 +155,13 @@ def reassign(actor: Actor, notice_id: str, to_unit: str) -> Row:
     Raises: NoticeUnknown, NotToBeAnswered, ServiceUnavailable.
     """
     if to_unit not in NOTIFIED:
-        raise NotToBeAnswered(f"{to_unit} is no unit: {', '.join(NOTIFIED)}.")
+        raise NotToBeAnswered("no-unit", to_unit=to_unit, known=NOTIFIED)
     if actor.role not in decisions.ROLES:
-        raise NotToBeAnswered(f"{actor.role} is no role: {', '.join(decisions.ROLES)}.")
+        raise NotToBeAnswered("no-role", role=actor.role, known=decisions.ROLES)
     with transactions.session(actor.dsn) as connection:
         notice = queries.one(connection, "registered_notice", {"notice_id": notice_id})
         if notice is None:
-            raise NoticeUnknown(f"There is no notice {notice_id}: see `crossregion notices list`.")
+            raise NoticeUnknown("at-the-office", notice_id=notice_id)
         actor.note(connection, "reassign", f"notice {notice_id}")
     _check_reassignable(notice, to_unit)
     given: NoticeReassigned = {
@@ -187,21 +183,19 @@ def _check_reassignable(notice: Row, to_unit: str) -> None:
     notice_id = notice["notice_id"]
     _check_kind(notice)
     if not notice["issued"]:
-        raise NotToBeAnswered(f"The notice {notice_id} was withdrawn or has gone elsewhere.")
+        raise NotToBeAnswered("elsewhere", notice_id=notice_id)
     if notice["answer"] == ACCEPTED:
         raise NotToBeAnswered(
-            f"The notice {notice_id} is already accepted at revision {notice['answer_revision']} "
-            f"by the {notice['answer_role']} of {notice['unit']}."
+            "accepted-already",
+            notice_id=notice_id,
+            answer_revision=notice["answer_revision"],
+            answer_role=notice["answer_role"],
+            unit=notice["unit"],
         )
     if notice["kind"] == handovers.NOTICE:
-        raise NotToBeAnswered(
-            f"The notice {notice_id} is about a hand-over, which goes to whom its owner offers it."
-        )
+        raise NotToBeAnswered("of-an-offer", notice_id=notice_id)
     if notice["unit"] in (to_unit, OFFICE):
-        raise NotToBeAnswered(
-            f"The notice {notice_id} is told to {notice['unit']}: only another unit's notice can "
-            "go elsewhere."
-        )
+        raise NotToBeAnswered("not-of-another", notice_id=notice_id, unit=notice["unit"])
 
 
 def _now() -> str:

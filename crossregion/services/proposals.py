@@ -15,7 +15,7 @@ from crossregion import installed_model
 from crossregion.domain import decisions, identifiers
 from crossregion.domain.decisions import CONFIRMED, ProposalState
 from crossregion.domain.events import MatchDecided, MatchProposed
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.linkage import explanation as explanation_linkage
 from crossregion.linkage.explanation import Explanation
 from crossregion.postgres import audit, queries, transactions
@@ -27,12 +27,16 @@ from schemas import topics
 PAIR = ("proposal_id", "case_id", "victim_id", "rescue_id", "case_unit", "rescue_unit")
 
 
-class ProposalUnknown(RuntimeFault):
+class ProposalUnknown(CrossregionError):
     """No proposal has this id."""
 
+    code = "proposal-unknown"
 
-class NotToBeDecided(RuntimeFault):
+
+class NotToBeDecided(CrossregionError):
     """The verdict cannot follow on what stands, or is not well given."""
+
+    code = "proposal-not-to-be-decided"
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ def _find(connection: Connection, proposal_id: str) -> Found:
 
 
 def _unknown(proposal_id: str) -> ProposalUnknown:
-    return ProposalUnknown(f"There is no proposal {proposal_id}: see `crossregion proposals list`.")
+    return ProposalUnknown(proposal_id=proposal_id)
 
 
 def decide(
@@ -132,9 +136,7 @@ def decide(
         _, refused = decisions.step(found.state, decision)
         if refused is not None:
             if found.in_force is None:
-                raise NotToBeDecided(
-                    f"Nothing is decided of {proposal_id}: there is nothing to undo."
-                )
+                raise NotToBeDecided("nothing-to-undo", proposal_id=proposal_id)
             return Recorded(False, found.in_force)
         publish_statement(
             actor,
@@ -169,10 +171,7 @@ def _decision(
     proposal = found.proposal
     looked_at = proposal if proposal["open"] else found.in_force
     if looked_at is None:
-        raise NotToBeDecided(
-            f"{proposal['proposal_id']} is no longer proposed, and nothing of it is decided: there "
-            "is nothing to decide."
-        )
+        raise NotToBeDecided("not-proposed", proposal_id=proposal["proposal_id"])
     previous = found.state.revision
     decision = cast(
         MatchDecided,
@@ -197,11 +196,12 @@ def _decision(
 
 def _check(verdict: str, reason: str, role: str, note: str | None) -> None:
     if verdict not in decisions.REASONS:
-        raise NotToBeDecided(f"{verdict} is no verdict: {', '.join(decisions.REASONS)}.")
+        raise NotToBeDecided("no-verdict", verdict=verdict, known=decisions.REASONS)
     if reason not in decisions.REASONS[verdict]:
-        codes = ", ".join(decisions.REASONS[verdict])
-        raise NotToBeDecided(f"{reason} is no reason for {verdict}: {codes}.")
+        raise NotToBeDecided(
+            "no-reason", reason=reason, verdict=verdict, known=decisions.REASONS[verdict]
+        )
     if role not in decisions.ROLES:
-        raise NotToBeDecided(f"{role} is no role: {', '.join(decisions.ROLES)}.")
+        raise NotToBeDecided("no-role", role=role, known=decisions.ROLES)
     if note is not None and (len(note) > decisions.MAX_NOTE or "\0" in note):
-        raise NotToBeDecided(f"The note must be plain text of {decisions.MAX_NOTE} characters.")
+        raise NotToBeDecided("note", max_note=decisions.MAX_NOTE)

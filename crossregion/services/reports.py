@@ -22,7 +22,7 @@ from crossregion.domain.reports.figures import (
     difference,
     parts,
 )
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.postgres import audit, queries
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
@@ -30,8 +30,10 @@ from crossregion.services.baseline import NOTHING, WHOLE, Baseline
 from schemas.units import UNITS
 
 
-class NothingKnown(RuntimeFault):
+class NothingKnown(CrossregionError):
     """The registry holds nothing yet, or not all of it is counted."""
+
+    code = "nothing-known"
 
 
 EXACT = FigureFormat()
@@ -65,11 +67,9 @@ def newest(connection: Connection) -> datetime:
     """
     (row,) = queries.rows(connection, "newest_known")
     if row["newest"] is None:
-        raise NothingKnown("The registry has read nothing yet that could be counted.")
+        raise NothingKnown("nothing-read")
     if not row["whole"]:
-        raise NothingKnown(
-            "The registry holds records of before these reports: `crossregion registry rebuild`."
-        )
+        raise NothingKnown("recorded-before")
     found: datetime = row["newest"]
     return found
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import cast
 
+from crossregion.catalogue import Message
 from crossregion.domain import tips
 from crossregion.domain.events import TipTriaged
 from crossregion.domain.regions import OFFICE
 from crossregion.domain.tips import DISMISSALS, ROLES, VERDICTS, Tip, TipState
 from crossregion.domain.validation import Rejected
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.postgres import audit, queries, transactions
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
@@ -22,20 +23,17 @@ from crossregion.services.disclosure import read_records
 from schemas import topics
 from schemas.units import UNITS
 
-MEANS = {
-    "new": "only what is linked or dismissed can be taken back",
-    "linked": "only a tip that waits can be linked; take back what was made of it first",
-    "referred": "only a tip that waits, to another unit; to one that had it, by the office alone",
-    "dismissed": "only a tip that waits can be dismissed; take back what was made of it first",
-}
 
-
-class TipUnknown(RuntimeFault):
+class TipUnknown(CrossregionError):
     """The unit has no part in such a tip."""
 
+    code = "tip-unknown"
 
-class NotToBeTriaged(RuntimeFault):
+
+class NotToBeTriaged(CrossregionError):
     """It is not the unit's to triage, or not allowed where the tip stands, or not well given."""
+
+    code = "tip-not-to-be-triaged"
 
 
 def listed(dsn: str | None, unit: str, purpose: str = "") -> list[Row]:
@@ -61,10 +59,7 @@ def _find(connection: Connection, unit: str, tip: Tip) -> Row:
     name = "registered_tip_state" if unit == OFFICE else "tip_state"
     found = queries.one(connection, name, asked)
     if found is None:
-        raise TipUnknown(
-            f"{unit} has no part in a tip {tip[1]} of {tip[0]}: see `crossregion tip list --unit "
-            f"{unit}`."
-        )
+        raise TipUnknown(unit=unit, tip_id=tip[1], receiver=tip[0])
     return found
 
 
@@ -138,11 +133,16 @@ def triage(
         triage_id = made["triage_id"] = tips.triage_id(made)
         _check(made, unit)
         if unit != OFFICE and unit not in state.may:
-            raise NotToBeTriaged(f"The tip {tip[1]} of {tip[0]} is {row['duty']}'s to triage.")
+            raise NotToBeTriaged("of-another", tip_id=tip[1], receiver=tip[0], duty=row["duty"])
         if tips.after(state, made) is None:
             raise NotToBeTriaged(
-                f"The tip {tip[1]} of {tip[0]} is {state.verdict}, and not to be {verdict} by "
-                f"{unit} now: {MEANS[verdict]}."
+                "not-now",
+                tip_id=tip[1],
+                receiver=tip[0],
+                state=state.verdict,
+                verdict=verdict,
+                unit=unit,
+                means=Message(f"tips.means.{verdict}", {}),
             )
         publish_statement(actor, topics.TRIAGE, "TipTriaged", made, key=tip[1], event_id=triage_id)
 
@@ -169,10 +169,10 @@ def _check(made: TipTriaged, unit: str) -> None:
         }
         known = codes.get(refused.detail, ())
         if known:
-            said = f"must be one of these: {', '.join(known)}"
-        else:
-            said = f"does not belong to {made['verdict']}, or is not well given"
-        raise NotToBeTriaged(f"{refused.detail} {said}.") from None
+            raise NotToBeTriaged("no-such-code", field=refused.detail, known=known) from None
+        raise NotToBeTriaged(
+            "does-not-belong", field=refused.detail, verdict=made["verdict"]
+        ) from None
 
 
 def _state(row: Row) -> TipState:

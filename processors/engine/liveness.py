@@ -10,7 +10,7 @@ from collections.abc import Awaitable
 import structlog
 
 from crossregion import logs, metrics
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 
 log = structlog.get_logger()
 
@@ -35,7 +35,7 @@ async def or_end_process(step: Awaitable[None]) -> None:
 
 def end_process(error: BaseException) -> None:
     """End at once, nothing committed: whoever supervises starts the process again."""
-    if isinstance(error, RuntimeFault):
+    if isinstance(error, CrossregionError):
         log.error("The process ends", fault=str(error))
     else:
         log.error(

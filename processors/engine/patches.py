@@ -10,7 +10,7 @@ from aiokafka.consumer.subscription_state import TopicPartitionState
 from aiokafka.errors import SaslAuthenticationFailed
 from faust.assignor.partition_assignor import PartitionAssignor
 
-from crossregion.errors import LogShortened, RuntimeFault, ServiceUnavailable
+from crossregion.errors import CrossregionError, LogShortened
 from crossregion.kafka import connection as kafka_connection
 from crossregion.patching import require_version
 from crossregion.settings import settings
@@ -28,7 +28,7 @@ async def connect(connection: AIOKafkaConnection) -> Any:
         return await _connect(connection)
     except SaslAuthenticationFailed as error:
         found = kafka_connection.kafka(settings())
-        end_process(ServiceUnavailable(found.explain(error, connection._sasl_plain_username)))
+        end_process(found.explain(error, connection._sasl_plain_username))
 
 
 _await_reset = TopicPartitionState.await_reset
@@ -49,12 +49,7 @@ class Assignor(PartitionAssignor):  # type: ignore[misc, unused-ignore]
         """The topic would stand still, given to nobody: end instead, and join anew."""
         for topic in sorted(topics):
             if not cluster.partitions_for_topic(topic):
-                end_process(
-                    RuntimeFault(
-                        f"Kafka has not told of any partition of {topic}: if the topic is missing, "
-                        "run crossregion topics apply."
-                    )
-                )
+                end_process(CrossregionError("topics.without-partitions", topic=topic))
         return super()._get_copartitioned_groups(topics, cluster, subscriptions)
 
 

@@ -137,7 +137,7 @@ def read_export(path: Path, unit: str | None) -> Export:
     )
     missing = sorted(form.required - set(headings))
     if missing:
-        raise ExportUnreadable(f"{path} lacks the heading {'、'.join(missing)}: export it again.")
+        raise ExportUnreadable("heading-missing", path=path, headings="、".join(missing))
     export = Export(path, form.kind)
     _warn_of_headings(export, form, headings)
     return _Reader(export, form, headings, unit).read(rows)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 
 ENCODINGS = ("utf-8", "gb18030")
 BOM = b"\xef\xbb\xbf"
@@ -34,11 +35,13 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-class ExportUnreadable(RuntimeFault):
-    """The file as a whole cannot be read. The message says what to do."""
+class ExportUnreadable(CrossregionError):
+    """The file as a whole cannot be read."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+    code = "export-unreadable"
+
+    def __init__(self, detail: str, /, path: Path, **fields: Any) -> None:
+        super().__init__(detail, path=printable(str(path)), **fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,12 @@ def read_table(path: Path, known: Sequence[frozenset[str]]) -> tuple[list[str], 
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise ExportUnreadable(f"{path} is larger than 512 MiB: export it in parts.")
+            raise ExportUnreadable("too-large", path=path)
         data = path.read_bytes().removeprefix(BOM)
     except OSError as error:
-        raise ExportUnreadable(f"{path} cannot be read: {error.strerror}.") from None
+        raise ExportUnreadable("unreadable", path=path, strerror=error.strerror) from None
     if not data.strip():
-        raise ExportUnreadable(f"{path} is empty: export it again.")
+        raise ExportUnreadable("empty", path=path)
     csv.field_size_limit(MAX_FILE_BYTES)
     if data.startswith(ZIP) or path.suffix.lower() == ".xlsx":
         return _xlsx(path)
@@ -90,10 +93,7 @@ def _csv(
             if count > found:
                 found, encoding, delimiter, headings = count, each, mark, names
     if not found:
-        raise ExportUnreadable(
-            f"{path} has no heading row that is known: line {first + 1} must hold the headings, "
-            "in GB18030 or UTF-8 (see producers/formats)."
-        )
+        raise ExportUnreadable("no-known-heading", path=path, line=first + 1)
     return headings, _csv_rows(raw, first + 1, encoding, delimiter, len(headings))
 
 
@@ -193,7 +193,7 @@ def _xlsx(path: Path) -> tuple[list[str], Iterator[Row]]:
     try:
         with zipfile.ZipFile(path) as parts:
             if sum(part.file_size for part in parts.infolist()) > MAX_FILE_BYTES:
-                raise ExportUnreadable(f"{path} unpacks to more than 512 MiB: export it in parts.")
+                raise ExportUnreadable("unpacks-too-large", path=path)
         with path.open("rb") as file:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             sheet = book.worksheets[0]
@@ -202,10 +202,10 @@ def _xlsx(path: Path) -> tuple[list[str], Iterator[Row]]:
     except ExportUnreadable:
         raise
     except (InvalidFileException, *NOT_XLSX):
-        raise ExportUnreadable(f"{path} is no whole XLSX file: export it again.") from None
+        raise ExportUnreadable("no-whole-xlsx", path=path) from None
     first = next((number for number, row in enumerate(texts) if any(map(str.strip, row))), None)
     if first is None:
-        raise ExportUnreadable(f"{path} is empty: export it again.")
+        raise ExportUnreadable("empty", path=path)
     headings = [heading(cell) for cell in texts[first]]
     while headings and not headings[-1]:
         headings.pop()

@@ -28,7 +28,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from crossregion import logs, metrics
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.failpoints import failpoint
 from crossregion.process import run_process
 from crossregion.settings import Settings, settings
@@ -290,19 +290,15 @@ class _Server(uvicorn.Server):
 def listening(chosen: Settings) -> socket.socket:
     """The socket to serve on.
 
-    Raises: RuntimeFault when it would be open to a network without TLS, when its settings cannot be
-    used, or when it is taken.
+    Raises: CrossregionError when it would be open to a network without TLS, when its settings
+    cannot be used, or when it is taken.
     """
     host, tls = chosen.intake_host, chosen.intake_certificate is not None
     if not (tls or _is_loopback(host)):
-        raise RuntimeFault(
-            f"CROSSREGION_INTAKE_HOST is {host}: outside this machine only with TLS. Set "
-            "CROSSREGION_INTAKE_CERTIFICATE, or have a proxy on this machine do it."
-        )
+        raise CrossregionError("http-intake.host-without-tls", host=host)
     if chosen.intake_public_unit not in (None, *UNITS):
-        raise RuntimeFault(
-            f"CROSSREGION_INTAKE_PUBLIC_UNIT is {chosen.intake_public_unit}, which is no unit "
-            f"that publishes: {', '.join(UNITS)}."
+        raise CrossregionError(
+            "http-intake.no-publishing-unit", unit=chosen.intake_public_unit, known=UNITS
         )
     _check_proxies(chosen.intake_proxies or "")
     if chosen.intake_certificate is not None:
@@ -316,9 +312,8 @@ def listening(chosen: Settings) -> socket.socket:
             backlog=BACKLOG,
         )
     except OSError as error:
-        raise RuntimeFault(
-            f"{host}:{chosen.intake_port} cannot be listened on ({error.strerror}): set "
-            "CROSSREGION_INTAKE_HOST and CROSSREGION_INTAKE_PORT."
+        raise CrossregionError(
+            "http-intake.not-listening", host=host, port=chosen.intake_port, strerror=error.strerror
         ) from None
 
 
@@ -328,23 +323,21 @@ def _check_proxies(proxies: str) -> None:
         try:
             ipaddress.ip_network(one)
         except ValueError:
-            raise RuntimeFault(
-                f"CROSSREGION_INTAKE_PROXIES names {one}: write addresses such as 10.1.0.5, or "
-                "networks such as 10.1.0.0/16."
-            ) from None
+            raise CrossregionError("http-intake.no-proxy", one=one) from None
 
 
 def _check_certificate(certificate: Path, key: Path) -> None:
     try:
         if key.stat().st_mode & 0o077:
-            raise RuntimeFault(f"{key} is open to others: chmod 600 {key}")
+            raise CrossregionError("http-intake.key-open-to-others", key=key)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key, password="")
     except OSError as error:  # an SSLError too
-        raise RuntimeFault(
-            f"{certificate} and {key} cannot be used ({error.strerror or type(error).__name__}): "
-            "CROSSREGION_INTAKE_CERTIFICATE and CROSSREGION_INTAKE_CERTIFICATE_KEY name PEM files "
-            "of a certificate and its key, without a password."
+        raise CrossregionError(
+            "http-intake.certificate-unusable",
+            certificate=certificate,
+            key=key,
+            reason=error.strerror or type(error).__name__,
         ) from None
 
 

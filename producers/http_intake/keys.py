@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.private_files import write_private
 from schemas.units import UNITS
 
@@ -81,14 +81,11 @@ class Keys:
     def add(self, unit: str, today: date) -> str:
         """A new key of a unit, beside the one it has.
 
-        Raises: RuntimeFault when it has two already.
+        Raises: CrossregionError when it has two already.
         """
         known = self.of(unit)
         if len(known) == MOST_KEYS:
-            raise RuntimeFault(
-                f"{unit} has two keys: remove the one that it uses no longer, "
-                f"`crossregion intake-keys remove {unit} NAME`."
-            )
+            raise CrossregionError("intake-keys.two-already", unit=unit)
         key = f"cr-{unit}-{secrets.token_urlsafe(32)}"
         self._write(unit, [*known, Key(_digest(key), today.isoformat())])
         return key
@@ -96,12 +93,12 @@ class Keys:
     def remove(self, unit: str, name: str) -> None:
         """Have a key end at once.
 
-        Raises: RuntimeFault when the unit has none of this name.
+        Raises: CrossregionError when the unit has none of this name.
         """
         known = self.of(unit)
         kept = [key for key in known if key.name != name]
         if len(kept) == len(known):
-            raise RuntimeFault(f"{unit} has no key {name}: `crossregion intake-keys list`.")
+            raise CrossregionError("intake-keys.unknown", unit=unit, name=name)
         self._write(unit, kept)
 
     def _write(self, unit: str, keys: list[Key]) -> None:

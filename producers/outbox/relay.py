@@ -21,7 +21,7 @@ import psycopg
 import structlog
 
 from crossregion import logs, metrics
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.failpoints import failpoint
 from crossregion.postgres import connection as postgres_connection
 from crossregion.postgres.connection import Connection, DatabaseFailed
@@ -113,7 +113,7 @@ class Relay:
     def run(self, stop: threading.Event, health: metrics.Health) -> None:
         """Take rows as they come until told to stop; while the database is away, try again.
 
-        Raises: RuntimeFault when waiting cannot help.
+        Raises: CrossregionError when waiting cannot help.
         """
         pause = FIRST_PAUSE_SECONDS
         while not stop.is_set():
@@ -138,7 +138,7 @@ class Relay:
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     def once(self) -> Counts:
-        """Take what stands there now. Raises: RuntimeFault, SpoolError."""
+        """Take what stands there now. Raises: CrossregionError, SpoolError."""
         try:
             with self._connected() as connection:
                 return self.drain(connection, metrics.Health())
@@ -215,23 +215,20 @@ def _receipt(_: Sequence[Stored]) -> str:
     return ""
 
 
-def _explained(error: psycopg.Error) -> RuntimeFault:
+def _explained(error: psycopg.Error) -> CrossregionError:
     if error.sqlstate in NOT_THERE:
-        return RuntimeFault(
-            f"The database of {SETTING} has no outbox for this role: its administrator runs what "
-            "`crossregion outbox` prints."
-        )
+        return CrossregionError("outbox.missing", setting=SETTING)
     return DatabaseFailed(error)
 
 
 def relay(unit: str, data: Path, *, once: bool = False) -> Counts | None:
     """Run the relay of a unit; returns what it did if it does it once.
 
-    Raises: RuntimeFault, SpoolError.
+    Raises: CrossregionError, SpoolError.
     """
     chosen = settings()
     if unit not in UNITS:
-        raise RuntimeFault(f"{unit} is no unit that publishes: {', '.join(UNITS)}.")
+        raise CrossregionError("no-publishing-unit", unit=unit, known=UNITS)
     with Spool(data / "spool" / f"{unit}.sqlite", unit) as spool:
         one = Relay(chosen.outbox, spool)
         if once:

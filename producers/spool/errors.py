@@ -5,41 +5,50 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 
 BUSY_SECONDS = 60.0
 
 
-class SpoolError(RuntimeFault):
+class SpoolError(CrossregionError):
     """The spool cannot be used. The message says what to do."""
+
+    code = "spool"
 
 
 class SpoolForeign(SpoolError):
     """The file is another unit's spool, or none at all."""
 
+    code = "spool-foreign"
+
 
 class SpoolTooNew(SpoolError):
     """A newer version of crossregion wrote the file."""
+
+    code = "spool-too-new"
 
 
 class SpoolDamaged(SpoolError):
     """What the file holds is not what was written."""
 
+    code = "spool-damaged"
+
 
 class SpoolBusy(SpoolError):
     """Another process has held the file for too long."""
+
+    code = "spool-busy"
 
 
 class SpoolFull(SpoolError):
     """There is no room left on the disk."""
 
+    code = "spool-full"
+
 
 def damaged(path: Path) -> SpoolDamaged:
     """The fault of a file that does not hold what was written."""
-    return SpoolDamaged(
-        f"{path} is damaged: move it away and publish the exports again; "
-        "a new spool reads from the unit's own topics what has been sent."
-    )
+    return SpoolDamaged(path=path)
 
 
 def is_busy(error: BaseException) -> bool:
@@ -52,15 +61,12 @@ def fault(path: Path, error: sqlite3.Error, waited: float = BUSY_SECONDS) -> Spo
     """What is wrong with a spool, and what to do, by what SQLite says."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
     if code == sqlite3.SQLITE_NOTADB:
-        return SpoolForeign(f"{path} is no spool: move it away.")
+        return SpoolForeign("no-spool", path=path)
     if code == sqlite3.SQLITE_CORRUPT:
         return damaged(path)
     if is_busy(error):
-        return SpoolBusy(
-            f"{path} has been held by another process for {waited:g} s: "
-            "end that process, then try again."
-        )
+        return SpoolBusy(path=path, waited=waited)
     if code == sqlite3.SQLITE_FULL:
-        return SpoolFull(f"The disk of {path} is full: make room, then try again.")
+        return SpoolFull(path=path)
     name = getattr(error, "sqlite_errorname", type(error).__name__)
-    return SpoolError(f"{path} cannot be used ({name}): check its permissions and its disk.")
+    return SpoolError("unusable", path=path, name=name)

@@ -223,7 +223,7 @@ class Spool:
             os.fchmod(descriptor, 0o600)
             os.close(descriptor)
         except OSError as error:
-            raise SpoolError(f"{path} cannot be opened: {error.strerror}.") from None
+            raise SpoolError("not-opened", path=path, strerror=error.strerror) from None
         with self._clearly():
             self._database = sqlite3.connect(path, timeout=timeout_factor, isolation_level=None)
         self._swept = 0.0
@@ -239,7 +239,7 @@ class Spool:
         (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
         (application,) = self._database.execute("PRAGMA application_id").fetchone()
         if application != APPLICATION and tables:
-            raise SpoolForeign(f"{self.path} is another program's database: move it away.")
+            raise SpoolForeign("of-another-program", path=self.path)
         for attempt in Retrying(
             # SQLite doesn't wait here when another process makes the same change.
             retry=retry_if_exception(is_busy),
@@ -253,9 +253,7 @@ class Spool:
         with self._transaction():
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
             if version > VERSION:
-                raise SpoolTooNew(
-                    f"{self.path} was written by a newer version: install that version."
-                )
+                raise SpoolTooNew(path=self.path)
             if version < VERSION:
                 steps = (_SCHEMA + _FROM_2, _FROM_1 + _FROM_2, _FROM_2)[version]
                 for statement in filter(str.strip, steps.split(";")):
@@ -266,9 +264,7 @@ class Spool:
                 self._database.execute(f"PRAGMA application_id = {APPLICATION}")
         (owner,) = self._database.execute("SELECT unit FROM about").fetchone()
         if owner != self.unit:
-            raise SpoolForeign(
-                f"{self.path} is the spool of unit {owner}: give unit {self.unit} another one."
-            )
+            raise SpoolForeign("of-another-unit", path=self.path, owner=owner, unit=self.unit)
 
     @contextmanager
     def _clearly(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from cli import endpoints
 from cli.main import app
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.postgres import connection as postgres_connection
 from crossregion.postgres import migrations
 
@@ -98,7 +98,7 @@ def test_an_endpoint_from_its_beginning_to_its_end(run: Run, dsn: str) -> None:
 )
 def test_what_cannot_be_done_is_said(run: Run, arguments: tuple[str, ...], says: str) -> None:
     fault = run(*arguments).exception
-    assert isinstance(fault, RuntimeFault)
+    assert isinstance(fault, CrossregionError)
     assert says in str(fault)
 
 

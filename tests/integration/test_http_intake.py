@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from crossregion.embedded.certificates import Authority
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.failpoints import KILLED
 from crossregion.private_files import write_private
 from crossregion.settings import Settings
@@ -460,7 +460,7 @@ def test_it_does_not_start_where_it_should_not(
 ) -> None:
     for name, value in settings.items():
         monkeypatch.setenv(f"CROSSREGION_{name}", value)
-    with pytest.raises(RuntimeFault, match=words):
+    with pytest.raises(CrossregionError, match=words):
         app.listening(Settings())
 
 
@@ -470,11 +470,11 @@ def test_it_does_not_start_with_what_is_no_certificate_or_where_it_cannot(
     pem = tmp_path / "intake.pem"
     monkeypatch.setenv("CROSSREGION_INTAKE_CERTIFICATE", str(pem))
     write_private(pem, "no certificate")
-    with pytest.raises(RuntimeFault, match="cannot be used"):
+    with pytest.raises(CrossregionError, match="cannot be used"):
         app.listening(Settings())
     write_private(pem, Authority(tmp_path / "ca.pem", tmp_path / "ca.key").issue("intake", ["::1"]))
     monkeypatch.setenv("CROSSREGION_INTAKE_HOST", "203.0.113.1")
-    with pytest.raises(RuntimeFault, match="cannot be listened on"):
+    with pytest.raises(CrossregionError, match="cannot be listened on"):
         app.listening(Settings())
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from crossregion import metrics
 from crossregion.embedded.postgres import EmbeddedPostgres
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.failpoints import KILLED
 from crossregion.kafka.connection import Kafka
 from crossregion.postgres import connection as postgres_connection
@@ -269,13 +269,13 @@ def test_its_role_sees_the_outbox_and_no_table_of_the_unit(office: Office) -> No
 
 
 def test_what_is_wrong_with_its_database_is_said(office: Office, spool: Spool) -> None:
-    with pytest.raises(RuntimeFault, match="Set CROSSREGION_OUTBOX"):
+    with pytest.raises(CrossregionError, match="Set CROSSREGION_OUTBOX"):
         Relay(None, spool).once()
     with pytest.raises(postgres_connection.DatabaseRefused, match="correct CROSSREGION_OUTBOX"):
         Relay(office.relay.replace("relay of a test", "another"), spool).once()
     with psycopg.connect(office.administrator) as connection:
         connection.execute("DROP SCHEMA crossregion CASCADE")
-    with pytest.raises(RuntimeFault, match="crossregion outbox"):
+    with pytest.raises(CrossregionError, match="crossregion outbox"):
         Relay(office.relay, spool).run(threading.Event(), metrics.Health())
 
 

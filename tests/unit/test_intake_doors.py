@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from producers.http_intake import limits
 from producers.http_intake.keys import Keys
 from producers.http_intake.limits import Rate, Room, network_of
@@ -41,12 +41,12 @@ def test_a_key_opens_its_unit_and_no_other(tmp_path: Path) -> None:
 def test_two_keys_are_valid_and_never_three(tmp_path: Path) -> None:
     keys = Keys(tmp_path)
     first, second = keys.add(UNIT, TODAY), keys.add(UNIT, TODAY)
-    with pytest.raises(RuntimeFault, match="two keys"):
+    with pytest.raises(CrossregionError, match="two keys"):
         keys.add(UNIT, TODAY)
     (old, new) = keys.of(UNIT)
     keys.remove(UNIT, old.name)
     assert (keys.unit_of(first), keys.unit_of(second)) == (None, UNIT)
-    with pytest.raises(RuntimeFault, match="has no key"):
+    with pytest.raises(CrossregionError, match="has no key"):
         keys.remove(UNIT, old.name)
     keys.remove(UNIT, new.name)
     assert keys.unit_of(second) is None

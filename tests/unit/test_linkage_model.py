@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crossregion import installed_model
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.linkage.comparison import LEVELS
 from crossregion.linkage.index import Index
 from crossregion.linkage.model import (
@@ -172,7 +172,7 @@ def test_an_installation_takes_the_model_of_its_settings_or_says_why_not(
     monkeypatch.setenv("CROSSREGION_LINKAGE_MODEL", str(path))
     if text is not None:
         path.write_text(text, encoding="utf-8")
-    with pytest.raises(RuntimeFault, match=f"^{path}.*{why}"):
+    with pytest.raises(CrossregionError, match=f"^{path}.*{why}"):
         installed_model.chosen()
     path.write_text(written(replace(load(), name="another")), encoding="utf-8")
     assert installed_model.chosen().name == "another"

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from kafka.admin import KafkaAdminClient
 
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.kafka import admin as kafka_admin
 from schemas import topics as contracts
 
@@ -52,17 +52,19 @@ def test_a_new_topic_gets_as_many_copies_as_those_that_exist_have() -> None:
 
 def test_no_topic_is_made_with_other_copies_than_those_that_exist_have() -> None:
     cluster = Cluster(absent="decisions")
-    with pytest.raises(RuntimeFault, match=r"replication factor 3, .*--replication says 1: "):
+    with pytest.raises(CrossregionError, match=r"replication factor 3, .*--replication says 1: "):
         kafka_admin.create(admin(cluster), 1)
     assert cluster.created == {}
 
 
 def test_a_partition_with_fewer_copies_than_others_is_named() -> None:
     cluster = Cluster(short="decisions")
-    with pytest.raises(RuntimeFault, match=r"^decisions has replication factor 2, and others"):
+    with pytest.raises(CrossregionError, match=r"^decisions has replication factor 2, and others"):
         kafka_admin.compare(admin(cluster))
 
 
 def test_the_first_few_topics_are_named_and_the_others_counted() -> None:
-    with pytest.raises(RuntimeFault, match=f"and {len(NAMES) - 3} more alike, and --replication"):
+    with pytest.raises(
+        CrossregionError, match=f"and {len(NAMES) - 3} more alike, and --replication"
+    ):
         kafka_admin.create(admin(Cluster()), 2)

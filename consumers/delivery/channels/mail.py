@@ -14,15 +14,17 @@ import aiosmtplib
 from crossregion.domain import delivery
 from crossregion.domain import delivery as delivery_domain
 from crossregion.domain.delivery import Outcome
-from crossregion.errors import RuntimeFault
+from crossregion.errors import CrossregionError
 from crossregion.postgres.queries import Row
 from crossregion.settings import Settings
 
 TOTAL_SECONDS, GOODBYE_SECONDS = 30.0, 5.0
 
 
-class NoMailServer(RuntimeFault):
+class NoMailServer(CrossregionError):
     """The settings of the mail server cannot be used."""
+
+    code = "no-mail-server"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def server(chosen: Settings) -> Server | None:
         return None
     host, _, port = chosen.smtp.rpartition(":")
     if not host or not port.isdigit():
-        raise NoMailServer(f"CROSSREGION_SMTP is {chosen.smtp}: write host:port.")
+        raise NoMailServer("not-an-address", smtp=chosen.smtp)
     password = _password(chosen.smtp_password) if chosen.smtp_password else None
     return Server(host.strip("[]"), int(port), chosen.smtp_from, chosen.smtp_user, password)
 
@@ -53,12 +55,10 @@ def server(chosen: Settings) -> Server | None:
 def _password(file: Path) -> str:
     try:
         if file.stat().st_mode & 0o077:
-            raise NoMailServer(f"{file} is open to others: chmod 600 {file}")
+            raise NoMailServer("password-open-to-others", file=file)
         return file.read_text().strip()
     except OSError as error:
-        raise NoMailServer(
-            f"The mail server's password cannot be read from {file} ({error.strerror})."
-        ) from None
+        raise NoMailServer("password-unreadable", file=file, strerror=error.strerror) from None
 
 
 def message(

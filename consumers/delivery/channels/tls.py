@@ -15,7 +15,6 @@ def trusting(chosen: Settings) -> ssl.SSLContext:
             context.load_verify_locations(chosen.authorities)
         except (OSError, ssl.SSLError):
             raise ServiceUnavailable(
-                f"{chosen.authorities} cannot be read as certificates: correct "
-                "CROSSREGION_AUTHORITIES."
+                "authorities-unreadable", authorities=chosen.authorities
             ) from None
     return context
