@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.errors import CommandError
+from crossregion.errors import CrossregionError
 from crossregion.process import WORKERS
 
 
@@ -17,4 +18,9 @@ def run(
     """Run one process until SIGTERM or Ctrl-C, as a service manager does in production."""
     if process not in WORKERS:
         raise CommandError("no-process", process=process, known=sorted(WORKERS))
-    importlib.import_module(WORKERS[process]).main()
+    try:
+        importlib.import_module(WORKERS[process]).main()
+    except SystemExit as ended:
+        if isinstance(ended.__cause__, CrossregionError):
+            raise ended.__cause__ from None  # said in the reader's language, with what helps
+        raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import faulthandler
 import resource
 import signal
-import sys
 from collections.abc import Callable
 
 from crossregion.errors import CrossregionError
@@ -41,4 +40,4 @@ def run_process(main: Callable[[], None]) -> None:
     try:
         main()
     except CrossregionError as fault:
-        sys.exit(str(fault))
+        raise SystemExit(str(fault)) from fault

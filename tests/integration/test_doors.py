@@ -722,7 +722,7 @@ def test_without_the_roles_a_migration_says_who_makes_them(
     with psycopg.connect(as_role(dsn, "postgres"), autocommit=True) as connection:
         connection.execute("ALTER ROLE crossregion_own RENAME TO crossregion_away")
         try:
-            with pytest.raises(RolesMissing, match="crossregion registry roles"):
+            with pytest.raises(RolesMissing, match="roles are missing: its administrator"):
                 migrations.migrate(dsn)
         finally:
             connection.execute("ALTER ROLE crossregion_away RENAME TO crossregion_own")

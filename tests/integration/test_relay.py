@@ -275,7 +275,7 @@ def test_what_is_wrong_with_its_database_is_said(office: Office, spool: Spool) -
         Relay(office.relay.replace("relay of a test", "another"), spool).once()
     with psycopg.connect(office.administrator) as connection:
         connection.execute("DROP SCHEMA crossregion CASCADE")
-    with pytest.raises(CrossregionError, match="crossregion outbox"):
+    with pytest.raises(CrossregionError, match="has no outbox for this role: its administrator"):
         Relay(office.relay, spool).run(threading.Event(), metrics.Health())
 
 

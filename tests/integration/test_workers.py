@@ -11,6 +11,7 @@ from pathlib import Path
 from crossregion.kafka.connection import Kafka
 from crossregion.linkage.model import load, written
 from crossregion.process import WORKERS
+from tests.support.command import run_process
 
 
 def start(module: str, **variables: str) -> subprocess.Popen[str]:
@@ -58,9 +59,7 @@ def test_a_registry_worker_refuses_a_database_that_is_not_migrated(
     )
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert err.strip().splitlines() == [
-        "The database is not of this version yet: run crossregion registry migrate."
-    ]
+    assert err.strip().splitlines() == ["The database is not of this version yet."]
 
 
 def test_a_leader_that_knows_no_partition_of_a_topic_ends_instead_of_giving_it_to_nobody() -> None:
@@ -75,3 +74,14 @@ def test_a_leader_that_knows_no_partition_of_a_topic_ends_instead_of_giving_it_t
     )
     assert done.returncode == 70
     assert "linkage-records" in done.stdout + done.stderr
+
+
+def test_who_runs_a_worker_by_the_command_is_told_what_helps(
+    kafka: Kafka, new_database: Callable[[], str]
+) -> None:
+    known = {**kafka.environment(), "CROSSREGION_DATABASE": new_database()}
+    done = run_process("run", "registry", **known, CROSSREGION_LANGUAGE="zh")
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == [
+        "数据库尚不是本版本的结构。 请运行 `crossregion registry migrate`。"
+    ]

@@ -118,9 +118,9 @@ def test_what_a_unit_was_not_told_it_cannot_answer(stack: Stack) -> None:
     (notice,) = told(stack, NEXT)
     given: list[tuple[str, str, str, str | None, type[Exception], str]] = [
         (notice["notice_id"], TOLD, "accepted", None, NoticeUnknown, "220300 was told no notice"),
-        ("no id", NEXT, "accepted", None, NoticeUnknown, "was told no notice no id: see"),
+        ("no id", NEXT, "accepted", None, NoticeUnknown, "was told no notice no id"),
         (notice["notice_id"], NEXT, "maybe", None, NotToBeAnswered, "is no answer: received, "),
-        (notice["notice_id"], NEXT, "refused", None, NotToBeAnswered, "needs --reason: known-"),
+        (notice["notice_id"], NEXT, "refused", None, NotToBeAnswered, "needs a reason: known-"),
         (notice["notice_id"], NEXT, "accepted", "dna", NotToBeAnswered, "takes no reason"),
     ]
     for notice_id, unit, answer, reason, fault, says in given:
@@ -389,8 +389,8 @@ def test_the_commands_say_what_is_recorded(stack: Stack, tmp_path: Path) -> None
     assert name not in said
     assert kept.stat().st_mode & 0o077 == 0
     status, said = command("notices", "acknowledge", notice_id, "refused", *unit)
-    assert (status, said) == (1, "refused needs --reason: known-already, no-capacity, "
-                                 "other-agency, record-unclear.\n")  # fmt: skip
+    assert (status, said) == (1, "refused needs a reason: known-already, no-capacity, "
+                                 "other-agency, record-unclear. Name it by --reason.\n")  # fmt: skip
     status, said = command("notices", "reassign", notice_id, "--to", NEXT)
     assert (status, said) == (1, f"The notice {notice_id} is already {by.strip()}.\n")
     record = ("case", CASE_UNIT, "by command")

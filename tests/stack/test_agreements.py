@@ -327,5 +327,5 @@ def test_what_cannot_be_recorded_is_one_clear_line(
     with pytest.raises(NotToBeRecorded, match=says) as refused:
         record(stack, *units, **changes)
     assert "\n" not in str(refused.value)
-    with pytest.raises(AgreementUnknown, match="see `crossregion agreements list`"):
+    with pytest.raises(AgreementUnknown, match="There is no agreement no id"):
         agreements.find(stack.database, "no id")

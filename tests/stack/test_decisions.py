@@ -370,8 +370,8 @@ def test_looking_and_deciding_stand_in_the_audit(stack: Stack) -> None:
         ((PROPOSAL, "maybe", "dna"), NotToBeDecided, "maybe is no verdict: confirmed, "),
         ((PROPOSAL, "confirmed", "because"), NotToBeDecided, "because is no reason for confirmed"),
         ((PROPOSAL, "confirmed", "dna", "x" * 501), NotToBeDecided, "500 characters"),
-        (("no id", "confirmed", "dna"), ProposalUnknown, "no proposal no id: see"),
-        ((PROPOSAL[::-1], "confirmed", "dna"), ProposalUnknown, "see `crossregion proposals list`"),
+        (("no id", "confirmed", "dna"), ProposalUnknown, "no proposal no id"),
+        ((PROPOSAL[::-1], "confirmed", "dna"), ProposalUnknown, "There is no proposal"),
     ],
 )
 def test_what_cannot_be_decided_is_one_clear_line(

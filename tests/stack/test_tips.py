@@ -207,9 +207,9 @@ def test_a_tips_notice_is_not_answered_and_not_given_to_another(stack: Stack) ->
         if one["issued"] and one["cause"] == tip[1]
     )
     for answer in ("accepted", "not-ours"):
-        with pytest.raises(NotToBeAnswered, match="crossregion tip triage"):
+        with pytest.raises(NotToBeAnswered, match="A tip is not answered"):
             notices_service.acknowledge(officer(stack, HERE), notice["notice_id"], answer)
-    with pytest.raises(NotToBeAnswered, match="crossregion tip triage"):
+    with pytest.raises(NotToBeAnswered, match="A tip is not answered"):
         notices_service.reassign(analyst(stack), notice["notice_id"], THERE)
     triage(stack, tip, "dismissed", HERE, reason="unfounded")
 

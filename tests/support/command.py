@@ -21,6 +21,7 @@ COMMAND = [sys.executable, "-c", "from cli.main import main; main()"]
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("CROSSREGION_")},
     "COLUMNS": "200",
+    "CROSSREGION_LANGUAGE": "en",
 }
 HANDLED = (signal.SIGINT, signal.SIGTERM)
 
