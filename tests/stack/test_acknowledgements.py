@@ -389,8 +389,9 @@ def test_the_commands_say_what_is_recorded(stack: Stack, tmp_path: Path) -> None
     assert name not in said
     assert kept.stat().st_mode & 0o077 == 0
     status, said = command("notices", "acknowledge", notice_id, "refused", *unit)
-    assert (status, said) == (1, "refused needs a reason: known-already, no-capacity, "
-                                 "other-agency, record-unclear. Name it by --reason.\n")  # fmt: skip
+    reasons = "known-already, no-capacity, other-agency, record-unclear"
+    needed = f"refused needs a reason: {reasons}. Name it by --reason.\n"
+    assert (status, said) == (1, needed)
     status, said = command("notices", "reassign", notice_id, "--to", NEXT)
     assert (status, said) == (1, f"The notice {notice_id} is already {by.strip()}.\n")
     record = ("case", CASE_UNIT, "by command")
