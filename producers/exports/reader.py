@@ -16,6 +16,7 @@ from typing import Any
 
 from crossregion.domain import age, identifiers
 from crossregion.domain.events import CaseRecorded, Identity, Leg, RescueRecorded, Victim
+from crossregion.domain.partial_dates import Period, period
 from crossregion.domain.stated_ages import combined, said_by_name, said_of
 from crossregion.domain.validation import MAX_ID, MAX_LEGS, MAX_LIST, MAX_TEXT, MAX_VICTIMS
 from producers.exports.formats import Format, formats
@@ -392,14 +393,29 @@ class _Reader:
 
 
 def _age_band(identity: Identity, cells: dict[str, str], then: age.Happened) -> str:
-    """The band by the whole row: a word says child before it becomes a code, or nothing."""
+    """The band by the whole row: a word says child before it becomes a code, or nothing.
+
+    What stands in other columns of the birth counts where that of the day holds none.
+    """
     found = (
+        *(age.by_birth(one, then) for one in _other_births(identity, cells, then)),
         said_by_name(cells.get("name")),
         said_of(cells.get("sex")),
         said_of(cells.get("age"), bare=True),
     )
     sources = [age.of_person(identity, then), *(one for one in found if one is not None)]
     return age.band_of(combined(sources))
+
+
+def _other_births(
+    identity: Identity, cells: dict[str, str], then: age.Happened
+) -> list[Period | None]:
+    """What the columns of the year say of the birth where that of the day holds something else."""
+    kept = identity["birth_date"]
+    if kept is None or identity["birth_precision"] != "day" or period(kept) is not None:
+        return []
+    exact, assumed = cells.get("birth_year"), cells.get("assumed_birth_year")
+    return [period(exact, then.latest), period(assumed, then.latest, about=True)]
 
 
 def _key(line: int, cells: dict[str, str]) -> tuple[str, int]:

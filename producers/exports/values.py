@@ -39,7 +39,7 @@ def time_of(text: str) -> str | None:
 def birth_of(cells: Mapping[str, str]) -> tuple[str | None, str]:
     """The birth date and its precision: day, month, year, about, age or unknown.
 
-    An age at the time is kept as it is written; so is what only says that it is a child.
+    An age at the time is kept as it is written, and so is what only says that it is a child.
     """
     text = date_of(cells.get("birth_date", ""))
     if text is not None:
@@ -58,9 +58,10 @@ def birth_of(cells: Mapping[str, str]) -> tuple[str | None, str]:
         if found:
             exact = re.fullmatch(r"\d{4}年?", cells[name], re.ASCII) is not None
             return found[0], precision if exact else "about"
-    stated = cells.get("age", "") or cells.get("birth_year", "")
-    if said_of(stated, bare=bool(cells.get("age"))) is not None:
-        return stated, STATED_AGE
+    for name in ("age", "birth_year", "assumed_birth_year"):
+        stated = cells.get(name, "")
+        if said_of(stated, bare=name == "age") is not None:
+            return stated, STATED_AGE
     return None, "unknown"
 
 

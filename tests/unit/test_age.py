@@ -111,6 +111,9 @@ BOY_OF_TWO = {
     "a column of ages": {"年龄": "2"},
     "a column of ages with its unit": {"年龄": "二岁"},
     "the column beside another birth": {"年龄": "2岁", "出生日期": "1978-01-01"},
+    "a column of ages beside words": {"年龄": "2", "出生日期": "见备注"},
+    "an age in the column of the year": {"出生年份": "约两岁"},
+    "a column of the year beside words": {"出生年份": "2010", "出生日期": "见备注"},
     "number": {"公民身份号码": numbered(date(2010, 3, 1))},
     "number beside another birth": {
         "公民身份号码": numbered(date(2010, 3, 1)),
@@ -213,6 +216,8 @@ def test_of_whom_nothing_tells_the_age_is_remarked_and_not_urgent(
         ({"推断出生年份": "2000"}, True),
         ({"出生日期": "约8岁"}, True),
         ({"年龄": "8个月", "推断出生年份": ""}, True),
+        ({"推断出生年份": "约八岁"}, True),
+        ({"推断出生年份": "1998"}, True),
         ({"自称姓名": "女婴", "推断出生年份": ""}, True),
         ({"出生日期": "2010-03-01", "解救日期": ""}, True),
         ({"公民身份号码": numbered(date(2010, 3, 1)), "推断出生年份": ""}, True),

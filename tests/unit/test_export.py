@@ -324,7 +324,7 @@ COMPARED = {
 def test_rows_of_one_case_that_contradict_each_other_are_refused(
     publish: Callable[..., Export], column: str
 ) -> None:
-    first = case(中介类型="", 场所类型="")
+    first = case(中介类型="", 场所类型="", 年龄="")
     export = publish(first, {**first, "受害人序号": "2", column: "13"})
     contradicts = [(2, column, "ambiguous"), (3, column, "ambiguous")]
     assert refused(export) == ([] if COMPARED[column] in reader.PERSONAL else contradicts)
