@@ -179,7 +179,7 @@ def of_person(
     sources = [
         CHILD if said_child else None,
         by_birth(birth, then),
-        None if stated is None else said_of(stated, bare=precision == STATED_AGE),
+        None if stated is None else said_of(stated, bare=birth is None),
         by_birth(_born_by_number(identity["id_number"]), then),
         said_of(identity["sex"]),
         said_by_name(identity["name"]),

@@ -6,15 +6,16 @@ import re
 import unicodedata
 
 FIGURES = {numeral: number for number, numeral in enumerate("〇一二三四五六七八九")}
-FIGURES |= {"零": 0, "○": 0, "两": 2}
-_NUMERALS = re.compile(r"[〇零○一二三四五六七八九十廿卅两]+")
+FIGURES |= {"零": 0, "○": 0, "两": 2, "俩": 2}
+_NUMERALS = re.compile(r"[〇零○一二三四五六七八九十廿卅两俩]+")
+_FORMAL = str.maketrans("壹贰叁肆伍陆柒捌玖拾", "一二三四五六七八九十")
 _BLANKS = re.compile(r"(?<=[^\x00-\x7f]) | (?=[^\x00-\x7f])")
 
 
 def folded(text: str) -> str:
     """A text in plain width and lower case, without blanks beside Chinese characters."""
     plain = re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text)).strip().lower()
-    return _BLANKS.sub("", plain)
+    return _BLANKS.sub("", plain).translate(_FORMAL)
 
 
 def figures(text: str) -> str:

@@ -156,7 +156,8 @@ _COMPOUND = re.compile(
     r"(以下|以内|之内|之下|以上|之上)?"
 )
 _IN_MONTHS = re.compile(rf"{_N} ?({_MONTHS})(以下|以内|之内|之下)?")
-_IN_DAYS = re.compile(rf"{_N} ?(?:{_WEEKS}|{_DAYS})")
+_IN_DAYS = re.compile(rf"{_N} ?(?:({_WEEKS})|{_DAYS})")
+_MONTHS_ALONE = re.compile(r"(\d{1,3})[月m]")
 _WEEKS_OR_YEARS = re.compile(rf"{_N}周$")
 _NEIGHBOURS = re.compile(
     r"([一二两三四五六七八九]?十)?([一二两三四五六七八九])、?([一二三四五六七八九])"
@@ -256,7 +257,9 @@ def _matches(digits: str, *, years_only: bool) -> Iterator[tuple[re.Match[str], 
         more = any(one in found[2] for one in "多半")
         yield found, Age(0 if found[3] else months, months + more)
     for found in _IN_DAYS.finditer(digits):
-        yield found, Age(0, int(float(found[1])) // 4 + 1)
+        yield found, Age(0, int(float(found[1])) // (4 if found[2] else 28) + 1)
+    if found := _MONTHS_ALONE.fullmatch(digits):
+        yield found, Age(int(found[1]), int(found[1]))
     for found in _WEEKS_OR_YEARS.finditer(digits):
         yield found, Age(0, _years(found[1]) + 11)
 
