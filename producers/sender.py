@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from datetime import UTC, date, datetime
@@ -14,12 +13,12 @@ from pathlib import Path
 import structlog
 from kafka import KafkaProducer
 
-from crossregion import logs, metrics
+from crossregion import metrics
 from crossregion.domain import identifiers
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka.connection import Kafka
-from crossregion.process import run_process
-from crossregion.settings import settings
+from crossregion.process import Work, run_worker
+from crossregion.settings import Settings, settings
 from producers import publisher
 from producers.spool.store import Spool, SpoolBusy, SpoolError
 from schemas.units import UNITS
@@ -137,19 +136,11 @@ class SpoolSender:
             self._forget(unit)
 
 
-def main() -> None:
-    """Run the sender of the spools in CROSSREGION_DATA."""
-    chosen = settings()
-    logs.configure(chosen.log_level)
+def make(chosen: Settings) -> Work:
+    """The sender of the spools in CROSSREGION_DATA. Raises: RuntimeFault without Kafka."""
     kafka = kafka_connection.reachable(chosen)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    health = metrics.Health()
-    port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
-    log.info("Metrics", process="sender", port=port)
-    SpoolSender(chosen.data / "spool", kafka).run(stop, health)
+    return SpoolSender(chosen.data / "spool", kafka).run
 
 
 if __name__ == "__main__":
-    run_process(main)
+    run_worker("sender", make)

@@ -9,7 +9,6 @@ transaction; the offsets are committed after it, and a notice that is read again
 from __future__ import annotations
 
 import asyncio
-import signal
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from kafka.errors import CommitFailedError, RebalanceInProgressError
 
 from consumers.delivery import sender as delivery_sender
 from consumers.delivery.sender import DeliveryDispatcher
-from crossregion import logs, metrics
+from crossregion import metrics
 from crossregion.failpoints import failpoint
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import invalid_records, subscription
@@ -31,8 +30,8 @@ from crossregion.postgres import migrations, queries
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
 from crossregion.postgres.transactions import Database
-from crossregion.process import run_process
-from crossregion.settings import settings
+from crossregion.process import Work, run_worker
+from crossregion.settings import Settings
 from schemas import codec, topics
 from schemas.codec import Undecodable
 
@@ -135,39 +134,36 @@ def _send(sender: DeliveryDispatcher, stop: threading.Event, faults: list[Except
 
     try:
         asyncio.run(both())
-    except Exception as fault:  # noqa: BLE001 (raised by `main`)
+    except Exception as fault:  # noqa: BLE001 (raised by `make`'s work)
         faults.append(fault)
     finally:
         stop.set()
 
 
-def main() -> None:
-    """Run one delivery worker."""
-    chosen = settings()
-    logs.configure(chosen.log_level)
+def make(chosen: Settings) -> Work:
+    """One delivery worker. Raises: RuntimeFault without Kafka or a current database."""
     kafka = kafka_connection.reachable(chosen)
     migrations.require_current(chosen.database)
     dsn = chosen.database or ""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    health, of_sender = metrics.Health(), metrics.Health()
-    faults: list[Exception] = []
-    sender = DeliveryDispatcher(dsn, chosen, of_sender)
-    thread = threading.Thread(target=_send, args=(sender, stop, faults), daemon=True)
-    port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
-    log.info("Metrics", process="delivery", port=port)
-    with kafka_connection.explained(kafka, PRINCIPAL):
-        reader = Reader(kafka, dsn, chosen.worker)
-        thread.start()
-        try:
-            reader.run(stop, health, of_sender)
-        finally:
-            stop.set()
-            thread.join(ENDING_SECONDS)
-    if faults:
-        raise faults[0]
+
+    def work(stop: threading.Event, health: metrics.Health) -> None:
+        of_sender = metrics.Health()
+        faults: list[Exception] = []
+        sender = DeliveryDispatcher(dsn, chosen, of_sender)
+        thread = threading.Thread(target=_send, args=(sender, stop, faults), daemon=True)
+        with kafka_connection.explained(kafka, PRINCIPAL):
+            reader = Reader(kafka, dsn, chosen.worker)
+            thread.start()
+            try:
+                reader.run(stop, health, of_sender)
+            finally:
+                stop.set()
+                thread.join(ENDING_SECONDS)
+        if faults:
+            raise faults[0]
+
+    return work
 
 
 if __name__ == "__main__":
-    run_process(main)
+    run_worker(PRINCIPAL, make)

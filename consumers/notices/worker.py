@@ -11,7 +11,6 @@ partition 0 of `boundary-flags`; the others are ready to take over.
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -28,7 +27,7 @@ from kafka import (
 from kafka.errors import KafkaError
 
 from crossregion import clock as calendar
-from crossregion import event_validation, logs, metrics
+from crossregion import event_validation, metrics
 from crossregion.domain.acknowledgements import EARLY_SECONDS
 from crossregion.domain.notices.board import NoticePlanner
 from crossregion.errors import CrossregionError
@@ -36,8 +35,8 @@ from crossregion.failpoints import failpoint
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import invalid_records, subscription
 from crossregion.kafka.connection import Kafka
-from crossregion.process import run_process
-from crossregion.settings import settings
+from crossregion.process import Work, run_worker
+from crossregion.settings import Settings
 from schemas import codec, envelope, topics
 
 PRINCIPAL = "notices"
@@ -272,20 +271,16 @@ class NoticePublisher:
         self._moved = False
 
 
-def main() -> None:
-    """Run one notices worker."""
-    chosen = settings()
-    logs.configure(chosen.log_level)
+def make(chosen: Settings) -> Work:
+    """One notices worker. Raises: RuntimeFault without Kafka."""
     kafka = kafka_connection.reachable(chosen)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    health = metrics.Health()
-    port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
-    log.info("Metrics", process="notices", port=port)
-    with kafka_connection.explained(kafka, PRINCIPAL):
-        NoticePublisher(kafka, chosen.worker, chosen.hour_seconds).run(stop, health)
+
+    def work(stop: threading.Event, health: metrics.Health) -> None:
+        with kafka_connection.explained(kafka, PRINCIPAL):
+            NoticePublisher(kafka, chosen.worker, chosen.hour_seconds).run(stop, health)
+
+    return work
 
 
 if __name__ == "__main__":
-    run_process(main)
+    run_worker(PRINCIPAL, make)

@@ -8,7 +8,6 @@ committed after it. Everything is keyed so that a second time changes nothing.
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 import uuid
@@ -22,7 +21,7 @@ from kafka.errors import CommitFailedError, RebalanceInProgressError
 from consumers.registry import audit_chain
 from consumers.registry.batch import INTAKE, Batch
 from consumers.registry.projections import files, notices
-from crossregion import logs, metrics
+from crossregion import metrics
 from crossregion.domain.acknowledgements import EARLY_SECONDS
 from crossregion.errors import CrossregionError
 from crossregion.failpoints import failpoint
@@ -32,8 +31,8 @@ from crossregion.kafka.connection import Kafka
 from crossregion.postgres import migrations, queries
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.transactions import Database
-from crossregion.process import run_process
-from crossregion.settings import settings
+from crossregion.process import Work, run_worker
+from crossregion.settings import Settings
 from schemas import topics
 from schemas.units import UNITS
 
@@ -191,21 +190,17 @@ class Registry:
             metrics.PROPOSALS.labels(band).set(count)
 
 
-def main() -> None:
-    """Run one registry worker."""
-    chosen = settings()
-    logs.configure(chosen.log_level)
+def make(chosen: Settings) -> Work:
+    """One registry worker. Raises: RuntimeFault without Kafka or a current database."""
     kafka = kafka_connection.reachable(chosen)
     migrations.require_current(chosen.database)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    health = metrics.Health()
-    port, _ = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
-    log.info("Metrics", process="registry", port=port)
-    with kafka_connection.explained(kafka, PRINCIPAL):
-        Registry(kafka, chosen.database, chosen.worker).run(stop, health)
+
+    def work(stop: threading.Event, health: metrics.Health) -> None:
+        with kafka_connection.explained(kafka, PRINCIPAL):
+            Registry(kafka, chosen.database, chosen.worker).run(stop, health)
+
+    return work
 
 
 if __name__ == "__main__":
-    run_process(main)
+    run_worker(PRINCIPAL, make)

@@ -35,10 +35,11 @@ from tests.support.exports import case
 
 KILLED_BEFORE_MARKING = """
 import os, signal
+from crossregion import process
 from producers import sender
 from producers.spool import store
 store.Spool.mark_sent = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-sender.main()
+process.run_worker("sender", sender.make)
 """
 
 
