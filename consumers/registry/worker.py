@@ -161,7 +161,7 @@ class Registry:
                 unit = topics.unit_of_topic(record.topic)
                 seconds = max(0.0, now - record.timestamp / 1000)
                 metrics.RECORD_TO_REGISTRY.labels(unit).observe(seconds)
-        if batch.proposals:
+        if batch.proposals.rows:
             self._count_proposals()
         oldest.set(0)
 

@@ -58,7 +58,7 @@ def test_a_worker_that_no_contract_names_reads_nothing() -> None:
 
 
 def test_the_registry_handles_each_event_that_it_may_read() -> None:
-    assert batch.HANDLERS.keys() == topics.events_of(batch.OTHERS)
+    assert batch.Batch().handlers.keys() == topics.events_of(batch.OTHERS)
     all_of_it = topics.names_of((*batch.OTHERS, *topics.INTAKE, topics.REPLAYS))
     assert sorted(all_of_it) == sorted(topics.names_of(topics.read_by("registry")))
 

@@ -460,7 +460,7 @@ def test_nothing_of_a_batch_is_stored_when_a_part_of_it_fails(held: Database, of
     batch = Batch()
     for record in history():
         batch.take(*record)
-    batch.settled["no uuid"] = "replayed"
+    batch.dead_letters.settled["no uuid"] = "replayed"
     with pytest.raises(DatabaseFailed, match="22P02"):
         held.transact(batch.write)
     assert said(office) == before

@@ -151,7 +151,7 @@ def test_a_letter_of_a_topic_of_our_own_is_discarded_like_any_other() -> None:
     batch = Batch()
     assert batch.take(replays, 0, 1, value, {}) == DISCARDED
     letter_id = identifiers.dead_letter_id(topics.BOUNDARY_FLAGS.name(), 0, 3)
-    assert batch.settled == {letter_id: DISCARDED}
+    assert batch.dead_letters.settled == {letter_id: DISCARDED}
 
 
 @given(generators.cases())

@@ -7,9 +7,11 @@ second time changes anything.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import cast
 
+from consumers.registry.projection import Consumed, Handler
 from crossregion.domain import decisions, flags
 from crossregion.domain.decisions import CONFIRMED, ProposalState
 from crossregion.domain.events import MatchDecided
@@ -21,19 +23,42 @@ from crossregion.postgres.queries import Row
 PAIR = ("proposal_id", "case_unit", "case_id", "victim_id", "rescue_unit", "rescue_id")
 
 
-def write(connection: Connection, decided: Sequence[Row], changed: Sequence[Row]) -> None:
-    """Store decisions, and make anew what follows from them and from records that changed."""
-    connection.execute(queries.query("lock_links"))
-    queries.put(connection, "add_decisions", decided)
-    proposals = {row["proposal_id"] for row in decided}
-    if proposals:
-        _settle(connection, proposals)
-    proposals |= {found for (found,) in queries.put(connection, "links_of_records", changed)}
-    if proposals:
-        these = {"proposals": sorted(proposals)}
-        connection.execute(queries.query("remove_confirmed_flags"), these)
-        found = queries.rows(connection, "linked_places", these)
-        queries.put(connection, "add_confirmed_flags", list(confirmed_flags(list(found))))
+@dataclass
+class Decisions:
+    """By id of the decision: where it stands first."""
+
+    rows: dict[str, Row] = field(default_factory=dict)
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {"MatchDecided": self._add}
+
+    def _add(self, record: Row, consumed: Consumed) -> None:
+        row = {
+            **record,
+            "partition": consumed.partition,
+            "offset": consumed.offset,
+            "received_at": consumed.received_at,
+        }
+        known = self.rows.setdefault(record["decision_id"], row)
+        if consumed.offset < known["offset"]:
+            self.rows[record["decision_id"]] = row
+
+    def write(self, connection: Connection, changed: Sequence[Row]) -> None:
+        """Store decisions, and make anew what follows from them and from records that changed."""
+        decided = list(self.rows.values())
+        if not decided and not changed:
+            return
+        connection.execute(queries.query("lock_links"))
+        queries.put(connection, "add_decisions", decided)
+        proposals = {row["proposal_id"] for row in decided}
+        if proposals:
+            _settle(connection, proposals)
+        proposals |= {found for (found,) in queries.put(connection, "links_of_records", changed)}
+        if proposals:
+            these = {"proposals": sorted(proposals)}
+            connection.execute(queries.query("remove_confirmed_flags"), these)
+            found = queries.rows(connection, "linked_places", these)
+            queries.put(connection, "add_confirmed_flags", list(confirmed_flags(list(found))))
 
 
 def _settle(connection: Connection, proposals: set[str]) -> None:

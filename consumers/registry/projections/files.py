@@ -6,9 +6,11 @@ So neither the order of the topics nor a second time changes anything.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import cast
 
+from consumers.registry.projection import Accepted, Consumed, Handler
 from crossregion import metrics
 from crossregion.domain.events import FileNoted
 from crossregion.domain.files import obligations
@@ -25,7 +27,33 @@ def version(note: FileNoted) -> tuple[int, str]:
     return note["revision"], note["digest"]
 
 
-def write(connection: Connection, notes: Sequence[FileNoted], steps: Sequence[Row]) -> None:
+@dataclass
+class Files:
+    """The newest note of each record, and hand-overs, for they decide who is in charge."""
+
+    notes: dict[tuple[str, str, str], FileNoted] = field(default_factory=dict)
+    steps: list[Row] = field(default_factory=list)
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {"HandoverRecorded": self._add_step}
+
+    def add_record(self, accepted: Accepted) -> None:
+        note = accepted.validated.noted
+        if note is None:
+            return
+        known = self.notes.get(accepted.key)
+        if known is None or version(known) < version(note):
+            self.notes[accepted.key] = note
+
+    def _add_step(self, record: Row, _: Consumed) -> None:
+        self.steps.append(record)
+
+    def write(self, connection: Connection, changed: Sequence[Row]) -> None:
+        if self.notes or self.steps:
+            _write(connection, list(self.notes.values()), self.steps)
+
+
+def _write(connection: Connection, notes: Sequence[FileNoted], steps: Sequence[Row]) -> None:
     """Store notes, and make anew what the files owe that they or hand-overs are about.
 
     Two workers take turns; a hand-over that one has not committed is seen by the other's turn.

@@ -7,9 +7,11 @@ anything. A record of which no step holds has no row: anybody could write one ab
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import cast
 
+from consumers.registry.projection import Consumed, Handler
 from crossregion.domain import handovers
 from crossregion.domain.events import HandoverRecorded
 from crossregion.domain.handovers import LogEntry, Record
@@ -18,7 +20,24 @@ from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
 
 
-def write(connection: Connection, steps: Sequence[Row]) -> None:
+@dataclass
+class Handovers:
+    """Steps of hand-overs, each with its place in the log."""
+
+    steps: list[Row] = field(default_factory=list)
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {"HandoverRecorded": self._add}
+
+    def _add(self, record: Row, consumed: Consumed) -> None:
+        self.steps.append({**record, **consumed.position})
+
+    def write(self, connection: Connection, changed: Sequence[Row]) -> None:
+        if self.steps:
+            _write(connection, self.steps)
+
+
+def _write(connection: Connection, steps: Sequence[Row]) -> None:
     """Store steps, and make anew where their records stand; two workers take turns."""
     connection.execute(queries.query("lock_handovers"))
     for step in steps:

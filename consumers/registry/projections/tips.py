@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
+from consumers.registry.projection import Accepted, Consumed, Handler
 from crossregion.domain import tips
 from crossregion.domain.events import TipTriaged
 from crossregion.domain.tips import LogEntry, Route, Tip, TipState
-from crossregion.domain.validation import ValidatedEvent
 from crossregion.postgres import queries
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
@@ -21,20 +22,41 @@ from crossregion.postgres.queries import Row
 KIND = "tip"
 
 
-def routed(judged: ValidatedEvent) -> Row:
-    """What an accepted revision says of whose tip it is."""
-    route = tips.route_of(judged.remarked)
-    return {
-        "unit": judged.unit,
-        "tip_id": judged.record_id,
-        "revision": route.revision,
-        "digest": route.digest,
-        "place": route.place,
-        "urgent": route.urgent,
-    }
+@dataclass
+class Tips:
+    """Whose each revision of a tip says that it is, and what was made of tips."""
+
+    routes: list[Row] = field(default_factory=list)
+    triages: list[Row] = field(default_factory=list)
+
+    def handlers(self) -> Mapping[str, Handler]:
+        return {"TipTriaged": self._add_triage}
+
+    def add_record(self, accepted: Accepted) -> None:
+        kind, unit, tip_id = accepted.key
+        if kind != KIND:
+            return
+        route = tips.route_of(accepted.validated.remarked)
+        self.routes.append(
+            {
+                "unit": unit,
+                "tip_id": tip_id,
+                "revision": route.revision,
+                "digest": route.digest,
+                "place": route.place,
+                "urgent": route.urgent,
+            }
+        )
+
+    def _add_triage(self, record: Row, consumed: Consumed) -> None:
+        self.triages.append({**record, **consumed.position})
+
+    def write(self, connection: Connection, changed: Sequence[Row]) -> None:
+        if self.routes or self.triages:
+            _write(connection, self.routes, self.triages)
 
 
-def write(connection: Connection, routes: Sequence[Row], triages: Sequence[Row]) -> None:
+def _write(connection: Connection, routes: Sequence[Row], triages: Sequence[Row]) -> None:
     """Store revisions and triages, and make anew where their tips stand; two workers take turns."""
     connection.execute(queries.query("lock_tips"))
     queries.put(connection, "add_tip_routes", routes)
