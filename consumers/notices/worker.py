@@ -1,12 +1,13 @@
-"""Notices: tells each unit what concerns it, and withdraws what no longer holds.
+"""Notices: publishes to each unit what concerns it, and withdraws what no longer holds.
 
 It reads the topics whose `read_by` in `schemas/topics/` names it, and writes `notices.<unit>`.
 
-The log is the state: everything is read from the beginning, the sent notices too, and only the
-difference is sent, once the inputs have settled. What is overdue follows from the broker's times
-and the clock, once all has been read that stood there at the deadline; what a rescued person's file
-owes follows from its notes and the day. One worker tells at a time: the one that Kafka has given
-partition 0 of `boundary-flags`; the others are ready to take over.
+The log is the state: everything is read from the beginning, the published notices too, and only the
+difference is published, once the inputs have settled. What is overdue follows from the broker's
+times and the clock, once all has been read that stood there at the deadline; what a rescued
+person's file owes follows from its notes and the day. One worker publishes at a time, the leader: a
+consumer group elects it by assigning it partition 0 of `boundary-flags`; the others are ready to
+take over.
 """
 
 from __future__ import annotations
@@ -49,34 +50,36 @@ POLL_MS, IDLE_POLL_MS = 100, 500
 JOINING_POLL_MS = 1_000
 SESSION_MS = 10_000
 DELIVERY_MS = 5_000
-PROOF_SECONDS = 3.0
-"""What is sent so soon after Kafka has agreed is taken or given up before another has the post."""
-LEADER = TopicPartition(topics.BOUNDARY_FLAGS.name(), 0)
+LEASE_SECONDS = 3.0
+"""What is sent so soon after Kafka has confirmed the leader is acknowledged or given up before
+another can be elected."""
+LEADER_PARTITION = TopicPartition(topics.BOUNDARY_FLAGS.name(), 0)
 
 log = structlog.get_logger()
 
 
 class Leadership(ConsumerRebalanceListener):  # type: ignore[misc, unused-ignore]
-    """Whether Kafka has given this worker the post; None while the workers join anew.
+    """Leader election by a consumer group: the member that is assigned one partition leads.
 
-    The consumer's own assignment still names what it had until the others have it.
+    `leads` is None during a rebalance; the consumer's own assignment still names what it had until
+    the others have it.
     """
 
     def __init__(self) -> None:
-        self.held: bool | None = None
-        self.given = 0
-        """How often it was; another may have had it between, within a single poll."""
+        self.leads: bool | None = None
+        self.term = 0
+        """How often this worker was elected; another may have led between, within one poll."""
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        self.held = None
+        self.leads = None
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        self.held = LEADER in set(assigned)
-        self.given += self.held
+        self.leads = LEADER_PARTITION in set(assigned)
+        self.term += self.leads
 
 
 class NoticePublisher:
-    """Reads the log, and sends what is due while Kafka says that this worker is the one."""
+    """Plans notices from the log, and publishes what is pending while it is the leader."""
 
     def __init__(
         self,
@@ -99,14 +102,14 @@ class NoticePublisher:
             max_poll_records=5_000,
         )
         self._watch = subscription.ProgressWatchdog(self._log)
-        self._post = KafkaConsumer(
+        self._group = KafkaConsumer(
             **common,
-            group_id=f"{GROUP}-teller",
+            group_id=f"{GROUP}-teller",  # as former versions name it: with these, too, one leads
             group_instance_id=f"notices-{worker}",
-            client_id=f"notices-post-{worker}",
+            client_id=f"notices-leader-{worker}",
             session_timeout_ms=SESSION_MS,
         )
-        self._held = Leadership()
+        self._leadership = Leadership()
         self._producer = KafkaProducer(
             **kafka.options(PRINCIPAL),
             client_id=f"notices-{worker}",
@@ -116,12 +119,12 @@ class NoticePublisher:
             delivery_timeout_ms=DELIVERY_MS,
             request_timeout_ms=DELIVERY_MS // 2,
         )
-        self._board = NoticePlanner(hour_seconds)
+        self._planner = NoticePlanner(hour_seconds)
         self._clock = clock
         self._today = today
-        self._taken_over = 0
+        self._term = 0
         self._forgetting = time.monotonic() + EARLY_SECONDS
-        self._proven_at = 0.0
+        self._confirmed_at = 0.0
         self._done: dict[TopicPartition, int] = {}
         self._moved = True
         self._changed = self._first_change = time.monotonic()
@@ -130,17 +133,17 @@ class NoticePublisher:
         """Follow the log until told to stop."""
         self._log.assign([place for topic in TOPICS for place in self._places(topic)])
         self._log.seek_to_beginning()
-        subscription.subscribe(self._post, [LEADER.topic], self._held)
+        subscription.subscribe(self._group, [LEADER_PARTITION.topic], self._leadership)
         while not stop.is_set():
             self._read()
             self._forget()
-            if self._is_the_one():
+            if self._is_leader():
                 self._look_at_the_clock()
-                if self._settled() and (not self._board.unsettled or self._proven()):
-                    self._tell()
+                if self._settled() and (not self._planner.unsettled or self._confirm()):
+                    self._publish()
             health.beat()
         self._log.close()
-        self._post.close()
+        self._group.close()
         self._producer.close()
 
     def _places(self, topic: str) -> list[TopicPartition]:
@@ -153,7 +156,7 @@ class NoticePublisher:
         fetched = self._log.poll(timeout_ms=self._poll_ms())
         self._watch.look(bool(fetched))
         self._moved |= bool(fetched)
-        before = self._board.unsettled
+        before = self._planner.unsettled
         for records in fetched.values():
             for record in records:
                 try:
@@ -162,31 +165,31 @@ class NoticePublisher:
                         event, content, record.topic, record.partition
                     )
                     seconds = record.timestamp / 1000
-                    self._board.take(event, content, seconds, record.offset)
+                    self._planner.take(event, content, seconds, record.offset)
                 except Exception as error:  # noqa: BLE001 (this record's fault: an alarm)
                     invalid_records.report_invalid_record(
                         record.topic, record.partition, record.offset, error
                     )
-        if self._board.unsettled and fetched:
+        if self._planner.unsettled and fetched:
             self._changed = time.monotonic()
             if not before:
                 self._first_change = self._changed
 
     def _poll_ms(self) -> int:
         """How long to wait for records, which end the wait: short while something settles."""
-        return POLL_MS if self._board.unsettled else IDLE_POLL_MS
+        return POLL_MS if self._planner.unsettled else IDLE_POLL_MS
 
-    def _is_the_one(self) -> bool:
-        """Whether this worker tells; one that takes over first reads the log to its end."""
-        joining = self._held.held is None
-        for mine in self._post.poll(timeout_ms=JOINING_POLL_MS if joining else POLL_MS):
-            self._post.pause(mine)
-        telling = bool(self._held.held)
-        if telling and self._taken_over != self._held.given:
-            self._taken_over = self._held.given
+    def _is_leader(self) -> bool:
+        """Whether this worker leads; a new leader first reads the log to its end."""
+        joining = self._leadership.leads is None
+        for mine in self._group.poll(timeout_ms=JOINING_POLL_MS if joining else POLL_MS):
+            self._group.pause(mine)
+        leads = bool(self._leadership.leads)
+        if leads and self._term != self._leadership.term:
+            self._term = self._leadership.term
             self._read_to_the_ends()
-            log.info("This worker tells the units", unsettled=self._board.unsettled)
-        return telling
+            log.info("Elected leader: publishes notices", unsettled=self._planner.unsettled)
+        return leads
 
     def _read_to_the_ends(self) -> None:
         ends = self._log.end_offsets(list(self._log.assignment()))
@@ -196,29 +199,31 @@ class NoticePublisher:
     def _look_at_the_clock(self) -> None:
         """An answer that the broker had in time is in time, however late it is read here."""
         now, today = self._clock(), self._today()
-        if self._board.due(now, today):
+        if self._planner.due(now, today):
             self._read_to_the_ends()
-            self._board.tick(now, today)
+            self._planner.tick(now, today)
 
     def _forget(self) -> None:
         if time.monotonic() >= self._forgetting:
             now = self._clock()
             self._read_to_the_ends()
-            self._board.forget(now)
+            self._planner.forget(now)
             self._forgetting = time.monotonic() + EARLY_SECONDS
 
-    def _proven(self) -> bool:
-        """Whether the broker agrees, which a worker that was frozen for a while cannot know.
+    def _confirm(self) -> bool:
+        """Whether the broker confirms the leader; one that was frozen for a while cannot know.
 
         It takes a commit only from a member of the group's present generation.
         """
         asked = time.monotonic()
         try:
-            self._post.commit({LEADER: OffsetAndMetadata(0, "", -1)})
+            self._group.commit({LEADER_PARTITION: OffsetAndMetadata(0, "", -1)})
         except KafkaError as error:
-            log.warning("This worker may not tell the units now", error=type(error).__name__)
+            log.warning(
+                "Leadership not confirmed: nothing is published", error=type(error).__name__
+            )
             return False
-        self._proven_at = asked
+        self._confirmed_at = asked
         return True
 
     def _settled(self) -> bool:
@@ -228,16 +233,16 @@ class NoticePublisher:
             or now - self._first_change >= LONGEST_SETTLING_SECONDS
         )
 
-    def _tell(self) -> None:
+    def _publish(self) -> None:
         done = self._done
         if self._moved:
             done = {where: self._log.position(where) for where in self._log.assignment()}
-        due = self._board.difference()
+        due = self._planner.pending()
         waiting = []
         if due:
             failpoint("before-send")
         for notice, seconds in due:
-            if time.monotonic() - self._proven_at > PROOF_SECONDS and not self._proven():
+            if time.monotonic() - self._confirmed_at > LEASE_SECONDS and not self._confirm():
                 raise CrossregionError("notices.another-worker")
             event = "NoticeIssued" if "units" in notice else "NoticeWithdrawn"
             sent = self._producer.send(

@@ -12,7 +12,7 @@ from consumers.reconcile.records import LEADER, differences, stored
 from consumers.registry.projections import notices
 from crossregion import event_validation
 from crossregion.domain import acknowledgements, agreements
-from crossregion.domain.acknowledgements import ACCEPTED, Told
+from crossregion.domain.acknowledgements import ACCEPTED, NoticeState
 from crossregion.domain.events import AgreementRecorded, HandoverRecorded, NoticeAcknowledged
 from crossregion.domain.handovers import Steps
 from crossregion.domain.validation import Rejected
@@ -44,7 +44,12 @@ def answered(kafka: Kafka, connection: Connection) -> Iterator[str]:
     for notice_id, notice in told.items():
         names = ("unit", "revision", "issued", "withdrawn")
         answer: Row = {
-            **(acknowledgements.in_force(Told(*(notice[n] for n in names)), given[notice_id]) or {})
+            **(
+                acknowledgements.in_force(
+                    NoticeState(*(notice[n] for n in names)), given[notice_id]
+                )
+                or {}
+            )
         }
         row = {f"answer_{name}": answer.get(name) for name in ("revision", "reason", "role")}
         settled.append({"notice_id": notice_id, "answer": answer.get("answer"), **row})

@@ -36,8 +36,8 @@ earlier one answers nothing, so that one to what nobody was told need not be kep
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """The last that was said of a notice: to whom, whether it stands, and when it did not last.
+class NoticeState:
+    """What was published last of a notice: to whom, whether it stands, and when it last did not.
 
     `withdrawn` is the highest revision by which it was taken back, 0 if it never was. One that is
     stated again meanwhile, as more urgent, need not be answered again.
@@ -55,20 +55,22 @@ def version(answer: NoticeAcknowledged) -> tuple[int, str]:
     return answer["revision"], identifiers.digest_of(identifiers.canonical(content))
 
 
-def in_force(told: Told | None, answers: Iterable[NoticeAcknowledged]) -> NoticeAcknowledged | None:
+def in_force(
+    state: NoticeState | None, answers: Iterable[NoticeAcknowledged]
+) -> NoticeAcknowledged | None:
     """The answer to a notice that holds; None while there is none, or the notice is withdrawn."""
-    if told is None or not told.issued:
+    if state is None or not state.issued:
         return None
     counting = (
         one
         for one in answers
-        if one["unit"] == told.unit and told.withdrawn < one["notice_revision"] <= told.revision
+        if one["unit"] == state.unit and state.withdrawn < one["notice_revision"] <= state.revision
     )
     return max(counting, key=version, default=None)
 
 
 def check(answer: NoticeAcknowledged, topic_unit: str) -> None:
-    """Check that an answer is one that could hold, whatever was told.
+    """Check that an answer is one that could hold, whatever was published.
 
     Raises: Rejected, whose detail names the field.
     """

@@ -258,13 +258,13 @@ def test_the_board_tells_of_files_tips_and_remarks_what_the_oracle_says(seed: in
                 triage = dict(triage_of(one.value, one.topic))
                 read.append(("TipTriaged", triage, one.milliseconds / 1000, one.place[2]))
     random.Random(seed).shuffle(read)
-    board = NoticePlanner()
+    planner = NoticePlanner()
     for number, one_read in enumerate(read):
-        board.take(*one_read)
+        planner.take(*one_read)
         if number < len(steps) and not isinstance(said := saying.taken(steps[number]), str):
-            board.take(*said, float(number))
-    board.tick(1.0, TODAY)
-    told = {one["notice_id"]: {**one, "revision": 0} for one, _ in board.difference()}
+            planner.take(*said, float(number))
+    planner.tick(1.0, TODAY)
+    told = {one["notice_id"]: {**one, "revision": 0} for one, _ in planner.pending()}
     kinds = (*FILE_KINDS, *OF_TIPS, "remarks")
     found = {name: one for name, one in told.items() if one["kind"] in kinds}
     right = expected(events)

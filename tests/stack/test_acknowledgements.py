@@ -313,12 +313,12 @@ MARGIN = 4.0
 
 
 @contextmanager
-def teller_of_tomorrow(stack: Stack) -> Iterator[None]:
-    """The teller by a clock that is ahead by the hours of a notice but for a moment."""
+def publisher_of_tomorrow(stack: Stack) -> Iterator[None]:
+    """The publisher by a clock that is ahead by the hours of a notice but for a moment."""
     stop = threading.Event()
     ahead = HOURS * 3600.0 - MARGIN
-    teller = notices_worker.NoticePublisher(stack.kafka, "1", clock=lambda: time.time() + ahead)
-    thread = threading.Thread(target=teller.run, args=[stop, metrics.Health()])
+    publisher = notices_worker.NoticePublisher(stack.kafka, "1", clock=lambda: time.time() + ahead)
+    thread = threading.Thread(target=publisher.run, args=[stop, metrics.Health()])
     thread.start()
     try:
         yield
@@ -344,12 +344,12 @@ def test_an_overdue_notice_goes_to_the_office_twice_across_restarts_until_it_is_
 
     stack.supervisor.stop(STOP_ORDER)
     start(stack, "notices")
-    with teller_of_tomorrow(stack):
+    with publisher_of_tomorrow(stack):
         wait_until(lambda: times() == 1, stack)
-    with teller_of_tomorrow(stack):
+    with publisher_of_tomorrow(stack):
         wait_until(lambda: times() == 2, stack)
         time.sleep(MARGIN + 1.0)
-    with teller_of_tomorrow(stack):
+    with publisher_of_tomorrow(stack):
         time.sleep(2.0)
         assert times() == 2
         notices_service.acknowledge(officer(stack, LATE), notice["notice_id"], "accepted")

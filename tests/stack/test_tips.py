@@ -315,12 +315,12 @@ HOURS, MARGIN = 72, 4.0
 
 
 @contextmanager
-def teller_of_tomorrow(stack: Stack) -> Iterator[None]:
-    """The teller by a clock that is ahead by the hours of a tip but for a moment."""
+def publisher_of_tomorrow(stack: Stack) -> Iterator[None]:
+    """The publisher by a clock that is ahead by the hours of a tip but for a moment."""
     stop = threading.Event()
     ahead = HOURS * 3600.0 - MARGIN
-    teller = notices_worker.NoticePublisher(stack.kafka, "1", clock=lambda: time.time() + ahead)
-    thread = threading.Thread(target=teller.run, args=[stop, metrics.Health()])
+    publisher = notices_worker.NoticePublisher(stack.kafka, "1", clock=lambda: time.time() + ahead)
+    thread = threading.Thread(target=publisher.run, args=[stop, metrics.Health()])
     thread.start()
     try:
         yield
@@ -341,9 +341,9 @@ def test_an_overdue_tip_goes_to_the_office_once_across_restarts_until_it_is_tria
 
     stack.supervisor.stop(STOP_ORDER)
     start(stack, "notices")
-    with teller_of_tomorrow(stack):
+    with publisher_of_tomorrow(stack):
         wait_until(at_office, stack)
-    with teller_of_tomorrow(stack):
+    with publisher_of_tomorrow(stack):
         time.sleep(MARGIN + 1.0)
         assert at_office()
         outcome = tips_service.triage(officer(stack, HERE), tip, "dismissed", reason="unfounded")

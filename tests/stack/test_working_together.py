@@ -124,11 +124,11 @@ def step(stack: Stack, unit: str, action: str, to: str | None = None) -> str:
 
 
 @contextmanager
-def teller_at(stack: Stack, at: float) -> Iterator[None]:
+def publisher_at(stack: Stack, at: float) -> Iterator[None]:
     """A notices worker for which it is always this late."""
     stop = threading.Event()
-    teller = notices_worker.NoticePublisher(stack.kafka, "1", clock=lambda: at)
-    thread = threading.Thread(target=teller.run, args=[stop, metrics.Health()])
+    publisher = notices_worker.NoticePublisher(stack.kafka, "1", clock=lambda: at)
+    thread = threading.Thread(target=publisher.run, args=[stop, metrics.Health()])
     thread.start()
     try:
         yield
@@ -207,9 +207,9 @@ def test_from_two_exports_to_a_hand_over(post: Post, tmp_path: Path) -> None:
     stack.supervisor.stop(STOP_ORDER)
     start(stack, but="notices")
     at_office = ["proposal", "reassign", "-reassign", "overdue"]
-    with teller_at(stack, late["answer_until"].timestamp() + 0.001):
+    with publisher_at(stack, late["answer_until"].timestamp() + 0.001):
         post.wait(OFFICE, *at_office)
-    with teller_at(stack, late["answer_until"].timestamp() + 0.001):
+    with publisher_at(stack, late["answer_until"].timestamp() + 0.001):
         assert step(stack, TAKER, "offered", FOUND_AT) == TAKER
         post.wait(FOUND_AT, "remarks", "confirmed", "flag", "-flag", "handover")
         post.wait(OFFICE, *at_office)

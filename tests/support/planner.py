@@ -1,4 +1,4 @@
-"""The notice planner with the log that a broker would keep, and the flag that it begins with."""
+"""The notice planner with the log of a broker, and the flag that it begins with."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ def flag(
     }
 
 
-class Desk:
-    """A board whose hour lasts a second, and the log of the broker, whose clock the test sets."""
+class Broker:
+    """A log whose clock the test sets, and a planner of it whose hour lasts a second."""
 
     def __init__(self, log: list[tuple[str, dict[str, Any], float]] | None = None) -> None:
         self.log = log or []
-        self.board = NoticePlanner(1.0)
+        self.planner = NoticePlanner(1.0)
         for one in self.log:
-            self.board.take(*one)
+            self.planner.take(*one)
 
     def put(self, event: str, record: Any, at: float) -> None:
         self.log.append((event, dict(record), at))
-        self.board.take(event, dict(record), at)
+        self.planner.take(event, dict(record), at)
 
-    def tell(self, now: float) -> list[tuple[str, str]]:
-        """Send what is due, as the teller does, until nothing more follows; kind and unit."""
-        told: list[tuple[str, str]] = []
+    def publish(self, now: float) -> list[tuple[str, str]]:
+        """Publish what is pending, as the leader does, until nothing follows; kind and unit."""
+        published: list[tuple[str, str]] = []
         while True:
-            self.board.tick(now, date.min)
-            due = self.board.difference()
+            self.planner.tick(now, date.min)
+            due = self.planner.pending()
             if not due:
-                return told
+                return published
             for notice, _ in due:
                 issued = "units" in notice
                 self.put("NoticeIssued" if issued else "NoticeWithdrawn", notice, now)
-                said = notice["kind"] if issued else f"{notice['kind']} withdrawn"
-                told.append((said, notice["unit"]))
+                kind = notice["kind"] if issued else f"{notice['kind']} withdrawn"
+                published.append((kind, notice["unit"]))

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from crossregion.domain import acknowledgements
-from crossregion.domain.acknowledgements import ACCEPTED, NOT_OURS, REASONS, RECEIVED, REFUSED, Told
+from crossregion.domain.acknowledgements import (
+    ACCEPTED,
+    NOT_OURS,
+    REASONS,
+    RECEIVED,
+    REFUSED,
+    NoticeState,
+)
 from crossregion.domain.events import NoticeAcknowledged, NoticeReassigned
 from crossregion.domain.validation import Rejected
 from schemas.units import NOTIFIED
@@ -27,12 +34,12 @@ def answered(answer: str = ACCEPTED, revision: int = 1, **changes: Any) -> Notic
     return cast(NoticeAcknowledged, {**EXAMPLE, **content})
 
 
-def holds(told: Told | None, *answers: NoticeAcknowledged) -> str | None:
+def holds(told: NoticeState | None, *answers: NoticeAcknowledged) -> str | None:
     found = acknowledgements.in_force(told, answers)
     return None if found is None else found["answer"]
 
 
-STANDS = Told(UNIT, 1, True)
+STANDS = NoticeState(UNIT, 1, True)
 
 
 def test_the_highest_revision_holds_whichever_came_first() -> None:
@@ -55,8 +62,8 @@ def test_only_the_notified_units_answer_counts() -> None:
 
 def test_a_withdrawn_notice_cannot_be_accepted_and_one_issued_again_is_asked_anew() -> None:
     accepted = answered(ACCEPTED)
-    again = Told(UNIT, 3, True, withdrawn=2)
-    assert holds(Told(UNIT, 2, False, 2), accepted, answered(notice_revision=2)) is None
+    again = NoticeState(UNIT, 3, True, withdrawn=2)
+    assert holds(NoticeState(UNIT, 2, False, 2), accepted, answered(notice_revision=2)) is None
     assert holds(again, accepted, answered(notice_revision=2)) is None
     assert holds(again, accepted, answered(notice_revision=3)) == ACCEPTED
     assert holds(again, answered(notice_revision=4)) is None
@@ -64,8 +71,8 @@ def test_a_withdrawn_notice_cannot_be_accepted_and_one_issued_again_is_asked_ane
 
 
 def test_what_is_stated_again_as_more_urgent_need_not_be_answered_again() -> None:
-    assert holds(Told(UNIT, 2, True), answered()) == ACCEPTED
-    assert holds(Told(UNIT, 4, True, withdrawn=2), answered(notice_revision=3)) == ACCEPTED
+    assert holds(NoticeState(UNIT, 2, True), answered()) == ACCEPTED
+    assert holds(NoticeState(UNIT, 4, True, withdrawn=2), answered(notice_revision=3)) == ACCEPTED
 
 
 class Inbox(RuleBasedStateMachine):
@@ -77,20 +84,20 @@ class Inbox(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.said: list[NoticeAcknowledged] = []
-        self.told = Told(UNIT, 1, True)
+        self.told = NoticeState(UNIT, 1, True)
         self.sheet: str | None = None
         self.answers = 0
 
     @rule()
     def withdraw_or_issue_again(self) -> None:
         revision, stands = self.told.revision + 1, not self.told.issued
-        self.told = Told(UNIT, revision, stands, self.told.withdrawn if stands else revision)
+        self.told = NoticeState(UNIT, revision, stands, self.told.withdrawn if stands else revision)
         self.sheet = None
 
     @rule()
     def state_again(self) -> None:
         if self.told.issued:
-            self.told = Told(UNIT, self.told.revision + 1, True, self.told.withdrawn)
+            self.told = NoticeState(UNIT, self.told.revision + 1, True, self.told.withdrawn)
 
     @rule(answer=st.sampled_from(list(REASONS)), twice=st.booleans())
     def answer(self, answer: str, twice: bool) -> None:

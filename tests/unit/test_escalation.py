@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from crossregion.domain import handovers
 from crossregion.domain.acknowledgements import EARLY_SECONDS
 from tests.support.builders import newest_example as example
-from tests.support.planner import Desk, Event, flag
+from tests.support.planner import Broker, Event, flag
 
 HOURS = 24
 DAY = float(HOURS)
@@ -24,80 +24,80 @@ def answer(word: str, revision: int = 1, notice: Any = None, **changes: Any) -> 
     return "NoticeAcknowledged", {**example("NoticeAcknowledged"), **known, **content, **changes}
 
 
-def asked(hours: int | None = HOURS) -> tuple[Desk, dict[str, Any]]:
-    """A desk on which one flag was told at 0 to one unit, which is to answer."""
-    desk = Desk()
-    desk.put(*flag(), 0.0)
-    ((notice, _),) = desk.board.difference()
+def asked(hours: int | None = HOURS) -> tuple[Broker, dict[str, Any]]:
+    """A broker with one flag notice, published at 0 to one unit, which is to answer."""
+    broker = Broker()
+    broker.put(*flag(), 0.0)
+    ((notice, _),) = broker.planner.pending()
     told = {**notice, "answer_within_hours": hours}
-    desk.put("NoticeIssued", told, 0.0)
-    return desk, told
+    broker.put("NoticeIssued", told, 0.0)
+    return broker, told
 
 
 def test_an_overdue_notice_is_told_to_the_office_once_and_once_more() -> None:
-    desk, _ = asked()
-    assert desk.tell(DAY - 1) == []
-    assert desk.tell(DAY) == [("overdue", "220000")]
-    assert desk.tell(2 * DAY - 1) == []
-    assert desk.tell(2 * DAY) == [("overdue", "220000")]
-    assert desk.tell(99 * DAY) == []
+    broker, _ = asked()
+    assert broker.publish(DAY - 1) == []
+    assert broker.publish(DAY) == [("overdue", "220000")]
+    assert broker.publish(2 * DAY - 1) == []
+    assert broker.publish(2 * DAY) == [("overdue", "220000")]
+    assert broker.publish(99 * DAY) == []
 
 
 def test_across_restarts_nothing_is_said_twice_and_the_second_time_is_the_first_ones() -> None:
-    desk, _ = asked()
-    assert desk.tell(5 * DAY) == [("overdue", "220000")]
+    broker, _ = asked()
+    assert broker.publish(5 * DAY) == [("overdue", "220000")]
     for now, told in ((5 * DAY, 0), (6 * DAY - 1, 0), (6 * DAY, 1), (6 * DAY, 0), (9 * DAY, 0)):
-        desk = Desk(desk.log)
-        assert desk.tell(now) == [("overdue", "220000")] * told
+        broker = Broker(broker.log)
+        assert broker.publish(now) == [("overdue", "220000")] * told
 
 
 def test_a_clock_that_stands_behind_the_one_before_takes_nothing_back() -> None:
-    desk, _ = asked()
-    desk.tell(DAY)
-    assert Desk(desk.log).tell(DAY - 5) == []
+    broker, _ = asked()
+    broker.publish(DAY)
+    assert Broker(broker.log).publish(DAY - 5) == []
 
 
 def test_an_answer_in_time_ends_the_wait_and_a_late_one_withdraws_what_was_said() -> None:
-    desk, notice = asked()
-    desk.put(*answer("accepted", notice=notice), DAY - 1)
-    assert desk.tell(9 * DAY) == []
-    desk, notice = asked()
-    desk.tell(DAY)
-    desk.tell(2 * DAY)
-    desk.put(*answer("received", notice=notice), 2 * DAY + 1)
-    assert desk.tell(2 * DAY + 1) == []
-    desk.put(*answer("accepted", 2, notice), 2 * DAY + 2)
-    assert desk.tell(2 * DAY + 2) == [("overdue withdrawn", "220000")] * 2
+    broker, notice = asked()
+    broker.put(*answer("accepted", notice=notice), DAY - 1)
+    assert broker.publish(9 * DAY) == []
+    broker, notice = asked()
+    broker.publish(DAY)
+    broker.publish(2 * DAY)
+    broker.put(*answer("received", notice=notice), 2 * DAY + 1)
+    assert broker.publish(2 * DAY + 1) == []
+    broker.put(*answer("accepted", 2, notice), 2 * DAY + 2)
+    assert broker.publish(2 * DAY + 2) == [("overdue withdrawn", "220000")] * 2
 
 
 def test_a_withdrawn_notice_waits_for_nothing() -> None:
-    desk, _ = asked()
-    desk.tell(DAY)
-    desk.put(*flag(2, "none", ()), DAY + 1)
-    assert sorted(desk.tell(DAY + 1)) == [
+    broker, _ = asked()
+    broker.publish(DAY)
+    broker.put(*flag(2, "none", ()), DAY + 1)
+    assert sorted(broker.publish(DAY + 1)) == [
         ("flag withdrawn", "220300"), ("overdue withdrawn", "220000"),
     ]  # fmt: skip
 
 
 def test_what_is_withdrawn_at_the_very_deadline_is_not_told_as_overdue() -> None:
-    desk, _ = asked()
-    desk.put(*flag(2, "none", ()), DAY - 1)
-    assert desk.tell(DAY) == [("flag withdrawn", "220300")]
-    desk.put(*flag(3), DAY + 1)
-    assert desk.tell(DAY + 1) == [("flag", "220300")]
+    broker, _ = asked()
+    broker.put(*flag(2, "none", ()), DAY - 1)
+    assert broker.publish(DAY) == [("flag withdrawn", "220300")]
+    broker.put(*flag(3), DAY + 1)
+    assert broker.publish(DAY + 1) == [("flag", "220300")]
 
 
 def test_a_refusal_goes_to_the_office_until_it_is_taken_back() -> None:
     for word, reason in (("refused", "no-capacity"), ("not-ours", None)):
-        desk, notice = asked()
-        desk.put(*answer(word, 1, notice, reason=reason), 1.0)
-        assert desk.tell(1.0) == [("reassign", "220000")]
-        _, issued, _ = desk.log[-1]
+        broker, notice = asked()
+        broker.put(*answer(word, 1, notice, reason=reason), 1.0)
+        assert broker.publish(1.0) == [("reassign", "220000")]
+        _, issued, _ = broker.log[-1]
         assert issued["cause"] == notice["notice_id"]
         assert issued["remarks"] == [{"field": "answer", "code": reason or word}]
-        assert desk.tell(9 * DAY) == []
-        desk.put(*answer("accepted", 2, notice), 2.0)
-        assert desk.tell(9 * DAY) == [("reassign withdrawn", "220000")]
+        assert broker.publish(9 * DAY) == []
+        broker.put(*answer("accepted", 2, notice), 2.0)
+        assert broker.publish(9 * DAY) == [("reassign withdrawn", "220000")]
 
 
 def reassigned(notice_id: str, to_unit: str, revision: int = 1) -> Event:
@@ -106,29 +106,29 @@ def reassigned(notice_id: str, to_unit: str, revision: int = 1) -> Event:
 
 
 def test_what_the_office_reassigns_is_told_to_the_new_unit_and_withdrawn_from_the_old() -> None:
-    desk, notice = asked()
-    desk.put(*answer("refused", 1, notice, reason="no-capacity"), 1.0)
-    desk.tell(1.0)
-    desk.put(*reassigned(notice["notice_id"], "220500"), 2.0)
-    assert sorted(desk.tell(2.0)) == [
+    broker, notice = asked()
+    broker.put(*answer("refused", 1, notice, reason="no-capacity"), 1.0)
+    broker.publish(1.0)
+    broker.put(*reassigned(notice["notice_id"], "220500"), 2.0)
+    assert sorted(broker.publish(2.0)) == [
         ("flag", "220500"), ("flag withdrawn", "220300"), ("reassign withdrawn", "220000"),
     ]  # fmt: skip
-    (second,) = (record for _, record, _ in desk.log if record.get("unit") == "220500")
-    desk.put(*reassigned(second["notice_id"], "220300"), 3.0)
-    assert sorted(desk.tell(3.0)) == [("flag", "220300"), ("flag withdrawn", "220500")]
-    assert Desk(desk.log).tell(3.0) == []
-    desk.put(*reassigned(notice["notice_id"], "220600", 2), 4.0)
-    assert sorted(desk.tell(4.0)) == [("flag", "220600"), ("flag withdrawn", "220300")]
-    desk.put(*flag(2, "none", ()), 5.0)
-    assert desk.tell(5.0) == [("flag withdrawn", "220600")]
+    (second,) = (record for _, record, _ in broker.log if record.get("unit") == "220500")
+    broker.put(*reassigned(second["notice_id"], "220300"), 3.0)
+    assert sorted(broker.publish(3.0)) == [("flag", "220300"), ("flag withdrawn", "220500")]
+    assert Broker(broker.log).publish(3.0) == []
+    broker.put(*reassigned(notice["notice_id"], "220600", 2), 4.0)
+    assert sorted(broker.publish(4.0)) == [("flag", "220600"), ("flag withdrawn", "220300")]
+    broker.put(*flag(2, "none", ()), 5.0)
+    assert broker.publish(5.0) == [("flag withdrawn", "220600")]
 
 
 def test_what_the_office_is_told_of_answers_goes_nowhere_else() -> None:
-    desk, _ = asked()
-    desk.tell(DAY)
-    (_, overdue, _) = desk.log[-1]
-    desk.put(*reassigned(overdue["notice_id"], "220500"), DAY)
-    assert desk.tell(DAY) == []
+    broker, _ = asked()
+    broker.publish(DAY)
+    (_, overdue, _) = broker.log[-1]
+    broker.put(*reassigned(overdue["notice_id"], "220500"), DAY)
+    assert broker.publish(DAY) == []
 
 
 def hurried(notice: dict[str, Any], hours: int) -> dict[str, Any]:
@@ -139,41 +139,41 @@ def hurried(notice: dict[str, Any], hours: int) -> dict[str, Any]:
 
 def test_a_notice_that_becomes_urgent_is_due_sooner_and_never_later() -> None:
     for hours, at, due in ((HOURS, 20.0, DAY), (6, 2.0, 8.0), (6, 23.0, DAY)):
-        desk, notice = asked()
-        desk.put("NoticeIssued", hurried(notice, hours), at)
-        assert desk.tell(due - 1) == []
-        assert desk.tell(due) == [("overdue", "220000")]
-        assert desk.tell(due + hours - 1) == []
-        assert desk.tell(due + hours) == [("overdue", "220000")]
+        broker, notice = asked()
+        broker.put("NoticeIssued", hurried(notice, hours), at)
+        assert broker.publish(due - 1) == []
+        assert broker.publish(due) == [("overdue", "220000")]
+        assert broker.publish(due + hours - 1) == []
+        assert broker.publish(due + hours) == [("overdue", "220000")]
 
 
 def test_what_the_office_was_told_stands_when_the_notice_becomes_urgent_and_is_urgent_too() -> None:
-    desk, notice = asked()
-    desk.put(*answer("refused", 1, notice, reason="no-capacity"), 0.5)
-    desk.put(*answer("received", 2, notice), 1.0)
-    assert desk.tell(DAY) == [("overdue", "220000")]
-    _, first, _ = desk.log[-1]
-    desk.put("NoticeIssued", hurried(notice, 6), DAY + 1)
-    assert desk.tell(DAY + 1) == [("overdue", "220000")]
-    _, again, _ = desk.log[-1]
+    broker, notice = asked()
+    broker.put(*answer("refused", 1, notice, reason="no-capacity"), 0.5)
+    broker.put(*answer("received", 2, notice), 1.0)
+    assert broker.publish(DAY) == [("overdue", "220000")]
+    _, first, _ = broker.log[-1]
+    broker.put("NoticeIssued", hurried(notice, 6), DAY + 1)
+    assert broker.publish(DAY + 1) == [("overdue", "220000")]
+    _, again, _ = broker.log[-1]
     assert again == {**first, "revision": 2, "urgent": True}
-    assert desk.tell(DAY + 6) == [("overdue", "220000")]
-    assert desk.tell(99 * DAY) == Desk(desk.log).tell(99 * DAY) == []
-    desk.put(*answer("not-ours", 3, notice), 99 * DAY)
-    assert sorted(desk.tell(99 * DAY)) == [
+    assert broker.publish(DAY + 6) == [("overdue", "220000")]
+    assert broker.publish(99 * DAY) == Broker(broker.log).publish(99 * DAY) == []
+    broker.put(*answer("not-ours", 3, notice), 99 * DAY)
+    assert sorted(broker.publish(99 * DAY)) == [
         ("overdue withdrawn", "220000"), ("overdue withdrawn", "220000"), ("reassign", "220000"),
     ]  # fmt: skip
 
 
 def test_a_notice_that_was_withdrawn_and_is_told_again_has_its_whole_time_again() -> None:
-    desk, notice = asked()
-    desk.tell(DAY)
+    broker, notice = asked()
+    broker.publish(DAY)
     gone = {name: notice[name] for name in ("notice_id", "unit", "kind", "cause")}
-    desk.put("NoticeWithdrawn", {**gone, "revision": 2}, DAY + 1)
-    desk.put("NoticeIssued", {**notice, "revision": 3}, DAY + 2)
-    assert desk.tell(DAY + 2) == [("overdue withdrawn", "220000")]
-    assert desk.tell(2 * DAY + 1) == []
-    assert desk.tell(2 * DAY + 2) == [("overdue", "220000")]
+    broker.put("NoticeWithdrawn", {**gone, "revision": 2}, DAY + 1)
+    broker.put("NoticeIssued", {**notice, "revision": 3}, DAY + 2)
+    assert broker.publish(DAY + 2) == [("overdue withdrawn", "220000")]
+    assert broker.publish(2 * DAY + 1) == []
+    assert broker.publish(2 * DAY + 2) == [("overdue", "220000")]
 
 
 def test_an_answer_that_was_there_long_before_its_notice_is_none_and_is_let_go() -> None:
@@ -185,22 +185,22 @@ def test_an_answer_that_was_there_long_before_its_notice_is_none_and_is_let_go()
         (told_at - EARLY_SECONDS, told_at + EARLY_SECONDS, True),
         (told_at - EARLY_SECONDS, told_at + EARLY_SECONDS + 1, False),
     ):
-        desk = Desk()
-        desk.put(*answer("refused", 1, notice, reason="no-capacity"), answered_at)
-        desk.board.forget(forgets_at)
-        desk.put(*flag(), told_at)
-        desk.tell(told_at)
-        assert (desk.log[-1][1]["kind"] == "reassign") == counts
+        broker = Broker()
+        broker.put(*answer("refused", 1, notice, reason="no-capacity"), answered_at)
+        broker.planner.forget(forgets_at)
+        broker.put(*flag(), told_at)
+        broker.publish(told_at)
+        assert (broker.log[-1][1]["kind"] == "reassign") == counts
 
 
 def test_nobody_is_above_the_office() -> None:
-    desk = Desk()
-    desk.put(*flag(told=("220000",)), 0.0)
-    ((notice, _),) = desk.board.difference()
+    broker = Broker()
+    broker.put(*flag(told=("220000",)), 0.0)
+    ((notice, _),) = broker.planner.pending()
     told = {**notice, "answer_within_hours": HOURS}
-    desk.put("NoticeIssued", told, 0.0)
-    desk.put(*answer("not-ours", 1, told), 1.0)
-    assert desk.tell(9 * DAY) == []
+    broker.put("NoticeIssued", told, 0.0)
+    broker.put(*answer("not-ours", 1, told), 1.0)
+    assert broker.publish(9 * DAY) == []
 
 
 def stepped(action: str, unit: str, after: Event | None = None, to: str | None = None) -> Event:
@@ -217,57 +217,57 @@ OFFER_HOURS = 72
 
 def test_an_offer_is_told_to_its_unit_until_a_step_answers_it() -> None:
     for end in (("accepted", "220300"), ("refused", "220300"), ("withdrawn", "220200")):
-        desk = Desk()
-        desk.put(*OFFER, 0.0)
-        assert desk.tell(1.0) == [("handover", "220300")]
-        _, notice, _ = desk.log[-1]
+        broker = Broker()
+        broker.put(*OFFER, 0.0)
+        assert broker.publish(1.0) == [("handover", "220300")]
+        _, notice, _ = broker.log[-1]
         assert (notice["disclosure"], notice["contact"]) == ("summary", "220200")
         assert notice["case_id"] == OFFER[1]["record_id"]
-        desk.put(*answer("accepted", 1, notice), 2.0)
-        desk.put(*reassigned(notice["notice_id"], "220500"), 2.0)
-        assert desk.tell(2.0) == []
-        assert desk.tell(1.0 + OFFER_HOURS) == [("overdue", "220000")]
-        desk.put(*stepped(*end, after=OFFER), 99.0)
-        assert sorted(desk.tell(99.0)) == [
+        broker.put(*answer("accepted", 1, notice), 2.0)
+        broker.put(*reassigned(notice["notice_id"], "220500"), 2.0)
+        assert broker.publish(2.0) == []
+        assert broker.publish(1.0 + OFFER_HOURS) == [("overdue", "220000")]
+        broker.put(*stepped(*end, after=OFFER), 99.0)
+        assert sorted(broker.publish(99.0)) == [
             ("handover withdrawn", "220300"), ("overdue withdrawn", "220000"),
         ]  # fmt: skip
-        assert Desk(desk.log).tell(999.0) == []
+        assert Broker(broker.log).publish(999.0) == []
 
 
 def test_what_is_asked_back_is_told_to_its_owner() -> None:
-    desk = Desk()
+    broker = Broker()
     accepted = stepped("accepted", "220300", OFFER)
     asked_back = stepped("withdrawn", "220200", accepted)
     for number, one in enumerate((asked_back, accepted, OFFER)):
-        desk.put(*one, float(9 - number))
-    assert desk.tell(10.0) == [("handover", "220300")]
-    _, notice, _ = desk.log[-1]
+        broker.put(*one, float(9 - number))
+    assert broker.publish(10.0) == [("handover", "220300")]
+    _, notice, _ = broker.log[-1]
     assert notice["remarks"] == [{"field": "handover", "code": "asked-back"}]
-    desk.put(*stepped("returned", "220300", asked_back), 11.0)
-    assert desk.tell(11.0) == [("handover withdrawn", "220300")]
+    broker.put(*stepped("returned", "220300", asked_back), 11.0)
+    assert broker.publish(11.0) == [("handover withdrawn", "220300")]
 
 
 def test_a_strangers_steps_tell_nobody() -> None:
-    desk = Desk()
-    desk.put(*stepped("offered", "220500", to="220300"), 0.0)
-    desk.put(*stepped("offered", "220500", OFFER, to="220300"), 0.0)
-    assert desk.tell(1.0) == []
+    broker = Broker()
+    broker.put(*stepped("offered", "220500", to="220300"), 0.0)
+    broker.put(*stepped("offered", "220500", OFFER, to="220300"), 0.0)
+    assert broker.publish(1.0) == []
 
 
 def test_a_notice_that_asks_for_no_answer_is_never_overdue() -> None:
-    desk, _ = asked(hours=None)
-    assert desk.tell(99 * DAY) == []
+    broker, _ = asked(hours=None)
+    assert broker.publish(99 * DAY) == []
 
 
 class Clockwork(RuleBasedStateMachine):
-    """A notice, its unit, and tellers that are restarted at any time.
+    """A notice, its unit, and planners that are restarted at any time.
 
     The model is the office's own book: when it was told for the first and for the second time.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.desk, self.notice = asked()
+        self.broker, self.notice = asked()
         self.now, self.revision = 0.0, 0
         self.answered = False
         self.due, self.hours = DAY, HOURS
@@ -280,7 +280,7 @@ class Clockwork(RuleBasedStateMachine):
     @rule(word=st.sampled_from(["accepted", "received"]))
     def answer(self, word: str) -> None:
         self.revision += 1
-        self.desk.put(*answer(word, self.revision, self.notice), self.now)
+        self.broker.put(*answer(word, self.revision, self.notice), self.now)
         self.answered = word == "accepted"
 
     @rule(hours=st.integers(1, HOURS))
@@ -288,16 +288,16 @@ class Clockwork(RuleBasedStateMachine):
         if self.notice["urgent"]:
             return
         self.notice = hurried(self.notice, hours)
-        self.desk.put("NoticeIssued", self.notice, self.now)
+        self.broker.put("NoticeIssued", self.notice, self.now)
         self.due, self.hours = min(self.due, self.now + hours), min(self.hours, hours)
 
     @rule()
     def restart(self) -> None:
-        self.desk = Desk(self.desk.log)
+        self.broker = Broker(self.broker.log)
 
     @rule()
-    def tell(self) -> None:
-        self.desk.tell(self.now)
+    def publish(self) -> None:
+        self.broker.publish(self.now)
         if self.answered:
             self.book.clear()
         elif len(self.book) < 2 and self.now >= (
@@ -305,12 +305,12 @@ class Clockwork(RuleBasedStateMachine):
         ):
             self.book.append(self.now)
         assert self.standing() == len(self.book)
-        assert Desk(self.desk.log).tell(self.now) == []
+        assert Broker(self.broker.log).publish(self.now) == []
 
     def standing(self) -> int:
         held = {
             record["notice_id"]: event == "NoticeIssued"
-            for event, record, _ in self.desk.log
+            for event, record, _ in self.broker.log
             if record.get("kind") == "overdue"
         }
         return sum(held.values())
@@ -319,7 +319,7 @@ class Clockwork(RuleBasedStateMachine):
     def nothing_is_said_twice(self) -> None:
         said = [
             (record["notice_id"], record["revision"])
-            for event, record, _ in self.desk.log
+            for event, record, _ in self.broker.log
             if event.startswith("Notice") and record.get("kind") == "overdue"
         ]
         assert len(said) == len(set(said))

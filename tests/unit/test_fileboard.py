@@ -21,22 +21,22 @@ RESCUE = a_rescue(found_on="2026-01-31", guardian="NOT_FOUND", age_band="6-13")
 ON = date(2026, 1, 31)
 
 Said = tuple[str, dict[str, Any], float]
-Told = list[tuple[str, str, str | None]]
+Published = list[tuple[str, str, str | None]]
 
 
 class Days:
-    """A board that tells each day what is new, and the log it reads."""
+    """A planner that publishes each day what is new, and the log it reads."""
 
     def __init__(self, log: Sequence[Said] = ()) -> None:
         self.log = list(log)
-        self.board = NoticePlanner()
+        self.planner = NoticePlanner()
         for said in self.log:
-            self.board.take(*said)
+            self.planner.take(*said)
 
     def put(self, event: str, record: Any, at: float = 1.0) -> None:
         said = (event, dict(record), at)
         self.log.append(said)
-        self.board.take(*said)
+        self.planner.take(*said)
 
     def record(self, event: str, record: dict[str, Any]) -> None:
         """What intake makes of a unit's event."""
@@ -69,17 +69,17 @@ class Days:
         offered = self.hand(UNIT, "offered", OTHER, None, 10.0)
         self.hand(OTHER, "accepted", None, offered, 11.0)
 
-    def tell(self, on: date) -> Told:
-        if self.board.due(0.0, on):
-            self.board.tick(0.0, on)
-        told: Told = []
-        for notice, _ in self.board.difference():
+    def publish(self, on: date) -> Published:
+        if self.planner.due(0.0, on):
+            self.planner.tick(0.0, on)
+        published: Published = []
+        for notice, _ in self.planner.pending():
             issued = "units" in notice
             self.put("NoticeIssued" if issued else "NoticeWithdrawn", notice)
-            said = notice["kind"] if issued else f"{notice['kind']} withdrawn"
-            told.append((said, notice["unit"], cast(Any, notice).get("item")))
-        self.board.difference()
-        return sorted(told, key=str)
+            kind = notice["kind"] if issued else f"{notice['kind']} withdrawn"
+            published.append((kind, notice["unit"], cast(Any, notice).get("item")))
+        self.planner.pending()
+        return sorted(published, key=str)
 
     def standing(self) -> set[tuple[str, str, str | None]]:
         """What has been issued and not withdrawn."""
@@ -106,35 +106,35 @@ def search(**changes: Any) -> dict[str, Any]:
 
 
 def test_nothing_is_told_before_its_day_and_each_thing_once(days: Days) -> None:
-    assert days.tell(ON - timedelta(days=1)) == []
+    assert days.publish(ON - timedelta(days=1)) == []
     first = ["CHILD_PLACEMENT", "LEGAL_AID", "MEDICAL", "PSYCHOLOGICAL", "PUBLIC_NOTICE"]
-    assert days.tell(ON) == [("file-due", UNIT, item) for item in [*first, "SCHOOL_RETURN"]]
-    assert days.tell(ON + timedelta(days=7)) == []
+    assert days.publish(ON) == [("file-due", UNIT, item) for item in [*first, "SCHOOL_RETURN"]]
+    assert days.publish(ON + timedelta(days=7)) == []
     late = [("file-overdue", UNIT, item) for item in ("MEDICAL", "PUBLIC_NOTICE")]
-    assert days.tell(ON + timedelta(days=8)) == late
-    assert days.tell(ON + timedelta(days=8)) == []
-    assert ("file-due", UNIT, "FIRST_CERTIFICATE") in days.tell(date(2026, 2, 28))
+    assert days.publish(ON + timedelta(days=8)) == late
+    assert days.publish(ON + timedelta(days=8)) == []
+    assert ("file-due", UNIT, "FIRST_CERTIFICATE") in days.publish(date(2026, 2, 28))
 
 
 def test_what_is_done_is_withdrawn(days: Days) -> None:
-    days.tell(ON + timedelta(days=8))
+    days.publish(ON + timedelta(days=8))
     days.record("GuardianSearchRecorded", search(notice_on="2026-02-09", state="PUBLIC_NOTICE"))
     gone = [(f"{kind} withdrawn", UNIT, None) for kind in ("file-due", "file-overdue")]
-    assert days.tell(ON + timedelta(days=9)) == gone
-    assert days.tell(date(2026, 3, 10)) != []
+    assert days.publish(ON + timedelta(days=9)) == gone
+    assert days.publish(date(2026, 3, 10)) != []
     assert ("file-due", UNIT, "WELFARE_HOME") not in days.standing()
-    days.tell(date(2026, 3, 11))
+    days.publish(date(2026, 3, 11))
     assert ("file-due", UNIT, "WELFARE_HOME") in days.standing()
 
 
 def test_another_day_for_the_same_thing_is_told_as_another(days: Days) -> None:
     aid = an_entry("AssistanceRecorded", 2, kind="SHELTER", state="NEEDED", needed_on="2026-02-01")
     days.record("AssistanceRecorded", {**aid, "due_on": "2026-02-05"})
-    days.tell(date(2026, 2, 7))
+    days.publish(date(2026, 2, 7))
     days.record("AssistanceRecorded", {**aid, "revision": 2, "due_on": "2026-02-20"})
-    told = days.tell(date(2026, 2, 7))
+    published = days.publish(date(2026, 2, 7))
     shelter = f"SHELTER:{UNIT}/E2"
-    assert told == [
+    assert published == [
         ("file-due withdrawn", UNIT, None),
         ("file-due", UNIT, shelter),
         ("file-overdue withdrawn", UNIT, None),
@@ -142,14 +142,14 @@ def test_another_day_for_the_same_thing_is_told_as_another(days: Days) -> None:
 
 
 def test_a_handover_takes_what_is_due_along(days: Days) -> None:
-    days.tell(ON)
+    days.publish(ON)
     before = days.standing()
     days.take_over()
-    days.tell(ON)
+    days.publish(ON)
     assert days.standing() == {(kind, OTHER, item) for kind, _, item in before}
     medical = an_entry("AssistanceRecorded", 3, kind="MEDICAL", state="DONE", done_on="2026-02-01")
     days.record("AssistanceRecorded", {**medical, "unit": OTHER})
-    days.tell(date(2026, 2, 1))
+    days.publish(date(2026, 2, 1))
     assert days.standing() == {(kind, OTHER, item) for kind, _, item in before if item != "MEDICAL"}
 
 
@@ -158,9 +158,11 @@ def test_an_entry_counts_once_its_unit_has_the_person_in_its_charge(days: Days) 
     days.record("AssistanceRecorded", {**medical, "unit": OTHER})
     days.record("AssistanceRecorded", {**medical, "unit": STRANGER})
     days.record("FollowUpRecorded", an_entry("FollowUpRecorded", 4, rescue_id="nobody"))
-    told = days.tell(ON)
-    assert ("file-due", UNIT, "MEDICAL") in told
-    assert [unit for kind, unit, _ in told if kind == "remarks"] == sorted([UNIT, OTHER, STRANGER])
+    published = days.publish(ON)
+    assert ("file-due", UNIT, "MEDICAL") in published
+    assert [unit for kind, unit, _ in published if kind == "remarks"] == sorted(
+        [UNIT, OTHER, STRANGER]
+    )
     remarked = {
         (notice["unit"], one["code"])
         for event, notice, _ in days.log
@@ -173,8 +175,8 @@ def test_an_entry_counts_once_its_unit_has_the_person_in_its_charge(days: Days) 
         (UNIT, "unknown-rescue"),
     } | {(UNIT, code) for _, code in remarks_of(an_entry("FollowUpRecorded", 4))}
     days.take_over()
-    told = days.tell(ON)
-    assert ("remarks withdrawn", OTHER, None) in told
+    published = days.publish(ON)
+    assert ("remarks withdrawn", OTHER, None) in published
     assert ("file-due", OTHER, "MEDICAL") not in days.standing()
     assert ("remarks", STRANGER, None) in days.standing()
 
@@ -185,21 +187,21 @@ def remarks_of(visit: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 def test_what_nobody_does_lapses_and_is_no_longer_told(days: Days) -> None:
-    days.tell(date(2026, 3, 20))
+    days.publish(date(2026, 3, 20))
     assert ("file-overdue", UNIT, "MEDICAL") in days.standing()
-    days.tell(date(2028, 2, 7))
+    days.publish(date(2028, 2, 7))
     assert not any(item == "MEDICAL" for _, _, item in days.standing())
-    days.tell(date(2032, 1, 1))
+    days.publish(date(2032, 1, 1))
     assert days.standing() == set()
 
 
 def test_an_entry_that_was_meant_for_another_file_leaves_the_first(days: Days) -> None:
     medical = an_entry("AssistanceRecorded", 3, kind="MEDICAL", state="DONE", done_on="2026-02-01")
     days.record("AssistanceRecorded", medical)
-    days.tell(ON)
+    days.publish(ON)
     assert ("file-due", UNIT, "MEDICAL") not in days.standing()
     days.record("AssistanceRecorded", {**medical, "revision": 2, "rescue_id": "another"})
-    assert ("file-due", UNIT, "MEDICAL") in days.tell(ON)
+    assert ("file-due", UNIT, "MEDICAL") in days.publish(ON)
 
 
 def test_a_department_behind_an_inbox_of_its_own_is_told_there(days: Days) -> None:
@@ -208,7 +210,7 @@ def test_a_department_behind_an_inbox_of_its_own_is_told_there(days: Days) -> No
         "FollowUpRecorded",
         an_entry("FollowUpRecorded", 5, state="DONE", done_on="2026-02-10", problems=[problem]),
     )
-    days.tell(date(2026, 2, 10))
+    days.publish(date(2026, 2, 10))
     assert ("file-due", "foreign-affairs", "PROBLEM:RIGHTS") in days.standing()
     assert routing.channel_of("JCO") == "220000"
     assert routing.channel_of("PSD") is None
@@ -248,7 +250,7 @@ def test_order_restarts_and_leaps_of_the_clock_change_nothing(seed: int) -> None
     said = history(seed)
     steady = Days(said)
     for on in each_day():
-        steady.tell(on)
+        steady.publish(on)
     last = max(each_day())
     for shuffle in range(3):
         random.Random(shuffle).shuffle(said)
@@ -258,19 +260,19 @@ def test_order_restarts_and_leaps_of_the_clock_change_nothing(seed: int) -> None
         if number % 20 == 0:
             restarted = Days(restarted.log)
             assert_no_news(restarted, on - timedelta(days=3))
-        restarted.tell(on)
+        restarted.publish(on)
     assert restarted.standing() == steady.standing()
 
 
 def assert_same(leaping: Days, last: date, steady: Days) -> None:
-    leaping.tell(last)
+    leaping.publish(last)
     assert leaping.standing() == steady.standing()
 
 
 def assert_no_news(restarted: Days, on: date) -> None:
     """On the day on which it was stopped; on the first there was nothing yet."""
     if on >= ON:
-        assert restarted.tell(on) == []
+        assert restarted.publish(on) == []
 
 
 @pytest.fixture
@@ -291,14 +293,14 @@ def made_anew(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_a_flood_of_entries_costs_no_more_than_its_length(
     days: Days, made_anew: list[int], unit: str
 ) -> None:
-    days.tell(ON)
+    days.publish(ON)
     made_anew.clear()
     for number in range(300):
         aid = an_entry("AssistanceRecorded", number, unit=unit, kind="SHELTER", state="NEEDED")
         days.record("AssistanceRecorded", aid)
-    assert len(days.tell(ON)) >= 300
+    assert len(days.publish(ON)) >= 300
     assert made_anew == [301]
     for later in range(1, 4):
         made_anew.clear()
-        days.tell(ON + timedelta(days=40 * later))
+        days.publish(ON + timedelta(days=40 * later))
         assert len(made_anew) <= 1

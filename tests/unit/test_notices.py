@@ -60,7 +60,7 @@ def withdrawn(revision: int) -> Event:
 
 
 def decided(verdict: str = "confirmed", previous: int = 0) -> Event:
-    """Of the pair that `proposed` proposes; the board checks no ids."""
+    """Of the pair that `proposed` proposes; the planner checks no ids."""
     record = proposed()[1]
     names = ("proposal_id", "case_id", "victim_id", "rescue_id", "case_unit", "rescue_unit")
     return "MatchDecided", {
@@ -85,75 +85,77 @@ def rescue(revision: int = 1, found_at: str | None = "220302") -> Event:
     return event, {**record, "unit": "220300", "legs": [leg]}
 
 
-def told(board: NoticePlanner, *events: Event) -> list[tuple[str, str, str, int]]:
+def published(planner: NoticePlanner, *events: Event) -> list[tuple[str, str, str, int]]:
     for event, record in events:
-        board.take(event, record, 1.0)
+        planner.take(event, record, 1.0)
     found = []
-    for notice, _ in board.difference():
+    for notice, _ in planner.pending():
         kind = notice["kind"] if "units" in notice else f"{notice['kind']} withdrawn"
         found.append((kind, notice["unit"], notice["cause"], notice["revision"]))
     return found
 
 
 def test_a_flag_is_told_once() -> None:
-    board = NoticePlanner()
-    assert told(board, flag()) == [("flag", "220300", "C1", 1)]
-    assert told(board, flag()) == []
+    planner = NoticePlanner()
+    assert published(planner, flag()) == [("flag", "220300", "C1", 1)]
+    assert published(planner, flag()) == []
 
 
 def test_a_revision_that_changes_nothing_told_tells_nobody_again() -> None:
-    board = NoticePlanner()
-    told(board, flag())
-    assert told(board, flag(2)) == []
+    planner = NoticePlanner()
+    published(planner, flag())
+    assert published(planner, flag(2)) == []
 
 
 def test_what_no_longer_holds_is_withdrawn_under_the_same_id() -> None:
-    board = NoticePlanner()
-    ((first, _),) = _differences(board, flag())
-    second = {notice["notice_id"]: notice for notice, _ in _differences(board, flag(2, "none", ()))}
+    planner = NoticePlanner()
+    ((first, _),) = _pending(planner, flag())
+    second = {notice["notice_id"]: notice for notice, _ in _pending(planner, flag(2, "none", ()))}
     assert second[first["notice_id"]]["revision"] == 2
     assert "units" not in second[first["notice_id"]]
-    assert told(board, flag(3)) == [("flag", "220300", "C1", 3)]
+    assert published(planner, flag(3)) == [("flag", "220300", "C1", 3)]
 
 
-def _differences(board: NoticePlanner, *events: Event) -> list[tuple[Any, float]]:
+def _pending(planner: NoticePlanner, *events: Event) -> list[tuple[Any, float]]:
     for event, record in events:
-        board.take(event, record, 1.0)
-    return list(board.difference())
+        planner.take(event, record, 1.0)
+    return list(planner.pending())
 
 
 def test_an_older_revision_changes_nothing() -> None:
-    board = NoticePlanner()
-    told(board, flag(2))
-    assert told(board, flag(1, "province", ("220000", "220300"))) == []
+    planner = NoticePlanner()
+    published(planner, flag(2))
+    assert published(planner, flag(1, "province", ("220000", "220300"))) == []
 
 
 def test_a_proposal_is_told_to_the_office_from_half_on() -> None:
-    board = NoticePlanner()
-    assert told(board, proposed(1, 0.49)) == []
-    assert told(board, proposed(2, 0.5)) == [("proposal", "220000", "P1", 1)]
-    assert told(board, proposed(3, 0.9)) == []
-    assert told(board, withdrawn(4)) == [("proposal withdrawn", "220000", "P1", 2)]
+    planner = NoticePlanner()
+    assert published(planner, proposed(1, 0.49)) == []
+    assert published(planner, proposed(2, 0.5)) == [("proposal", "220000", "P1", 1)]
+    assert published(planner, proposed(3, 0.9)) == []
+    assert published(planner, withdrawn(4)) == [("proposal withdrawn", "220000", "P1", 2)]
 
 
 def test_remarks_are_one_notice_to_the_unit() -> None:
-    board = NoticePlanner()
-    assert told(board, remarked(codes=("a", "b"))) == [("remarks", "220200", "C1", 1)]
-    assert told(board, remarked(revision=2, codes=())) == [("remarks withdrawn", "220200", "C1", 2)]
+    planner = NoticePlanner()
+    assert published(planner, remarked(codes=("a", "b"))) == [("remarks", "220200", "C1", 1)]
+    assert published(planner, remarked(revision=2, codes=())) == [
+        ("remarks withdrawn", "220200", "C1", 2)
+    ]
 
 
 def test_the_same_revision_with_two_contents_is_a_remark() -> None:
-    board = NoticePlanner()
-    assert told(board, remarked(digest="d")) == []
-    ((notice, _),) = _differences(board, remarked(digest="e"))
+    planner = NoticePlanner()
+    assert published(planner, remarked(digest="d")) == []
+    ((notice, _),) = _pending(planner, remarked(digest="e"))
     assert notice["remarks"] == [{"field": "revision", "code": "conflicting-contents"}]
 
 
 def test_an_unknown_stated_case_is_a_remark_until_it_is_reported() -> None:
-    board = NoticePlanner()
-    ((notice, _),) = _differences(board, remarked("R1", kind="rescue", stated="C7"))
+    planner = NoticePlanner()
+    ((notice, _),) = _pending(planner, remarked("R1", kind="rescue", stated="C7"))
     assert notice["remarks"] == [{"field": "stated_case_id", "code": "unknown-case"}]
-    assert told(board, remarked("C7")) == [("remarks withdrawn", "220200", "R1", 2)]
+    assert published(planner, remarked("C7")) == [("remarks withdrawn", "220200", "R1", 2)]
 
 
 BOTH = [("confirmed", "220200", "C1", 1), ("confirmed", "220300", "R1", 1)]
@@ -161,51 +163,51 @@ SECOND = ("flag", "220300", "C1", 1)
 
 
 def test_a_confirmation_tells_both_units_and_undoing_withdraws_it() -> None:
-    board = NoticePlanner()
-    assert told(board, decided("more-needed")) == []
-    assert sorted(told(board, decided(previous=1))) == BOTH
-    assert told(board, decided("dismissed", previous=1)) == []
-    undone = told(board, decided("undone", previous=2))
+    planner = NoticePlanner()
+    assert published(planner, decided("more-needed")) == []
+    assert sorted(published(planner, decided(previous=1))) == BOTH
+    assert published(planner, decided("dismissed", previous=1)) == []
+    undone = published(planner, decided("undone", previous=2))
     assert sorted(undone) == [
         ("confirmed withdrawn", "220200", "C1", 2),
         ("confirmed withdrawn", "220300", "R1", 2),
     ]
-    again = sorted(told(board, decided(previous=3)))
+    again = sorted(published(planner, decided(previous=3)))
     assert [(unit, revision) for _, unit, _, revision in again] == [("220200", 3), ("220300", 3)]
 
 
 def test_a_confirmed_pair_gives_a_second_flag_whichever_came_last() -> None:
     for order in itertools.permutations([decided(), case(), rescue()]):
-        assert sorted(told(NoticePlanner(), *order)) == sorted([*BOTH, SECOND])
+        assert sorted(published(NoticePlanner(), *order)) == sorted([*BOTH, SECOND])
 
 
 def test_a_second_flag_follows_case_and_rescue() -> None:
-    board = NoticePlanner()
-    told(board, decided(), case(), rescue())
-    assert sorted(told(board, case(2, "220582"))) == [
+    planner = NoticePlanner()
+    published(planner, decided(), case(), rescue())
+    assert sorted(published(planner, case(2, "220582"))) == [
         ("flag withdrawn", "220300", "C1", 2), ("remarks", "220000", "P1", 1),
     ]  # fmt: skip
-    assert told(board, case(3, "220322")) == [("remarks withdrawn", "220000", "P1", 2)]
-    assert told(board, case(4)) == [("flag", "220300", "C1", 3)]
-    assert told(board, rescue(2, None)) == [("flag withdrawn", "220300", "C1", 4)]
+    assert published(planner, case(3, "220322")) == [("remarks withdrawn", "220000", "P1", 2)]
+    assert published(planner, case(4)) == [("flag", "220300", "C1", 3)]
+    assert published(planner, rescue(2, None)) == [("flag withdrawn", "220300", "C1", 4)]
 
 
 def test_the_second_flag_stands_beside_the_reported_one() -> None:
-    board = NoticePlanner()
-    assert told(board, flag()) == [SECOND]
-    assert sorted(told(board, decided(), case(), rescue())) == sorted([*BOTH, SECOND])
-    undone = told(board, decided("undone", 1))
+    planner = NoticePlanner()
+    assert published(planner, flag()) == [SECOND]
+    assert sorted(published(planner, decided(), case(), rescue())) == sorted([*BOTH, SECOND])
+    undone = published(planner, decided("undone", 1))
     assert ("flag withdrawn", "220300", "C1", 2) in undone
-    assert told(board, flag(2, "none", ())) == [("flag withdrawn", "220300", "C1", 2)]
+    assert published(planner, flag(2, "none", ())) == [("flag withdrawn", "220300", "C1", 2)]
 
 
 def test_what_stands_in_the_topic_counts_as_sent() -> None:
     first = NoticePlanner()
-    ((notice, _),) = _differences(first, flag())
+    ((notice, _),) = _pending(first, flag())
     again = NoticePlanner()
-    assert told(again, ("NoticeIssued", notice), flag()) == []
+    assert published(again, ("NoticeIssued", notice), flag()) == []
     gone = NoticePlanner()
-    assert told(gone, ("NoticeIssued", notice)) == [("flag withdrawn", "220300", "C1", 2)]
+    assert published(gone, ("NoticeIssued", notice)) == [("flag withdrawn", "220300", "C1", 2)]
 
 
 CHILD = [{"age_band": "6-13", "sex": "F"}]
@@ -235,26 +237,26 @@ def aged(revision: int = 1, persons: list[dict[str, str]] = CHILD) -> Event:
     return event, {**record, "persons": persons}
 
 
-def hours(board: NoticePlanner, *events: Event, at: float = 1.0) -> list[tuple[int, int | None]]:
+def hours(planner: NoticePlanner, *events: Event, at: float = 1.0) -> list[tuple[int, int | None]]:
     """Revision and hours of each notice that is issued now."""
     for event, record in events:
-        board.take(event, record, at)
+        planner.take(event, record, at)
     return [
         (notice["revision"], notice["answer_within_hours"])
-        for notice, _ in _differences(board)
+        for notice, _ in _pending(planner)
         if "units" in notice
     ]
 
 
 def test_an_agreement_changes_the_terms_of_later_notices_and_of_no_other() -> None:
-    board = NoticePlanner()
-    assert hours(board, flag()) == [(1, 72)]
-    assert hours(board, letter()) == []
-    assert hours(board, flag(2, "none", ())) == []
-    assert hours(board, flag(3)) == [(3, 48)]
-    assert hours(board, letter(2, 10), letter(3, 20), letter(2, 5)) == []
-    assert hours(board, flag(4, "none", ())) == []
-    assert hours(board, flag(5)) == [(5, 20)]
+    planner = NoticePlanner()
+    assert hours(planner, flag()) == [(1, 72)]
+    assert hours(planner, letter()) == []
+    assert hours(planner, flag(2, "none", ())) == []
+    assert hours(planner, flag(3)) == [(3, 48)]
+    assert hours(planner, letter(2, 10), letter(3, 20), letter(2, 5)) == []
+    assert hours(planner, flag(4, "none", ())) == []
+    assert hours(planner, flag(5)) == [(5, 20)]
 
 
 def test_an_agreement_is_in_force_by_the_day_of_what_is_told() -> None:
@@ -274,34 +276,34 @@ def test_of_two_contents_under_one_revision_the_same_holds_in_any_order() -> Non
 
 
 def test_a_notice_that_becomes_urgent_is_stated_again_and_stays_so() -> None:
-    board = NoticePlanner()
-    ((before, _),) = _differences(board, flag(), remarked())
-    ((now, _),) = _differences(board, aged(2))
+    planner = NoticePlanner()
+    ((before, _),) = _pending(planner, flag(), remarked())
+    ((now, _),) = _pending(planner, aged(2))
     assert now["notice_id"] == before["notice_id"]
     assert (now["revision"], now["urgent"], now["answer_within_hours"]) == (2, True, 24)
     assert now["persons"] == CHILD
-    assert _differences(board, aged(3), remarked(revision=4), aged(5)) == []
+    assert _pending(planner, aged(3), remarked(revision=4), aged(5)) == []
     again = NoticePlanner()
     again.take("NoticeIssued", now, 0.0)
-    assert _differences(again, flag(), aged(5), ("NoticeIssued", before)) == []
-    assert told(again, flag(2, "none", ())) == [("flag withdrawn", "220300", "C1", 3)]
+    assert _pending(again, flag(), aged(5), ("NoticeIssued", before)) == []
+    assert published(again, flag(2, "none", ())) == [("flag withdrawn", "220300", "C1", 3)]
 
 
 def test_everything_about_an_urgent_case_is_urgent() -> None:
-    board = NoticePlanner()
+    planner = NoticePlanner()
     _, known = case()
     events = ("RecordRemarked", {**known, "persons": CHILD}), rescue(), decided(), proposed()
-    issued = [notice for notice, _ in _differences(board, *events)]
+    issued = [notice for notice, _ in _pending(planner, *events)]
     assert {notice["kind"] for notice in issued} == {"confirmed", "flag", "proposal"}
     assert all(notice["urgent"] for notice in issued)
     assert {notice["case_id"] for notice in issued} == {"C1"}
 
 
 def test_a_notice_of_version_1_counts_as_sent() -> None:
-    board = NoticePlanner()
-    ((notice, _),) = _differences(NoticePlanner(), flag())
+    planner = NoticePlanner()
+    ((notice, _),) = _pending(NoticePlanner(), flag())
     old = {**notice, "disclosure": "summary", "answer_within_hours": None, "regions": []}
-    assert _differences(board, ("NoticeIssued", old), flag()) == []
+    assert _pending(planner, ("NoticeIssued", old), flag()) == []
 
 
 EVENTS = [
@@ -331,11 +333,11 @@ def test_the_notices_in_force_do_not_depend_on_the_order(
     events: list[Event], settled_after: set[int]
 ) -> None:
     def in_force(order: list[Event], asked: set[int]) -> set[str]:
-        board, standing = NoticePlanner(), set()
+        planner, standing = NoticePlanner(), set()
         for number, event in enumerate(order):
-            board.take(*event, 1.0)
+            planner.take(*event, 1.0)
             if number in asked or number == len(order) - 1:
-                for notice, _ in _differences(board):
+                for notice, _ in _pending(planner):
                     if "units" in notice:
                         assert notice["urgent"] or notice["notice_id"] not in standing
                         standing.add(notice["notice_id"])

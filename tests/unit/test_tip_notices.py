@@ -17,7 +17,7 @@ from crossregion.domain.regions import OFFICE
 from crossregion.domain.tips import DISMISSED, LINKED, NEW, REFERRED
 from crossregion.domain.validation import validate_event
 from tests.support.builders import newest_example as example
-from tests.support.planner import Desk
+from tests.support.planner import Broker
 from tests.support.triages import AT, CASE, A, B, C, triage
 
 TIP = example("TipRecorded")
@@ -35,88 +35,91 @@ def remarked(revision: int = 1, unit: str | None = A, band: str = "adult") -> di
     return dict(validate_event("TipRecorded", {**TIP, **changes}, RECEIVER, None).remarked)
 
 
-def told(unit: str | None = A, band: str = "adult") -> Desk:
-    """A desk at which a tip has come in, and its unit been told of it."""
-    desk = Desk()
-    desk.put("RecordRemarked", remarked(unit=unit, band=band), 0.0)
-    assert [one for one in desk.tell(0.0) if one[0] != "remarks"] == [("tip", unit or OFFICE)]
-    return desk
+def published(unit: str | None = A, band: str = "adult") -> Broker:
+    """A broker at which a tip has come in, and its unit been told of it."""
+    broker = Broker()
+    broker.put("RecordRemarked", remarked(unit=unit, band=band), 0.0)
+    assert [one for one in broker.publish(0.0) if one[0] != "remarks"] == [("tip", unit or OFFICE)]
+    return broker
 
 
-def last(desk: Desk, kind: str) -> dict[str, Any]:
-    return [record for _, record, _ in desk.log if record.get("kind") == kind][-1]
+def last(broker: Broker, kind: str) -> dict[str, Any]:
+    return [record for _, record, _ in broker.log if record.get("kind") == kind][-1]
 
 
 @pytest.mark.parametrize(("band", "hours"), [("adult", CALM), ("6-13", URGENT)])
 def test_the_office_is_told_once_of_a_tip_that_nobody_triages(band: str, hours: float) -> None:
-    desk = told(band=band)
-    assert desk.tell(hours - 1) == []
-    assert desk.tell(hours) == [("overdue", OFFICE)]
-    assert desk.tell(hours * 9) == []
-    assert Desk(desk.log).tell(hours * 9) == []
-    assert last(desk, "overdue")["contact"] == A
-    desk.put("TipTriaged", triage(DISMISSED, A), hours * 9)
-    assert sorted(desk.tell(hours * 9)) == [("overdue withdrawn", OFFICE), ("tip withdrawn", A)]
-    assert Desk(desk.log).tell(hours * 99) == []
+    broker = published(band=band)
+    assert broker.publish(hours - 1) == []
+    assert broker.publish(hours) == [("overdue", OFFICE)]
+    assert broker.publish(hours * 9) == []
+    assert Broker(broker.log).publish(hours * 9) == []
+    assert last(broker, "overdue")["contact"] == A
+    broker.put("TipTriaged", triage(DISMISSED, A), hours * 9)
+    assert sorted(broker.publish(hours * 9)) == [
+        ("overdue withdrawn", OFFICE),
+        ("tip withdrawn", A),
+    ]
+    assert Broker(broker.log).publish(hours * 99) == []
 
 
 def test_triage_in_time_is_in_time_however_late_it_is_read() -> None:
-    desk = told()
-    desk.put("TipTriaged", triage(DISMISSED, A), CALM - 1)
-    assert Desk(desk.log).tell(CALM * 9) == [("tip withdrawn", A)]
+    broker = published()
+    broker.put("TipTriaged", triage(DISMISSED, A), CALM - 1)
+    assert Broker(broker.log).publish(CALM * 9) == [("tip withdrawn", A)]
 
 
 def test_a_tip_is_not_answered_but_triaged() -> None:
-    desk = told()
-    notice = last(desk, "tip")
+    broker = published()
+    notice = last(broker, "tip")
     answer = {
         **example("NoticeAcknowledged"), "unit": A, "notice_id": notice["notice_id"],
         "notice_revision": 1, "revision": 1, "reason": None,
     }  # fmt: skip
-    desk.put("NoticeAcknowledged", {**answer, "answer": "not-ours"}, 1.0)
-    assert desk.tell(1.0) == []
-    desk.put("NoticeAcknowledged", {**answer, "answer": "accepted", "revision": 2}, 2.0)
+    broker.put("NoticeAcknowledged", {**answer, "answer": "not-ours"}, 1.0)
+    assert broker.publish(1.0) == []
+    broker.put("NoticeAcknowledged", {**answer, "answer": "accepted", "revision": 2}, 2.0)
     given = {"notice_id": notice["notice_id"], "to_unit": C, "revision": 1}
-    desk.put("NoticeReassigned", {**example("NoticeReassigned"), **given}, 3.0)
-    assert desk.tell(CALM) == [("overdue", OFFICE)]
+    broker.put("NoticeReassigned", {**example("NoticeReassigned"), **given}, 3.0)
+    assert broker.publish(CALM) == [("overdue", OFFICE)]
 
 
 def test_a_referral_moves_the_duty_with_a_deadline_of_its_own() -> None:
-    desk = told()
-    desk.put("TipTriaged", triage(REFERRED, A, to=B), 10.0)
-    assert sorted(desk.tell(10.0)) == [("tip", B), ("tip withdrawn", A)]
-    assert desk.tell(10.0 + CALM - 1) == []
-    assert desk.tell(10.0 + CALM) == [("overdue", OFFICE)]
+    broker = published()
+    broker.put("TipTriaged", triage(REFERRED, A, to=B), 10.0)
+    assert sorted(broker.publish(10.0)) == [("tip", B), ("tip withdrawn", A)]
+    assert broker.publish(10.0 + CALM - 1) == []
+    assert broker.publish(10.0 + CALM) == [("overdue", OFFICE)]
 
 
 def test_a_corrected_place_and_a_child_that_becomes_known_are_told_anew() -> None:
-    desk = told()
-    desk.put("RecordRemarked", remarked(2, band="under-6"), 1.0)
-    assert desk.tell(1.0) == [("tip", A)]
-    assert last(desk, "tip")["answer_within_hours"] == URGENT
-    desk.put("RecordRemarked", remarked(3, unit=B, band="under-6"), 2.0)
-    assert sorted(desk.tell(2.0)) == [("tip", B), ("tip withdrawn", A)]
-    assert desk.tell(2.0 + URGENT) == [("overdue", OFFICE)]
+    broker = published()
+    broker.put("RecordRemarked", remarked(2, band="under-6"), 1.0)
+    assert broker.publish(1.0) == [("tip", A)]
+    assert last(broker, "tip")["answer_within_hours"] == URGENT
+    broker.put("RecordRemarked", remarked(3, unit=B, band="under-6"), 2.0)
+    assert sorted(broker.publish(2.0)) == [("tip", B), ("tip withdrawn", A)]
+    assert broker.publish(2.0 + URGENT) == [("overdue", OFFICE)]
 
 
 def test_a_tip_about_no_place_is_the_offices_and_nobody_is_above_it() -> None:
-    desk = told(unit=None)
-    assert desk.tell(CALM * 9) == []
+    broker = published(unit=None)
+    assert broker.publish(CALM * 9) == []
 
 
 def test_a_case_s_unit_is_told_of_a_tip_that_another_links_to_its_case() -> None:
-    desk = told()
+    broker = published()
     linked = triage(LINKED, A)
-    desk.put("TipTriaged", linked, 1.0)
-    assert sorted(desk.tell(1.0)) == [("tip withdrawn", A), ("tip-linked", "220800")]
-    notice = last(desk, "tip-linked")
+    broker.put("TipTriaged", linked, 1.0)
+    assert sorted(broker.publish(1.0)) == [("tip withdrawn", A), ("tip-linked", "220800")]
+    notice = last(broker, "tip-linked")
     assert (notice["cause"], notice["contact"]) == (TIP["tip_id"], RECEIVER)
     assert (notice["case_unit"], notice["case_id"]) == ("220800", "220800-C1")
-    desk.put("TipTriaged", triage(NEW, A, linked), 2.0)
-    assert sorted(desk.tell(2.0)) == [("tip", A), ("tip-linked withdrawn", "220800")]
-    own = told()
+    broker.put("TipTriaged", triage(NEW, A, linked), 2.0)
+    assert sorted(broker.publish(2.0)) == [("tip", A), ("tip-linked withdrawn", "220800")]
+    own = published()
     own.put("TipTriaged", triage(LINKED, A, case_unit=A), 1.0)
-    assert own.tell(1.0) == [("tip withdrawn", A)]
+    assert own.publish(1.0) == [("tip withdrawn", A)]
 
 
 def handed(action: str, unit: str, follows: str | None, to: str | None = None) -> Any:
@@ -134,20 +137,20 @@ BACK = handed("returned", B, TAKEN["step_id"])
 
 
 def test_the_notice_of_a_link_goes_with_the_case() -> None:
-    desk = told()
-    desk.put("TipTriaged", triage(LINKED, A), 1.0)
-    desk.tell(1.0)
-    desk.put("HandoverRecorded", OFFER, 2.0)
-    assert desk.tell(2.0) == [("handover", B)]
-    desk.put("HandoverRecorded", TAKEN, 3.0)
-    assert sorted(desk.tell(3.0)) == [
+    broker = published()
+    broker.put("TipTriaged", triage(LINKED, A), 1.0)
+    broker.publish(1.0)
+    broker.put("HandoverRecorded", OFFER, 2.0)
+    assert broker.publish(2.0) == [("handover", B)]
+    broker.put("HandoverRecorded", TAKEN, 3.0)
+    assert sorted(broker.publish(3.0)) == [
         ("handover withdrawn", B), ("tip-linked", B), ("tip-linked withdrawn", CASE[0]),
     ]  # fmt: skip
-    notice = last(desk, "tip-linked")
+    notice = last(broker, "tip-linked")
     assert (notice["case_unit"], notice["case_id"]) == CASE
-    desk.put("HandoverRecorded", BACK, 4.0)
-    assert sorted(desk.tell(4.0)) == [("tip-linked", CASE[0]), ("tip-linked withdrawn", B)]
-    assert Desk(desk.log).tell(4.0) == []
+    broker.put("HandoverRecorded", BACK, 4.0)
+    assert sorted(broker.publish(4.0)) == [("tip-linked", CASE[0]), ("tip-linked withdrawn", B)]
+    assert Broker(broker.log).publish(4.0) == []
 
 
 @pytest.mark.parametrize(
@@ -163,34 +166,34 @@ def test_who_owns_the_case_is_told_of_a_link_and_not_of_its_own(
     said += [("TipTriaged", one, number + 1.0) for number, one in enumerate((first, link)) if one]
     said += [("HandoverRecorded", OFFER, 4.0), ("HandoverRecorded", TAKEN, 5.0)]
     for order in permutations(said):
-        desk = Desk()
+        broker = Broker()
         for one in order:
-            desk.put(*one)
-        linked = [unit for kind, unit in desk.tell(6.0) if kind == "tip-linked"]
+            broker.put(*one)
+        linked = [unit for kind, unit in broker.publish(6.0) if kind == "tip-linked"]
         assert linked == ([to_whom] if to_whom else [])
 
 
 def test_what_is_made_of_a_tip_that_has_not_come_in_waits_for_it() -> None:
-    desk = Desk()
-    desk.put("TipTriaged", triage(REFERRED, A, to=B), 0.0)
-    assert desk.tell(0.0) == []
-    desk.put("RecordRemarked", remarked(), 1.0)
-    assert desk.tell(1.0) == [("tip", B)]
+    broker = Broker()
+    broker.put("TipTriaged", triage(REFERRED, A, to=B), 0.0)
+    assert broker.publish(0.0) == []
+    broker.put("RecordRemarked", remarked(), 1.0)
+    assert broker.publish(1.0) == [("tip", B)]
 
 
 def test_no_word_of_a_tip_is_told() -> None:
-    desk = told()
-    desk.put("TipTriaged", triage(LINKED, A), 1.0)
-    desk.tell(CALM * 9)
-    assert not any(word in str(desk.log) for word in TIP["identity"].values())
+    broker = published()
+    broker.put("TipTriaged", triage(LINKED, A), 1.0)
+    broker.publish(CALM * 9)
+    assert not any(word in str(broker.log) for word in TIP["identity"].values())
 
 
 class Counter(RuleBasedStateMachine):
-    """A tip and its unit, and tellers that are restarted; the model is the office's own book."""
+    """A tip and its unit, and planners that are restarted; the model is the office's own book."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.desk = told()
+        self.broker = published()
         self.now = self.since = 0.0
         self.waits, self.book = True, 0
         self.made = [triage(NEW, C)][:0]
@@ -203,44 +206,44 @@ class Counter(RuleBasedStateMachine):
     def restart(self) -> None:
         """The topics are read again, in another order, each in its own."""
         topics: dict[str, list[Any]] = defaultdict(list)
-        for event, record, at in self.desk.log:
+        for event, record, at in self.broker.log:
             inbox = event in ("NoticeIssued", "NoticeWithdrawn")
             topics[record["unit"] if inbox else event].append((event, record, at))
-        order = random.Random(len(self.desk.log)).sample(sorted(topics), len(topics))
-        self.desk = Desk([one for topic in order for one in topics[topic]])
+        order = random.Random(len(self.broker.log)).sample(sorted(topics), len(topics))
+        self.broker = Broker([one for topic in order for one in topics[topic]])
 
     @rule()
-    def tell(self) -> None:
+    def publish(self) -> None:
         before = self.standing()
-        self.desk.tell(self.now)
+        self.broker.publish(self.now)
         if self.waits and self.now >= self.since + CALM:
             assert self.standing() == 1
         else:
             assert self.standing() == (before if self.waits else 0)
-        assert Desk(self.desk.log).tell(self.now) == []
+        assert Broker(self.broker.log).publish(self.now) == []
 
     @precondition(lambda self: self.waits)
     @rule()
     def dismiss(self) -> None:
-        self.tell()
+        self.publish()
         self.put(triage(DISMISSED, A, self.made[-1] if self.made else None))
         self.waits = False
-        self.tell()
+        self.publish()
 
     @precondition(lambda self: not self.waits)
     @rule()
     def take_back(self) -> None:
         self.put(triage(NEW, A, self.made[-1]))
         self.waits, self.since = True, self.now
-        self.tell()
+        self.publish()
 
     def put(self, made: Any) -> None:
         self.made.append(made)
-        self.desk.put("TipTriaged", made, self.now)
+        self.broker.put("TipTriaged", made, self.now)
 
     def standing(self) -> int:
         held: dict[str, tuple[int, bool]] = {}
-        for event, record, _ in self.desk.log:
+        for event, record, _ in self.broker.log:
             if record.get("kind") == "overdue":
                 said = (record["revision"], event == "NoticeIssued")
                 held[record["notice_id"]] = max(said, held.get(record["notice_id"], said))
@@ -250,7 +253,7 @@ class Counter(RuleBasedStateMachine):
     def nothing_is_said_twice(self) -> None:
         said = [
             (record["notice_id"], record["revision"])
-            for event, record, _ in self.desk.log
+            for event, record, _ in self.broker.log
             if event.startswith("Notice")
         ]
         assert len(said) == len(set(said))

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from consumers.registry.projection import Consumed, Handler, first, moment
 from crossregion.domain import acknowledgements
-from crossregion.domain.acknowledgements import ACCEPTED, EARLY_SECONDS, Told
+from crossregion.domain.acknowledgements import ACCEPTED, EARLY_SECONDS, NoticeState
 from crossregion.domain.events import NoticeAcknowledged, NoticeReassigned
 from crossregion.postgres import queries
 from crossregion.postgres.connection import Connection
@@ -108,7 +108,7 @@ def _write(connection: Connection, published: Sequence[Row], answers: Sequence[R
     settled, disclosed = [], []
     for notice in list(queries.rows(connection, "notices_of", these)):
         notice_id = notice["notice_id"]
-        known = Told(*(notice[name] for name in ("unit", "revision", "issued", "withdrawn")))
+        known = NoticeState(*(notice[name] for name in ("unit", "revision", "issued", "withdrawn")))
         held: dict[str, Any] = {**(acknowledgements.in_force(known, given[notice_id]) or {})}
         settled.append(
             {

@@ -1,1 +1,1 @@
-"""What units are told: content, escalation, and what is to be published."""
+"""Notices to units: content, escalation, and what is to be published."""

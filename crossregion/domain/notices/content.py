@@ -1,7 +1,7 @@
-"""What each unit is to be told: pure functions from what is known to the notices in force.
+"""The notices that each unit is to receive: pure functions from what is known.
 
-A notice's id is made from what is told and to whom, so that a revision which changes none of it
-tells nobody again. Notices carry ids and codes, never a value of a record.
+A notice's id is made from its content and its recipient, so that a revision which changes none of
+it is not published again. Notices carry ids and codes, never a value of a record.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from crossregion.domain.regions import OFFICE, regions
 from crossregion.domain.routing import EXISTENCE, RECORD, channel_of, is_province, is_urgent, terms
 from crossregion.domain.tips import TipState
 
-WORTH_TELLING = 0.5
+WORTH_PUBLISHING = 0.5
 FILE_DUE, FILE_OVERDUE = FILE_KINDS = ("file-due", "file-overdue")
 TIP, TIP_LINKED = OF_TIPS = ("tip", "tip-linked")
 """A tip that a unit has to triage, and one that is linked to a case of the unit."""
@@ -61,15 +61,15 @@ def of_flag(flag: BoundaryFlagged, basis: str = "") -> Iterator[NoticeIssued]:
 
 def of_proposal(proposal: MatchProposed) -> Iterator[NoticeIssued]:
     """A notice to the office while the proposal stands at 0.5 or more."""
-    if proposal["probability"] >= WORTH_TELLING:
+    if proposal["probability"] >= WORTH_PUBLISHING:
         units = sorted({proposal["case_unit"], proposal["rescue_unit"]})
         cause = proposal["proposal_id"]
         notice = _notice("proposal", OFFICE, OFFICE, cause, None, units, [])
         yield _about(notice, (proposal["case_unit"], proposal["case_id"]))
 
 
-def of_confirmation(decision: MatchDecided, said: Confirmed | None) -> Iterator[NoticeIssued]:
-    """A confirmed pair: each of the two units is told of its own record and of the other unit.
+def of_confirmation(decision: MatchDecided, confirmed: Confirmed | None) -> Iterator[NoticeIssued]:
+    """A confirmed pair: each of the two units is notified of its own record and of the other.
 
     And whom the destination concerns that follows from it, or the office that the case's unit
     states another; nothing of that while one of the records has not been read yet.
@@ -83,9 +83,9 @@ def of_confirmation(decision: MatchDecided, said: Confirmed | None) -> Iterator[
     ):
         notice = _notice("confirmed", unit, OFFICE, cause, None, units, [], proposal)
         yield {**_about(notice, case), "contact": other, "proposal_id": proposal}
-    if said is not None and said.flag is not None:
-        yield from of_flag(said.flag, proposal)
-    if said is not None and said.contradicts:
+    if confirmed is not None and confirmed.flag is not None:
+        yield from of_flag(confirmed.flag, proposal)
+    if confirmed is not None and confirmed.contradicts:
         notice = _notice(
             "remarks", OFFICE, OFFICE, proposal, None, units, [CONTRADICTED], "proposal"
         )
@@ -129,10 +129,10 @@ def of_handover(
 
 
 def of_item(rescue: tuple[str, str], item: Item, owner: str, today: date) -> Iterator[NoticeIssued]:
-    """What is told on a day of one thing that a file owes: that it is due, and that it is overdue.
+    """The notices of a day about one thing that a file owes: that it is due, that it is overdue.
 
     The unit in whose charge the person is passes it on to the department that leads; a department
-    that stands behind an inbox of its own is told there.
+    with an inbox of its own is notified there.
     """
     if not item.due_from <= today < item.lapses_on:
         return
@@ -177,8 +177,8 @@ def with_terms(
     """A notice as it is issued on a day: how much it says, how urgent it is, by when to answer.
 
     `case` is the newest revision of the case that it is about, if it is about one and that has
-    been read; `rescue` that of the rescue, of which only the urgency is told. The id stays: terms
-    are no part of what is told.
+    been read; `rescue` that of the rescue, of which only the urgency is given. The id does not
+    depend on the terms.
     """
     about: NoticeIssued = {**notice}
     if case is not None:
@@ -238,10 +238,10 @@ def _notice(
     remarks: Sequence[Remark],
     about: str = "",
 ) -> NoticeIssued:
-    told = [kind, to, by, about, cause, boundary or "", ",".join(units)]
-    told += [f"{remark['field']}={remark['code']}" for remark in remarks]
+    content = [kind, to, by, about, cause, boundary or "", ",".join(units)]
+    content += [f"{remark['field']}={remark['code']}" for remark in remarks]
     return {
-        "notice_id": str(uuid.uuid5(NAMESPACE, "\n".join(["notice", *told]))),
+        "notice_id": str(uuid.uuid5(NAMESPACE, "\n".join(["notice", *content]))),
         "unit": to,
         "revision": 0,
         "kind": kind,

@@ -1,10 +1,10 @@
-"""What the office is told of notices without a good answer, and where it has them told instead.
+"""Notices to the office about notices without a good answer, and where it reassigns them.
 
 A notice that asks for an answer has its hours, counted from the broker's time of it. Past them the
-office is told once, and once more after the same hours again, counted from the first time. One that
-is stated again before it was withdrawn, as more urgent, may be due sooner by that, never later. The
-ids are made from the revision of the first statement since the withdrawal and the step, so whoever
-computes it anew says nothing twice.
+office is notified once, and once more after the same hours again, counted from the first time. One
+that is stated again before it was withdrawn, as more urgent, may be due sooner by that, never
+later. The ids are made from the revision of the first statement since the withdrawal and the step,
+so whoever computes it anew publishes nothing twice.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from crossregion.domain import acknowledgements, handovers
-from crossregion.domain.acknowledgements import ANSWERED, DECLINED, EARLY_SECONDS, Told
+from crossregion.domain.acknowledgements import ANSWERED, DECLINED, EARLY_SECONDS, NoticeState
 from crossregion.domain.events import (
     NoticeAcknowledged,
     NoticeIssued,
@@ -36,7 +36,7 @@ NOT_ANSWERED = (handovers.NOTICE, TIP)
 
 
 def of_overdue(notice: NoticeIssued, first: int, step: int) -> NoticeIssued:
-    """The office is told that a unit has not answered in time, for the first or the second time.
+    """Notify the office that a unit has not answered in time, for the first or the second time.
 
     `first` is the revision by which it was asked, the first since the notice was last withdrawn.
     """
@@ -44,10 +44,10 @@ def of_overdue(notice: NoticeIssued, first: int, step: int) -> NoticeIssued:
 
 
 def of_refusal(notice: NoticeIssued, first: int, answer: NoticeAcknowledged) -> NoticeIssued:
-    """The office is told that a unit does not take a notice, and decides where it goes."""
+    """Notify the office that a unit does not take a notice; the office decides where it goes."""
     code = answer["reason"] or answer["answer"]
-    told = _to_office(REASSIGN, notice, first, code)
-    return {**told, "remarks": [{"field": "answer", "code": code}]}
+    to_office = _to_office(REASSIGN, notice, first, code)
+    return {**to_office, "remarks": [{"field": "answer", "code": code}]}
 
 
 def _to_office(kind: str, notice: NoticeIssued, first: int, about: str) -> NoticeIssued:
@@ -66,7 +66,7 @@ def _to_office(kind: str, notice: NoticeIssued, first: int, about: str) -> Notic
 
 
 def moved(notice: NoticeIssued, to_unit: str) -> NoticeIssued:
-    """The same told to another unit, under an id that follows from both."""
+    """The same notice to another unit, under an id that follows from both."""
     return {
         **notice,
         "notice_id": _id("reassigned", notice["notice_id"], to_unit),
@@ -79,7 +79,7 @@ def _id(*parts: str) -> str:
 
 
 class Reassignments:
-    """Where the office has each notice told."""
+    """To which unit the office has reassigned each notice."""
 
     def __init__(self) -> None:
         self._given: dict[str, NoticeReassigned] = {}
@@ -94,10 +94,10 @@ class Reassignments:
         return True
 
     def follow(self, notice: NoticeIssued) -> Iterator[NoticeIssued]:
-        """A notice and what it has become, from unit to unit; only the last is told.
+        """A notice and what it has become, from unit to unit; only the last is published.
 
-        What the office is told of answers is the office's, an offer is to one unit, and a tip is
-        referred.
+        What goes to the office because of answers stays there, an offer is to one unit, and a tip
+        is referred.
         """
         yield notice
         while notice["kind"] not in (OVERDUE, REASSIGN, *NOT_ANSWERED) and (
@@ -108,17 +108,17 @@ class Reassignments:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """The last that the log says of a notice; `issue` is its content while it stands.
+class _Observed:
+    """The last that the log shows of a notice; `issue` is its content while it stands.
 
     `first` is the first revision since it was last withdrawn, `seconds` the broker's time of that;
-    `hours` are the fewest that were given since, and `until` is the earliest end of any. `told_at`
-    is the broker's time of the first that was ever said.
+    `hours` are the fewest that were given since, and `until` is the earliest end of any. `first_at`
+    is the broker's time of the first revision ever.
     """
 
-    told: Told
+    state: NoticeState
     issue: NoticeIssued | None
-    told_at: float
+    first_at: float
     first: int
     seconds: float
     hours: int | None = None
@@ -135,17 +135,17 @@ class Waiting:
     def __init__(self, hour_seconds: float) -> None:
         self._hour = hour_seconds
         self._now = 0.0
-        self._said: dict[str, _Said] = {}
+        self._observed: dict[str, _Observed] = {}
         self._answers: dict[str, dict[tuple[str, int], Answer]] = defaultdict(dict)
         self._early: dict[str, list[tuple[float, NoticeAcknowledged]]] = defaultdict(list)
         self._deadlines: list[tuple[float, str]] = []
 
-    def say(self, event: str, notice: NoticeIssued | NoticeWithdrawn, seconds: float) -> str:
+    def observe(self, event: str, notice: NoticeIssued | NoticeWithdrawn, seconds: float) -> str:
         """Take what stands in a unit's inbox; returns the notice for which it changes something."""
         notice_id = notice["notice_id"]
-        held = self._said.get(notice_id)
-        if held is None or held.told.revision < notice["revision"]:
-            self._said[notice_id] = self._next(held, event, notice, seconds)
+        held = self._observed.get(notice_id)
+        if held is None or held.state.revision < notice["revision"]:
+            self._observed[notice_id] = self._next(held, event, notice, seconds)
             for answered_at, answer in self._early.pop(notice_id, ()):
                 self._keep(answer, answered_at)
         if notice["kind"] == OVERDUE:
@@ -158,35 +158,37 @@ class Waiting:
 
     def _next(
         self,
-        held: _Said | None,
+        held: _Observed | None,
         event: str,
         notice: NoticeIssued | NoticeWithdrawn,
         seconds: float,
-    ) -> _Said:
+    ) -> _Observed:
         unit, revision = notice["unit"], notice["revision"]
-        told_at = held.told_at if held else seconds
+        first_at = held.first_at if held else seconds
         if event == "NoticeWithdrawn":
-            return _Said(Told(unit, revision, False, revision), None, told_at, revision, seconds)
+            return _Observed(
+                NoticeState(unit, revision, False, revision), None, first_at, revision, seconds
+            )
         issue = cast(NoticeIssued, notice)
-        told = Told(unit, revision, True, held.told.withdrawn if held else 0)
+        state = NoticeState(unit, revision, True, held.state.withdrawn if held else 0)
         hours = issue["answer_within_hours"]
         until = None if hours is None else seconds + hours * self._hour
         if held is None or held.issue is None:
-            return _Said(told, issue, told_at, revision, seconds, hours, until)
+            return _Observed(state, issue, first_at, revision, seconds, hours, until)
         hours = min((one for one in (held.hours, hours) if one is not None), default=None)
         until = min((one for one in (held.until, until) if one is not None), default=None)
-        return _Said(told, issue, told_at, held.first, held.seconds, hours, until)
+        return _Observed(state, issue, first_at, held.first, held.seconds, hours, until)
 
     def answer(self, answer: NoticeAcknowledged, seconds: float) -> str:
         """Take an answer; returns its notice."""
-        if answer["notice_id"] in self._said:
+        if answer["notice_id"] in self._observed:
             self._keep(answer, seconds)
         else:
             self._early[answer["notice_id"]].append((seconds, answer))
         return answer["notice_id"]
 
     def _keep(self, answer: NoticeAcknowledged, seconds: float) -> None:
-        if seconds < self._said[answer["notice_id"]].told_at - EARLY_SECONDS:
+        if seconds < self._observed[answer["notice_id"]].first_at - EARLY_SECONDS:
             return
         held = self._answers[answer["notice_id"]]
         of = (answer["unit"], answer["notice_revision"])
@@ -195,7 +197,7 @@ class Waiting:
             held[of] = this
 
     def forget(self, before: float) -> None:
-        """Let go of older answers to what nobody was told, once all notices have been read."""
+        """Let go of older answers to notices never published, once all notices have been read."""
         for notice_id, early in list(self._early.items()):
             self._early[notice_id] = [one for one in early if one[0] >= before]
             if not self._early[notice_id]:
@@ -211,41 +213,43 @@ class Waiting:
         while self.due(self._now):
             yield heapq.heappop(self._deadlines)[1]
 
-    def wanted(self, notice_id: str) -> Iterator[NoticeIssued]:
-        """What the office is to be told of a notice now; nobody is told of the office's own."""
-        said = self._said.get(notice_id)
-        if said is None or said.issue is None or said.issue["unit"] == OFFICE:
+    def desired(self, notice_id: str) -> Iterator[NoticeIssued]:
+        """What the office is to be sent about a notice now; nothing about its own."""
+        observed = self._observed.get(notice_id)
+        if observed is None or observed.issue is None or observed.issue["unit"] == OFFICE:
             return
         answer = None
-        if said.issue["kind"] not in NOT_ANSWERED:
+        if observed.issue["kind"] not in NOT_ANSWERED:
             answers = (one for _, one in self._answers[notice_id].values())
-            answer = acknowledgements.in_force(said.told, answers)
+            answer = acknowledgements.in_force(observed.state, answers)
         if answer is not None and answer["answer"] in DECLINED:
-            yield of_refusal(said.issue, said.first, answer)
+            yield of_refusal(observed.issue, observed.first, answer)
         answered = answer is not None and answer["answer"] in ANSWERED
-        if answered or said.hours is None:
+        if answered or observed.hours is None:
             return
         for step in self._steps(notice_id):
-            told = of_overdue(said.issue, said.first, step)
-            known = self._said.get(told["notice_id"])
+            overdue = of_overdue(observed.issue, observed.first, step)
+            known = self._observed.get(overdue["notice_id"])
             deadline = self._deadline(notice_id, step)
             late = deadline is not None and deadline <= self._now
-            if late or (known is not None and known.told.issued):
-                yield told
+            if late or (known is not None and known.state.issued):
+                yield overdue
 
     def _steps(self, notice_id: str) -> tuple[int, ...]:
-        said = self._said.get(notice_id)
-        tip = said is not None and said.issue is not None and said.issue["kind"] == TIP
+        observed = self._observed.get(notice_id)
+        tip = observed is not None and observed.issue is not None and observed.issue["kind"] == TIP
         return STEPS[:1] if tip else STEPS
 
     def _deadline(self, notice_id: str, step: int) -> float | None:
-        """When the office is told for this time; None while that is open, or no answer is owed."""
-        said = self._said.get(notice_id)
-        if said is None or said.issue is None or said.issue["unit"] == OFFICE:
+        """When the office is notified this time; None while that is open, or no answer is owed."""
+        observed = self._observed.get(notice_id)
+        if observed is None or observed.issue is None or observed.issue["unit"] == OFFICE:
             return None
-        if step == 1 or said.hours is None:
-            return said.until
-        before = self._said.get(of_overdue(said.issue, said.first, step - 1)["notice_id"])
+        if step == 1 or observed.hours is None:
+            return observed.until
+        before = self._observed.get(
+            of_overdue(observed.issue, observed.first, step - 1)["notice_id"]
+        )
         if before is None or before.issue is None:
             return None
-        return before.seconds + said.hours * self._hour
+        return before.seconds + observed.hours * self._hour

@@ -1,6 +1,6 @@
-"""The files of all rescued persons, as far as the log has been read: what to tell of them on a day.
+"""The files of all rescued persons as far as the log is read: the notices about them on a day.
 
-Whoever has read the same and has the same day tells the same, whatever order it was read in.
+Whoever has read the same and has the same day derives the same, whatever order it was read in.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Source = tuple[str, str, str]
 
 
 class Files:
-    """Notes, and on which day which file has something new to say; who has whom, say the steps."""
+    """Notes, and on which day a file owes something else; the steps say who has custody."""
 
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
@@ -48,7 +48,7 @@ class Files:
         self._notes[rescue][source] = note
         yield rescue
 
-    def doubted(self, rescue: Rescue) -> tuple[Source, ...]:
+    def take_changed_warnings(self, rescue: Rescue) -> tuple[Source, ...]:
         """The entries whose warnings are others than when this was last asked: all, or none."""
         known = ("rescue", *rescue) in self._notes[rescue]
         charge = self._standing(rescue).readers if known else None
@@ -67,8 +67,8 @@ class Files:
             return (content.UNKNOWN_RESCUE,)
         return () if unit in self._standing(rescue).readers else (content.NOT_IN_CHARGE,)
 
-    def wanted(self, rescue: Rescue) -> Iterator[NoticeIssued]:
-        """What is to be told of a file today; notes the next day on which that changes."""
+    def desired(self, rescue: Rescue) -> Iterator[NoticeIssued]:
+        """The notices about a file that are desired today; notes the next day that changes them."""
         standing = self._standing(rescue)
         owed = obligations.owed(self._notes[rescue].values(), standing.readers)
         days = {day for one in owed for day in (one.due_from, one.overdue_from, one.lapses_on)}
@@ -85,7 +85,7 @@ class Files:
             heapq.heappush(self._days, (on, rescue))
 
     def due(self, today: date) -> bool:
-        """Whether a day has come on which there may be something to tell."""
+        """Whether a day has come on which other notices may follow."""
         return today > self._today and bool(self._days) and self._days[0][0] <= today
 
     def tick(self, today: date) -> Iterator[Rescue]:
