@@ -18,7 +18,7 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CommitFailedError, RebalanceInProgressError
 
-from consumers.delivery import sender as delivery_sender
+from consumers.delivery import jobs
 from consumers.delivery.sender import DeliveryDispatcher
 from crossregion import metrics
 from crossregion.failpoints import failpoint
@@ -118,7 +118,7 @@ def _read(records: Iterable[ConsumerRecord]) -> Iterable[Row]:
 
 def _put(connection: Connection, rows: list[Row]) -> None:
     for (endpoint_id,) in queries.put(connection, "add_notices", rows):
-        delivery_sender.begin(connection, endpoint_id)
+        jobs.begin(connection, endpoint_id)
 
 
 def _send(sender: DeliveryDispatcher, stop: threading.Event, faults: list[Exception]) -> None:
