@@ -105,7 +105,7 @@ def _find(connection: Connection, proposal_id: str) -> Found:
     proposal = queries.one(connection, "proposal", this)
     if proposal is None:
         raise _unknown(proposal_id)
-    competing = list(queries.rows(connection, "rivals", this))
+    competing = list(queries.rows(connection, "competing_proposals", this))
     return Found(proposal, competing, list(queries.rows(connection, "decisions", this)))
 
 

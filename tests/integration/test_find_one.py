@@ -111,7 +111,7 @@ def test_a_proposal_is_found_with_what_competes_and_what_is_decided(
         asked = {"proposal_id": str(row[0])}
         connection.commit()
         assert queries.one(connection, "proposal", asked) is not None
-        assert list(queries.rows(connection, "rivals", asked)) == []
+        assert list(queries.rows(connection, "competing_proposals", asked)) == []
         assert len(list(queries.rows(connection, "decisions", asked))) == 1
         read = rows_read(connection)
     assert sum(read.values()) <= 6, read

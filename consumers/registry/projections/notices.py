@@ -87,7 +87,7 @@ class Notices:
     def write(self, connection: Connection, changed: Sequence[Row]) -> None:
         if self.notices or self.answers:
             _write(connection, list(self.notices.values()), list(self.answers.values()))
-            queries.put(connection, "add_notices_said", list(self.history.values()))
+            queries.put(connection, "add_notice_history", list(self.history.values()))
         queries.put(connection, "put_reassignments", list(self.reassignments.values()))
 
 

@@ -77,8 +77,8 @@ class Records:
         """Store the rows; returns the heads of the records that are newer than what was there."""
         queries.put(connection, "add_sightings", self.sightings)
         queries.put(connection, "add_revisions", self.revisions)
-        queries.put(connection, "add_facts", list(self.facts.values()))
-        heads = queries.put(connection, "hold", list(self.heads.values()))
+        queries.put(connection, "insert_facts", list(self.facts.values()))
+        heads = queries.put(connection, "upsert_record_heads", list(self.heads.values()))
         changed = {
             (kind, unit, record_id): self.heads[kind, unit, record_id]
             for kind, unit, record_id in heads

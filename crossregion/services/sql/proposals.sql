@@ -26,7 +26,7 @@ SELECT
 FROM registry.proposal
 WHERE proposal_id = %(proposal_id)s;
 
--- name: rivals
+-- name: competing_proposals
 -- The other open proposals of the same rescued person.
 SELECT other.proposal_id::text AS proposal_id, other.case_id, other.victim_id, other.probability
 FROM registry.proposal AS one

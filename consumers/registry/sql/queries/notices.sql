@@ -40,7 +40,7 @@ SET
     END
 WHERE held.revision < excluded.revision;
 
--- name: add_notices_said
+-- name: add_notice_history
 -- Of a second time the first on the broker is kept.
 INSERT INTO registry.notice_said AS held
 SELECT * FROM jsonb_populate_recordset(NULL::registry.notice_said, %(rows)s::jsonb)

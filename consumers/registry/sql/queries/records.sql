@@ -21,7 +21,7 @@ SELECT kind, unit, record_id, revision, digest, event_id, record, remarks
 FROM jsonb_populate_recordset(NULL::registry.record_revision, %(rows)s::jsonb)
 ON CONFLICT DO NOTHING;
 
--- name: add_facts
+-- name: insert_facts
 -- Of a second time the first on the broker is kept.
 INSERT INTO registry.fact AS held
 SELECT * FROM jsonb_populate_recordset(NULL::registry.fact, %(rows)s::jsonb)
@@ -29,7 +29,7 @@ ON CONFLICT (kind, unit, record_id, revision, digest) DO UPDATE
 SET received_at = excluded.received_at
 WHERE held.received_at > excluded.received_at;
 
--- name: hold
+-- name: upsert_record_heads
 -- The records whose highest (revision, digest) is now another.
 INSERT INTO registry.record AS held
 SELECT * FROM jsonb_populate_recordset(NULL::registry.record, %(rows)s::jsonb)
