@@ -277,7 +277,7 @@ class NoticePublisher:
 
 
 def make(chosen: Settings) -> Work:
-    """One notices worker. Raises: RuntimeFault without Kafka."""
+    """One notices worker. Raises: CrossregionError without Kafka."""
     kafka = kafka_connection.reachable(chosen)
 
     def work(stop: threading.Event, health: metrics.Health) -> None:

@@ -258,8 +258,8 @@ def _matches(digits: str, *, years_only: bool) -> Iterator[tuple[re.Match[str], 
         yield found, Age(0 if found[3] else months, months + more)
     for found in _IN_DAYS.finditer(digits):
         yield found, Age(0, int(float(found[1])) // (4 if found[2] else 28) + 1)
-    if found := _MONTHS_ALONE.fullmatch(digits):
-        yield found, Age(int(found[1]), int(found[1]))
+    if alone := _MONTHS_ALONE.fullmatch(digits):
+        yield alone, Age(int(alone[1]), int(alone[1]))
     for found in _WEEKS_OR_YEARS.finditer(digits):
         yield found, Age(0, _years(found[1]) + 11)
 
