@@ -32,6 +32,7 @@ BESIDE = {"http-intake": "producers.http_intake.app"}
 Work = Callable[[threading.Event, "Health"], None]
 """What a worker does until the event is set; it beats to say that it goes on."""
 
+
 def leave_no_core() -> None:
     """Neither this process nor its children leave a core dump, which would hold what they knew."""
     _, most = resource.getrlimit(resource.RLIMIT_CORE)

@@ -137,7 +137,7 @@ class SpoolSender:
 
 
 def make(chosen: Settings) -> Work:
-    """The sender of the spools in CROSSREGION_DATA. Raises: RuntimeFault without Kafka."""
+    """The sender of the spools in CROSSREGION_DATA. Raises: CrossregionError without Kafka."""
     kafka = kafka_connection.reachable(chosen)
     return SpoolSender(chosen.data / "spool", kafka).run
 

@@ -141,7 +141,7 @@ def _send(sender: DeliveryDispatcher, stop: threading.Event, faults: list[Except
 
 
 def make(chosen: Settings) -> Work:
-    """One delivery worker. Raises: RuntimeFault without Kafka or a current database."""
+    """One delivery worker. Raises: CrossregionError without Kafka or a current database."""
     kafka = kafka_connection.reachable(chosen)
     migrations.require_current(chosen.database)
     dsn = chosen.database or ""

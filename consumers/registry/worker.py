@@ -191,7 +191,7 @@ class Registry:
 
 
 def make(chosen: Settings) -> Work:
-    """One registry worker. Raises: RuntimeFault without Kafka or a current database."""
+    """One registry worker. Raises: CrossregionError without Kafka or a current database."""
     kafka = kafka_connection.reachable(chosen)
     migrations.require_current(chosen.database)
 
