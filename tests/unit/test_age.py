@@ -83,7 +83,7 @@ def urgent_in_notices(*judgements: ValidatedEvent) -> set[bool]:
             "probability": 0.9,
         }
         board.take("MatchProposed", proposal, 1.0)
-    issued = [cast(dict[str, Any], one) for one, _ in board.difference()]
+    issued = [cast(dict[str, Any], one) for one, _ in board.pending()]
     assert any(one["kind"] == "proposal" for one in issued)
     return {one["urgent"] for one in issued if one["kind"] in ("flag", "proposal")}
 
@@ -255,10 +255,10 @@ def test_a_record_offered_of_a_rescued_child_is_urgent() -> None:
         "follows": None,
     }
     board.take("HandoverRecorded", step, 1.0)
-    (calm,) = [one for one, _ in board.difference()]
+    (calm,) = [one for one, _ in board.pending()]
     assert not cast(Any, calm)["urgent"]
     board.take("RecordRemarked", dict(judged("RescueRecorded", rescue).remarked), 2.0)
-    (hurried,) = [one for one, _ in board.difference() if one["kind"] == "handover"]
+    (hurried,) = [one for one, _ in board.pending() if one["kind"] == "handover"]
     assert cast(Any, hurried)["urgent"]
     assert hurried["notice_id"] == calm["notice_id"]
 
