@@ -220,30 +220,31 @@ def main() -> None:
 def _sentence(error: Exception) -> str | None:
     """What to tell of a known fault; None of one that is not known.
 
-    What it is compared with is imported only now, when it is there anyway.
+    What it is compared with is imported only now, and what knows Kafka only for what is none of
+    ours.
     """
+    from cli.errors import CommandError, sentence
+    from crossregion.errors import CrossregionError
+
+    if isinstance(error, CrossregionError):
+        return sentence(error)
+
     from pydantic import ValidationError
 
-    from cli import errors
-    from cli.errors import CommandError
-    from crossregion.errors import CrossregionError
     from crossregion.kafka.connection import KafkaError
     from crossregion.linkage.file_linkage import BadLine
     from crossregion.linkage.model import BadModel
 
     match error:
-        case CrossregionError():
-            return errors.sentence(error)
         case BadLine() | BadModel():
             return str(error)
         case ValidationError():
             wrong = error.errors()[0]
             name = f"CROSSREGION_{'_'.join(map(str, wrong['loc']))}".upper()
-            unusable = CommandError("setting-unusable", name=name, why=wrong["msg"])
-            return errors.sentence(unusable)
+            return sentence(CommandError("setting-unusable", name=name, why=wrong["msg"]))
         case KafkaError():
             kind = type(error).__name__
-            return errors.sentence(CommandError("kafka-did-not-answer", kind=kind))
+            return sentence(CommandError("kafka-did-not-answer", kind=kind))
     return None
 
 
