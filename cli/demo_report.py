@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.demo_run import KINDS, Results, boundaries
+from cli.errors import sentence
 from crossregion.embedded.stack import Stack
 from crossregion.settings import settings
 from producers.exports.reader import Refusal
@@ -61,8 +62,8 @@ def _rows_read(results: Results, console: Console) -> None:
 
 
 def _refused(report: Report, console: Console) -> None:
-    for text in report.unreadable:
-        console.print(text, style="red", markup=False)
+    for one in report.unreadable:
+        console.print(sentence(one), style="red", markup=False)
     _refusals(report.refusals, f"Refused rows of {report.unit}", console)
     _refusals(report.warnings, f"Read all the same, of {report.unit}", console)
 
@@ -130,8 +131,8 @@ def _accounted(results: Results, console: Console) -> None:
 
 def of_publishing(report: Report, left: int, console: Console) -> None:
     """What became of a unit's files, and what still waits in its spool."""
-    for text in report.unreadable:
-        console.print(text, style="red", markup=False)
+    for one in report.unreadable:
+        console.print(sentence(one), style="red", markup=False)
     for name, (kind, _) in KINDS.items():
         counts = report.kinds[kind]
         if counts.records_read:

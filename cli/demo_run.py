@@ -224,7 +224,7 @@ def write(results: Results, out: Path) -> None:
         }
         for unit, kinds in results.accounts.items()
     }
-    unreadable = [text for report in results.reports for text in report.unreadable]
+    unreadable = [str(one) for report in results.reports for one in report.unreadable]
     accounts = {"balanced": results.complete, "unreadable": unreadable, "units": units}
     _write_text(out / "accounts.json", json.dumps(accounts, ensure_ascii=False, indent=2) + "\n")
 

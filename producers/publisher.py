@@ -63,7 +63,7 @@ class Report:
     )
     refusals: list[Refusal] = field(default_factory=list)
     warnings: list[Refusal] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
+    unreadable: list[ExportUnreadable] = field(default_factory=list)
     """Why a file as a whole could not be read, one message a file."""
 
 
@@ -77,7 +77,7 @@ def accept(files: Sequence[Path], spool: Spool) -> Report:
         try:
             export = read_export(path, spool.unit)
         except ExportUnreadable as error:
-            report.unreadable.append(str(error))
+            report.unreadable.append(error)
             continue
         take(export, spool, report)
     return report

@@ -41,7 +41,6 @@ SETTLE_SECONDS = 3.0
 ENDINGS = (".csv", ".xlsx")
 ASIDE = "set-aside"
 MOST_TOLD = 100
-DEFECT = "it cannot be read because of a defect: tell the operator"
 
 log = structlog.get_logger()
 
@@ -153,7 +152,7 @@ class DirectoryWatcher:
         self._troubled.discard(path)
         if (about.st_size, about.st_mtime_ns) != state.content:
             return False
-        if isinstance(found, str):
+        if isinstance(found, ExportUnreadable):
             self._set_aside(path, found)
             outcome = "set-aside"
         else:
@@ -170,18 +169,20 @@ class DirectoryWatcher:
         if path not in self._troubled:
             name = printable(path.name)
             log.error("Tried again: it cannot be opened", file=name, reason=error.strerror)
-            self.report.unreadable.append(printable(f"{path} cannot be opened: {error.strerror}."))
+            self.report.unreadable.append(
+                ExportUnreadable("not-opened", path=path, strerror=error.strerror)
+            )
         self._troubled.add(path)
 
-    def _read(self, path: Path) -> Export | str:
+    def _read(self, path: Path) -> Export | ExportUnreadable:
         """The export, or why it cannot be used as a whole."""
         try:
             return reader.read_export(path, self._spool.unit)
         except ExportUnreadable as error:
-            return str(error)
+            return error
         except Exception as error:  # noqa: BLE001 (the file's fault; the others go on)
             log.error("A defect", file=printable(path.name), where=logs.where(error))
-            return printable(f"{path}: {DEFECT}.")
+            return ExportUnreadable("defect", path=path)
 
     def _tell(self, path: Path, found: Export) -> None:
         report = Report(self._spool.unit)
@@ -210,12 +211,13 @@ class DirectoryWatcher:
             total.unchanged += kind.unchanged
             total.refused += kind.refused
 
-    def _set_aside(self, path: Path, why: str) -> None:
+    def _set_aside(self, path: Path, found: ExportUnreadable) -> None:
         """Move a file that cannot be used out of the way, with the reason beside it.
 
         Where nothing may be moved it stays, and is left alone until it changes.
         """
-        self.report.unreadable.append(why)
+        self.report.unreadable.append(found)
+        why = str(found)
         aside, name = self._directory / ASIDE, printable(path.name)
         try:
             aside.mkdir(exist_ok=True)

@@ -179,7 +179,7 @@ def test_an_unreadable_file_is_told_and_the_others_go_on(path: Path, tmp_path: P
     good = exports.write(tmp_path / "good.csv", case())
     with Spool(path, UNIT) as opened:
         report = publisher.accept([empty, good], opened)
-    assert report.unreadable == [f"{empty} is empty: export it again."]
+    assert [str(one) for one in report.unreadable] == [f"{empty} is empty: export it again."]
     assert report.kinds["case"].published == 1
 
 
