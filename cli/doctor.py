@@ -11,6 +11,7 @@ import typer
 from cli.errors import CommandError, sentence
 from cli.options import kafka_and_database
 from cli.terminal import Terminal
+from crossregion.domain.regions import regions
 from crossregion.embedded import kafka as embedded_kafka
 from crossregion.embedded import postgres
 from crossregion.errors import CrossregionError
@@ -21,7 +22,7 @@ from crossregion.postgres import migrations
 from crossregion.settings import settings
 from producers.spool.store import Spool, SpoolError
 from schemas import topics as contracts
-from schemas.units import UNITS
+from schemas.units import INSTALLATION, OFFICE, OWN_FILE, UNITS
 
 console = Terminal()
 
@@ -50,6 +51,12 @@ def _say(found: str, style: str, name: str, line: str) -> None:
 
 def _python() -> Iterator[str]:
     yield f"Python {sys.version.split()[0]}"
+
+
+def _units() -> Iterator[str]:
+    regions()
+    file, (_, province) = settings().units or OWN_FILE, INSTALLATION.names[OFFICE]
+    yield f"{len(UNITS)} of {province}, digest {INSTALLATION.digest}: {file}"
 
 
 def _embedded() -> Iterator[str]:
@@ -120,6 +127,7 @@ def _spools() -> Iterator[str]:
 
 CHECKS: dict[str, Callable[[], Iterator[str]]] = {
     "python": _python,
+    "units": _units,
     "embedded": _embedded,
     "kafka": _kafka,
     "database": _database,

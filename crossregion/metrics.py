@@ -12,11 +12,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
+from schemas.units import INSTALLATION
+
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 
 EVENTS = Counter(
     "crossregion_events", "Events handled, by their outcome.", ("process", "kind", "outcome")
 )
+UNITS = Gauge(
+    "crossregion_units",
+    "How many units publish, by the digest of the file of units that this process has read.",
+    ("digest",),
+)
+UNITS.labels(INSTALLATION.digest).set(len(INSTALLATION.units))
 DEAD_LETTERS = Counter("crossregion_dead_letters", "Events that cannot be used.", ("reason",))
 RECORD_TO_REGISTRY = Histogram(
     "crossregion_record_to_registry_seconds",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Set
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class SpoolSender:
         self._last = ""
         self._accounted: dict[str, date] = {}
         self._left_alone_until: dict[str, float] = {}
+        self._unknown: set[str] = set()
         self._patience = settings().timeout_factor
 
     def run(self, stop: threading.Event, health: metrics.Health) -> None:
@@ -66,6 +68,7 @@ class SpoolSender:
         """
         sent, left = 0, False
         units = {path.stem: path for path in self._directory.glob("*.sqlite")}
+        self._name_unknown(units.keys() - set(UNITS))
         for unit in sorted(units.keys() & set(UNITS), key=lambda u: (u <= self._last, u)):
             if time.monotonic() < self._left_alone_until.get(unit, 0.0):
                 continue
@@ -92,6 +95,12 @@ class SpoolSender:
 
     def _leave_alone(self, unit: str) -> None:
         self._left_alone_until[unit] = time.monotonic() + REFUSED_SECONDS * self._patience
+
+    def _name_unknown(self, spools: Set[str]) -> None:
+        """Spools that stay as they are, named once each."""
+        for unit in sorted(spools - self._unknown):
+            log.error("A spool is of no unit that publishes: see CROSSREGION_UNITS", unit=unit)
+        self._unknown |= spools
 
     def _send(self, unit: str, path: Path) -> tuple[int, int]:
         if unit not in self._spools:

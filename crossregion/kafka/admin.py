@@ -17,7 +17,7 @@ from kafka.errors import (
 
 from crossregion.catalogue import Message
 from crossregion.errors import CrossregionError, ServiceUnavailable
-from crossregion.kafka import acls, groups, users
+from crossregion.kafka import acls, groups, subscription, users
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka.connection import Kafka
 from schemas import topics
@@ -42,9 +42,10 @@ def apply(kafka: Kafka, replication: int | None = None) -> list[str]:
     cluster. Principals whose password files are in the secrets directory get these passwords, and
     all get their grants. Returns: the names of the topics created, sorted.
     Raises: CrossregionError, before anything is changed, where a topic was made otherwise in what
-    cannot be mended in place; ServiceUnavailable.
+    cannot be mended in place; ServiceUnavailable, also where there are topics of unknown units.
     """
     with administering(kafka) as admin:
+        subscription.require_known_units(admin.list_topics())
         created = create(admin, replication)
         _configure(admin)
         here = [name for name in acls.principals() if (kafka.secrets / name).exists()]

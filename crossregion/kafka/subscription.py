@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
@@ -12,6 +12,8 @@ from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRange
 
 from crossregion.errors import LogShortened, ServiceUnavailable, StandsStill
 from crossregion.settings import settings
+from schemas import topics
+from schemas.units import NOTIFIED
 
 ANSWER_MS = 5_000
 
@@ -27,12 +29,28 @@ def subscribe(
 
     kafka-python 3.0.12 as leader of a group assigns nothing of a topic that it has no metadata of
     yet, and does not always rejoin when it has: the topic then stands still.
-    Raises: ServiceUnavailable when a topic is missing.
+    Raises: ServiceUnavailable when a topic is missing, or Kafka has those of an unknown unit.
     """
+    require_known_units(consumer.topics())
     for name in names:
         if not consumer.partitions_for_topic(name):
             raise ServiceUnavailable("topic-missing", name=name)
     consumer.subscribe(list(names), listener=listener)
+
+
+def require_known_units(visible: Iterable[str]) -> None:
+    """Check that Kafka has no topics of a unit that this process does not know.
+
+    It would pass over them for good. Raises: ServiceUnavailable.
+    """
+    unknown = topics.of_other_units(visible)
+    if unknown:
+        raise ServiceUnavailable(
+            "topic-of-unknown-unit",
+            name=unknown[0],
+            known=", ".join(NOTIFIED),
+            setting="CROSSREGION_UNITS",
+        )
 
 
 def poll(consumer: KafkaConsumer, timeout_ms: int) -> dict[TopicPartition, list[ConsumerRecord]]:

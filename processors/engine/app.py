@@ -17,7 +17,9 @@ from aiokafka import AIOKafkaProducer
 
 from crossregion import logs, metrics
 from crossregion.errors import StandsStill
+from crossregion.kafka import admin as kafka_admin
 from crossregion.kafka import connection as kafka_connection
+from crossregion.kafka import subscription
 from crossregion.settings import settings
 from processors.engine import patches
 from processors.engine.liveness import busy, end_process, health, progress
@@ -57,9 +59,13 @@ def make_app(name: str, group: str | None = None) -> faust.App:
     """A Faust app without tables, web server, leader topic or topic creation.
 
     It logs in as the principal of its name; its group is named after it, if no other is given.
+
+    Raises: ServiceUnavailable.
     """
     patches.apply_patches()
     connection = options(name)
+    with kafka_admin.administering(kafka_connection.kafka(settings()), name) as admin:
+        subscription.require_known_units(admin.list_topics())
     timeout_factor = settings().timeout_factor
     session = max(LEAST_SESSION_SECONDS, SESSION_SECONDS * timeout_factor)
     app = WatchedApp(

@@ -144,6 +144,17 @@ def intake_names() -> frozenset[str]:
     return frozenset(names_of(INTAKE))
 
 
+def of_other_units(names: Iterable[str]) -> list[str]:
+    """Names of topics that a contract has for each unit, of units that are none here; sorted."""
+    stems = {topic.pattern.partition(".")[0] for topic in TOPICS if topic.per != "one"}
+    known = frozenset(names_of(TOPICS))
+    return sorted(
+        name
+        for name in names
+        if name.count(".") == 1 and name.partition(".")[0] in stems and name not in known
+    )
+
+
 def partition_of(key: str, topic: Topic) -> int:
     """The partition Kafka's default partitioner gives a key.
 

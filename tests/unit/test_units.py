@@ -10,9 +10,15 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
+from structlog.testing import capture_logs
 
 from crossregion.domain.regions import Regions
-from schemas import units
+from crossregion.errors import ServiceUnavailable
+from crossregion.kafka import subscription
+from crossregion.kafka.connection import Kafka
+from producers.sender import SpoolSender
+from schemas import topics, units
 from schemas.units import UnitsUnusable, read
 
 PROVINCE = Path(__file__).parents[1] / "data/province/units.toml"
@@ -163,3 +169,24 @@ def test_a_process_with_a_bad_file_ends_with_one_line(
     assert done.stderr == (
         f"CROSSREGION_UNITS: {file}: province must be a code of GB/T 2260, such as 220000.\n"
     )
+
+
+def test_a_process_does_not_start_where_kafka_has_topics_of_a_unit_that_it_does_not_know() -> None:
+    ours = topics.names_of(topics.TOPICS)
+    subscription.require_known_units((*ours, "test-cases.990100", "cases.220200.more", "else"))
+    with pytest.raises(ServiceUnavailable, match=r"Kafka has cases\.990100, whose unit is none of"):
+        subscription.require_known_units((*ours, "notices.990100", "cases.990100"))
+
+
+def test_the_digest_stands_on_the_page_of_metrics() -> None:
+    digest = units.INSTALLATION.digest
+    line = f'crossregion_units{{digest="{digest}"}} {len(units.UNITS)}.0'
+    assert line in generate_latest().decode().splitlines()
+
+
+def test_the_sender_names_a_spool_of_a_unit_that_it_does_not_know_once(tmp_path: Path) -> None:
+    (tmp_path / "990100.sqlite").touch()
+    sender = SpoolSender(tmp_path, Kafka("", Path()))
+    with capture_logs() as said:
+        assert (sender.step(), sender.step()) == ((0, False), (0, False))
+    assert [one["unit"] for one in said if "CROSSREGION_UNITS" in one["event"]] == ["990100"]
