@@ -12,12 +12,17 @@ from importlib import resources
 from pathlib import Path
 from typing import LiteralString
 
+from psycopg import sql
+
 from crossregion.errors import CrossregionError
 from crossregion.postgres.audit import append_audit
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import named, query
 from crossregion.postgres.transactions import session
+from schemas.units import OFFICE
 
+FIRST_OFFICE = "220000"
+"""The province of every database that was made before one could be another's."""
 MIGRATION_LOCK = 0x63726F73
 SQL = resources.files("consumers") / "registry/sql"
 KEPT, DERIVED = "kept", "derived"
@@ -35,6 +40,15 @@ class DatabaseOutdated(CrossregionError):
     """The database lacks migrations that this version needs."""
 
     code = "database-outdated"
+
+
+class DatabaseOfAnotherProvince(CrossregionError):
+    """The database is that of an installation with another file of units."""
+
+    code = "database-of-another-province"
+
+    def __init__(self, office: str) -> None:
+        super().__init__(found=office, office=OFFICE, setting="CROSSREGION_UNITS")
 
 
 class RolesMissing(CrossregionError):
@@ -91,7 +105,8 @@ def library_steps(first: str, last: str) -> list[Path]:
 def migrate(dsn: str | None) -> list[int]:
     """Make an empty database, or run the migrations that another lacks; returns their numbers.
 
-    Raises: DatabaseUnavailable, DatabaseRefused, DatabaseTooNew, RolesMissing, DatabaseFailed.
+    Raises: DatabaseUnavailable, DatabaseRefused, DatabaseTooNew, RolesMissing, DatabaseFailed,
+    DatabaseOfAnotherProvince.
     """
     with session(dsn) as connection:
         return _migrate(connection)
@@ -100,12 +115,14 @@ def migrate(dsn: str | None) -> list[int]:
 def require_current(dsn: str | None) -> None:
     """Check that the database is of this version, for a worker that may not migrate it.
 
-    Raises: DatabaseUnavailable, DatabaseRefused, DatabaseTooNew, DatabaseOutdated.
+    Raises: DatabaseUnavailable, DatabaseRefused, DatabaseTooNew, DatabaseOutdated,
+    DatabaseOfAnotherProvince.
     """
     with session(dsn) as connection:
         there = connection.execute("SELECT to_regclass('public.crossregion_migration')").fetchone()
         if there == (None,) or _missing(connection):
             raise DatabaseOutdated()
+        _require_office(connection)
 
 
 def _missing(connection: Connection) -> list[int]:
@@ -121,7 +138,9 @@ def _migrate(connection: Connection) -> list[int]:
     with connection.transaction():
         _take_turn(connection)
         missing = _missing(connection)
-        if missing == sorted(migrations()):
+        fresh = missing == sorted(migrations())
+        name_office(connection, fresh=fresh)
+        if fresh:
             connection.execute(schema(KEPT))
             connection.execute(schema(DERIVED))
         else:
@@ -139,6 +158,37 @@ def _record(connection: Connection, numbers: Sequence[int]) -> None:
     connection.execute(
         "INSERT INTO public.crossregion_migration SELECT unnest(%s::integer[])", [numbers]
     )
+
+
+def name_office(connection: Connection, *, fresh: bool) -> None:
+    """Have the database say which province it is of; one of an older version is Jilin's.
+
+    Raises: DatabaseOfAnotherProvince.
+    """
+    there = connection.execute("SELECT to_regprocedure('public.crossregion_office()')").fetchone()
+    if there != (None,):
+        _require_office(connection)
+        return
+    if not fresh and OFFICE != FIRST_OFFICE:
+        raise DatabaseOfAnotherProvince(FIRST_OFFICE)
+    connection.execute(
+        sql.SQL(
+            "CREATE FUNCTION public.crossregion_office() RETURNS text"
+            " LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN {}"
+        ).format(sql.Literal(OFFICE))
+    )
+    connection.execute("REVOKE EXECUTE ON FUNCTION public.crossregion_office() FROM PUBLIC")
+    connection.execute(
+        "GRANT EXECUTE ON FUNCTION public.crossregion_office() TO"
+        " crossregion_registry, crossregion_office, crossregion_operator, crossregion_delivery,"
+        " crossregion_supervision"
+    )
+
+
+def _require_office(connection: Connection) -> None:
+    found = connection.execute("SELECT public.crossregion_office()").fetchone()
+    if found != (OFFICE,):
+        raise DatabaseOfAnotherProvince(str(found[0] if found else None))
 
 
 def _take_turn(connection: Connection) -> None:
@@ -165,7 +215,9 @@ def drop_registry(dsn: str | None, purpose: str = "") -> None:
     with session(dsn) as connection, connection.transaction():
         _take_turn(connection)
         missing = _missing(connection)
-        if missing == sorted(migrations()):
+        fresh = missing == sorted(migrations())
+        name_office(connection, fresh=fresh)
+        if fresh:
             connection.execute(schema(KEPT))
         else:
             _run(connection, [number for number in missing if parts()[number] == KEPT])

@@ -19,7 +19,11 @@ from crossregion.embedded.postgres import EmbeddedPostgres
 from crossregion.postgres import connection as postgres_connection
 from crossregion.postgres import migrations, transactions
 from crossregion.postgres.connection import DatabaseFailed, DatabaseRefused, DatabaseUnavailable
-from crossregion.postgres.migrations import DatabaseOutdated, DatabaseTooNew
+from crossregion.postgres.migrations import (
+    DatabaseOfAnotherProvince,
+    DatabaseOutdated,
+    DatabaseTooNew,
+)
 from crossregion.postgres.transactions import Database
 
 NewDatabase = Callable[[], str]
@@ -97,6 +101,39 @@ def test_a_database_of_a_newer_version_is_left_alone(new_database: NewDatabase) 
     for refused in (migrations.migrate, migrations.require_current):
         with pytest.raises(DatabaseTooNew, match=r"9999.*install the newer version"):
             refused(dsn)
+
+
+def test_a_database_of_another_province_is_left_alone(
+    new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = new_database()
+    migrations.migrate(dsn)
+    monkeypatch.setattr(migrations, "OFFICE", "990000")
+    for refused in (migrations.migrate, migrations.require_current):
+        with pytest.raises(DatabaseOfAnotherProvince, match=r"province 220000.*names 990000"):
+            refused(dsn)
+
+
+def test_a_database_from_before_provinces_were_named_is_jilins(
+    new_database: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = new_database()
+    migrations.migrate(dsn)
+    newest = max(migrations.migrations())
+    with psycopg.connect(dsn) as connection:
+        connection.execute("DROP FUNCTION public.crossregion_office() CASCADE")
+        connection.execute("DELETE FROM public.crossregion_migration WHERE number = %s", [newest])
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "OFFICE", "990000")
+        with pytest.raises(DatabaseOfAnotherProvince, match="province 220000"):
+            migrations.migrate(dsn)
+    with psycopg.connect(dsn) as connection:
+        there = "SELECT to_regprocedure('public.crossregion_office()')"
+        assert connection.execute(there).fetchone() == (None,)
+    assert migrations.migrate(dsn) == [newest]
+    with psycopg.connect(postgres_connection.as_role(dsn, "crossregion_office")) as connection:
+        found = connection.execute("SELECT public.crossregion_office()").fetchone()
+    assert found == ("220000",)
 
 
 def test_what_cannot_be_reached_is_one_line_that_says_what_to_do(new_database: NewDatabase) -> None:

@@ -46,6 +46,9 @@ RIGHTS: dict[str, dict[str, str]] = {
         OPERATOR: "select",
         SUPERVISION: "select",
     },
+    "crossregion_office()": dict.fromkeys(
+        (OWNER, WORKER, DELIVERY, OFFICE, OPERATOR, SUPERVISION), "execute"
+    ),
     "registry.topic": {OWNER: OWNS, WORKER: "select insert"},
     "registry.sighting": {OWNER: OWNS, WORKER: "insert", OFFICE: "select"},
     "registry.record_revision": {OWNER: OWNS, WORKER: "select insert", OFFICE: "select"},

@@ -12,6 +12,9 @@ from crossregion.postgres import migrations
 
 DATA = Path(__file__).parents[1] / "data"
 
+OF_A_PROVINCE = 20
+"""The first migration that asks the database which province it is of."""
+
 
 def run_migrations(
     dsn: str, numbers: Iterable[int] | None = None, texts: Mapping[int, str] | None = None
@@ -23,6 +26,8 @@ def run_migrations(
             "CREATE TABLE IF NOT EXISTS public.crossregion_migration (number integer PRIMARY KEY)"
         )
         for number in sorted(known) if numbers is None else numbers:
+            if number == OF_A_PROVINCE:
+                migrations.name_office(connection, fresh=False)
             connection.execute(known[number].encode())
             connection.execute("INSERT INTO public.crossregion_migration VALUES (%s)", [number])
 

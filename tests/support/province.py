@@ -26,6 +26,7 @@ OWN = sql.SQL("SELECT record_id FROM registry.own_records() ORDER BY 1")
 FLAGS = sql.SQL(
     "SELECT case_id, source_unit, destination_unit, boundary FROM registry.flag ORDER BY 1"
 )
+ENDS = sql.SQL("SELECT case_id, from_unit, to_unit FROM registry.case_ends ORDER BY 1")
 
 
 def rows(dsn: str, statement: sql.SQL) -> list[Any]:
@@ -46,6 +47,7 @@ def main() -> None:
         found = {
             "topics": names,
             "flags": rows(stack.database, FLAGS),
+            "ends": rows(stack.database, ENDS),
             "own": {unit: rows(stack.dsn(f"unit_{unit}"), OWN) for unit in ENTERING},
             "notices": sorted(
                 (one["unit"], one["kind"], one["case_id"]) for one in in_force(stack.kafka).values()

@@ -52,12 +52,14 @@ named AS (
         case_id,
         boundary,
         CASE
-            WHEN source_unit = '220000' AND source ~ '^(?!22|7|8)\d{6}$'
+            WHEN source_unit = public.crossregion_office() AND source ~ '^(?![78])\d{6}$'
+                AND left(source, 2) <> left(public.crossregion_office(), 2)
                 THEN left(source, 2) || '0000'
             ELSE source_unit
         END COLLATE "C" AS from_unit,
         CASE
-            WHEN destination_unit = '220000' AND destination ~ '^(?!22|7|8)\d{6}$'
+            WHEN destination_unit = public.crossregion_office() AND destination ~ '^(?![78])\d{6}$'
+                AND left(destination, 2) <> left(public.crossregion_office(), 2)
                 THEN left(destination, 2) || '0000'
             ELSE destination_unit
         END COLLATE "C" AS to_unit
@@ -115,7 +117,9 @@ SELECT
         SELECT range_agg(daterange(letter.valid_from, letter.valid_to, '[]'))
         FROM registry.agreement_held AS letter
         WHERE letter.units @> jsonb_build_array(one, other)
-            OR one ~ '^(?!22)..0000$' AND letter.units @> jsonb_build_array(one, '220000')
-            OR other ~ '^(?!22)..0000$' AND letter.units @> jsonb_build_array(other, '220000')
+            OR one ~ '^..0000$' AND one <> public.crossregion_office()
+            AND letter.units @> jsonb_build_array(one, public.crossregion_office())
+            OR other ~ '^..0000$' AND other <> public.crossregion_office()
+            AND letter.units @> jsonb_build_array(other, public.crossregion_office())
     ) AS agreed
 FROM corridor;

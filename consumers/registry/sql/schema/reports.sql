@@ -401,10 +401,10 @@ BEGIN ATOMIC
         WHERE agreed.until BETWEEN letter.valid_from AND coalesce(letter.valid_to, 'infinity')
             AND (
                 letter.units @> jsonb_build_array(agreed.one, agreed.other)
-                OR agreed.one ~ '^(?!22)..0000$'
-                AND letter.units @> jsonb_build_array(agreed.one, '220000')
-                OR agreed.other ~ '^(?!22)..0000$'
-                AND letter.units @> jsonb_build_array(agreed.other, '220000')
+                OR agreed.one ~ '^..0000$' AND agreed.one <> public.crossregion_office()
+                AND letter.units @> jsonb_build_array(agreed.one, public.crossregion_office())
+                OR agreed.other ~ '^..0000$' AND agreed.other <> public.crossregion_office()
+                AND letter.units @> jsonb_build_array(agreed.other, public.crossregion_office())
             )
     );
 END;

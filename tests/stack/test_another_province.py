@@ -104,6 +104,16 @@ def test_what_happens_in_a_region_is_its_units(province: dict[str, Any]) -> None
     ]
 
 
+def test_where_cases_lead_is_counted_by_this_province_and_the_others(
+    province: dict[str, Any],
+) -> None:
+    assert province["ends"] == [
+        ["A1", "990100", "990300"],
+        ["A3", "990100", "990000"],
+        ["C1", "99ZON0", "220000"],
+    ]
+
+
 def test_each_unit_enters_the_registry_and_reads_what_is_its_own(province: dict[str, Any]) -> None:
     own = {unit: [one for (one,) in rows] for unit, rows in province["own"].items()}
     assert own == {
