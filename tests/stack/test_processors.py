@@ -404,13 +404,12 @@ def test_a_consumer_that_gets_nothing_of_what_there_is_ends_its_worker(
 def test_a_faust_worker_that_gets_nothing_of_what_there_is_ends(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from processors.engine import app as engine_app
     from processors.engine import watchdog
 
     def end(error: BaseException) -> None:
         raise error
 
-    monkeypatch.setattr(engine_app, "end_process", end)
+    monkeypatch.setattr(watchdog, "end_process", end)
     send(stack.kafka, [record(encoded("K0"))])
     wait_for_quiet(stack)
     mine = {(LISTED, one) for one in range(topics.LINKAGE_RECORDS.partitions)}
