@@ -64,7 +64,7 @@ def wait_until(true: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.2)
 
 
-@pytest.mark.parametrize("number", [SIGTERM, SIGKILL])
+@pytest.mark.parametrize("number", [SIGTERM, pytest.param(SIGKILL, marks=pytest.mark.every_fault)])
 def test_nothing_outlives_the_process_that_runs_the_parts(home: Path, number: Signals) -> None:
     argv = [sys.executable, "-m", "tests.faults", "--small", "--parts", "contents"]
     environment = {**os.environ, "TMPDIR": str(home)}
