@@ -10,6 +10,7 @@ PROMTOOL := .tools/promtool
 QUICK_PROCESSES ?= 2
 PROCESSES ?= 3
 MARKS ?= not every_fault and not nightly
+PROFILE ?= default
 SEEDS ?= 1 7 42
 
 .PHONY: help quick setup demo up dev test test-all faults nightly check fmt bench bench-linkage docs lock clean
@@ -42,10 +43,10 @@ dev: setup ## the services kept up, the workers restarted as files change
 
 # Most tests wait for services, so three processes share two cores, each with services of its own.
 test: setup $(PROMTOOL) ## all tests, with the real Kafka and PostgreSQL, and one fault of each class
-	$(PY) -m pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder -m "$(MARKS)" $(TESTS)
+	$(PY) -m pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder --hypothesis-profile $(PROFILE) -m "$(MARKS)" $(TESTS)
 
 test-all: ## all tests, with every fault at small scale, as .ci/run does
-	$(MAKE) test MARKS="not nightly"
+	$(MAKE) test MARKS="not nightly" PROFILE=ci
 
 nightly: faults ## every fault at full scale, and the nemesis by several seeds
 	for seed in $(SEEDS); do $(PY) -m tests.faults --seed $$seed --seconds 600 || exit 1; done
