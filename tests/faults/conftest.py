@@ -32,18 +32,23 @@ IN_MAKE_TEST = frozenset(
 )
 """One fault of each class, which `make test` takes on one stack; all are for `.ci/run`."""
 FOLDER = "tests/faults/"
-ONE_STACK = pytest.mark.xdist_group(f"{FOLDER}one of each class")
+WITH_AGREEMENT = "TestLog"
+"""The class whose stack the tests of agreement use first, where each class has its own."""
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the faults for `.ci/run`; one stack takes what `make test` does, else one each class."""
+    on_one_stack = "not every_fault" in config.option.markexpr
     for item in items:
         file, _, name = item.nodeid.partition("::")
         if file == f"{FOLDER}test_agreement.py":
-            item.add_marker(ONE_STACK)
+            of_class = WITH_AGREEMENT
         elif file == f"{FOLDER}test_faults.py":
-            if name.partition(": ")[2].removesuffix("]") in IN_MAKE_TEST:
-                item.add_marker(ONE_STACK)
-            else:
+            of_class = name.partition("::")[0]
+            if name.partition(": ")[2].removesuffix("]") not in IN_MAKE_TEST:
                 item.add_marker("every_fault")
-                item.add_marker(pytest.mark.xdist_group(f"{file}::{name.partition('::')[0]}"))
+        else:
+            continue
+        group = "one of each class" if on_one_stack else of_class
+        item.add_marker(pytest.mark.xdist_group(f"{FOLDER}{group}"))
