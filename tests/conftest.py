@@ -22,6 +22,7 @@ from crossregion.kafka import users
 from crossregion.kafka.acls import Grant
 from crossregion.kafka.connection import Kafka
 from tests.support.prepared import prepare
+from tests.support.stacks import end_at_once
 
 settings.register_profile("default", deadline=None)
 settings.register_profile("quick", deadline=None, derandomize=True)
@@ -66,7 +67,7 @@ def kafka(service_data: Path) -> Iterator[Kafka]:
             users.allow(admin, [Grant("*", "ALL", "TOPIC", "test-", prefixed=True)])
         yield service.connection
     finally:
-        service.stop()
+        end_at_once(service)
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +78,7 @@ def postgres(service_data: Path) -> Iterator[EmbeddedPostgres]:
         service.start()
         yield service
     finally:
-        service.stop()
+        end_at_once(service)
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,23 @@ The order of a stop is tested where it matters: `test_runtime` and `test_up`.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from signal import SIGKILL, SIGQUIT
 
+from crossregion.embedded.postgres import EmbeddedPostgres
+from crossregion.embedded.service import EmbeddedService
 from crossregion.embedded.stack import Stack
 from tests.support.prepared import prepare
+
+
+def end_at_once(service: EmbeddedService) -> None:
+    """Kill a service; PostgreSQL ends its own children by SIGQUIT, without a checkpoint."""
+    number = SIGQUIT if isinstance(service, EmbeddedPostgres) else SIGKILL
+    if service.pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(service.pid, number)
+    service.stop()
 
 
 class DisposableStack(Stack):
@@ -20,11 +32,8 @@ class DisposableStack(Stack):
         super().__init__(data if data.exists() else prepare(data))
 
     def stop(self) -> None:
-        """Kill everything; PostgreSQL ends its own children by SIGQUIT, without a checkpoint."""
-        workers = self.supervisor.pids().values()
-        broker = self._kafka.pid if self._kafka else None
-        for pid in (*workers, *([broker] if broker else [])):
+        for pid in self.supervisor.pids().values():
             os.kill(pid, SIGKILL)
-        if self._postgres and self._postgres.pid:
-            os.kill(self._postgres.pid, SIGQUIT)
+        for service in self._embedded:
+            end_at_once(service)
         super().stop()
