@@ -10,14 +10,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import structlog
 from procrastinate import App, SyncPsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Status
+from psycopg.errors import RaiseException
 
 from crossregion.postgres.connection import Connection
 
 SEND, WAKE, SWEEP = "send", "wake", "sweep"
 """Send what is due to an endpoint; do so from a time on; see to what was left over."""
+
+log = structlog.get_logger()
 
 
 def begin(connection: Connection, endpoint_id: str) -> None:
@@ -47,7 +51,16 @@ class Jobs:
         await self._app.configure_task(SWEEP).defer_async(timestamp=0)
 
     async def end_stalled(self, seconds: float) -> None:
-        """End the jobs of workers that have not been heard of for so long, and with them locks."""
+        """End the jobs of workers that have not been heard of for so long, and with them locks.
+
+        A job that its slow worker, or the sweep of another, has ended meanwhile needs nothing more:
+        the library's function raises for it in the database.
+        """
         manager = self._app.job_manager
         for job in await manager.get_stalled_jobs(seconds_since_heartbeat=seconds):
-            await manager.finish_job(job, Status.FAILED, delete_job=True)
+            try:
+                await manager.finish_job(job, Status.FAILED, delete_job=True)
+            except ConnectorException as error:
+                if not isinstance(error.__cause__, RaiseException):
+                    raise
+                log.info("A stalled job ended meanwhile", job=job.id)
