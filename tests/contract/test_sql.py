@@ -87,7 +87,7 @@ def _names() -> Counter[str]:
 
 def _strings(source: str) -> set[str]:
     """The constant strings of a module that uses the database, among them names of statements."""
-    if "crossregion.postgres" not in source:
+    if "crossregion.postgres" not in source and "delivery.statements" not in source:
         return set()
     return {
         node.value
