@@ -6,7 +6,7 @@ together. Dates stay text as received, because an impossible date is remarked on
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 from zoneinfo import ZoneInfo
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -68,6 +68,8 @@ class CaseRecorded(TypedDict):
     intermediary: str | None
     venue: str | None
     victims: list[Victim]
+    reading: NotRequired[int]
+    remarks: NotRequired[list[Remark]]
 
 
 class RescueRecorded(TypedDict):
@@ -80,6 +82,8 @@ class RescueRecorded(TypedDict):
     stated_case_id: str | None
     guardian: str | None
     person: RescuedPerson
+    reading: NotRequired[int]
+    remarks: NotRequired[list[Remark]]
 
 
 class TipIdentity(TypedDict):
@@ -100,6 +104,8 @@ class TipRecorded(TypedDict):
     persons: list[PersonSummary]
     anonymous: bool
     identity: TipIdentity
+    reading: NotRequired[int]
+    remarks: NotRequired[list[Remark]]
 
 
 class TipTriaged(TypedDict):

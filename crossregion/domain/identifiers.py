@@ -40,17 +40,41 @@ def canonical(content: Mapping[str, Any]) -> str:
 
 
 def content_digest(record: Record) -> str:
-    """Hexadecimal SHA-256 of a record's content, its revision left out.
+    """Hexadecimal SHA-256 of a record's content, its revision left out; before it its reading.
 
     Taken over canonical JSON without nulls and empty lists, so that a later schema version that
     adds an optional field gives an unchanged record the same digest.
     """
-    return digest_of(canonical_content(record))
+    return of_reading(reading(record), digest_of(canonical_content(record)))
+
+
+def reading(record: Mapping[str, Any]) -> int:
+    """By which version of the reading a record was made, 1 if it does not say."""
+    return int(record.get("reading", 1))
+
+
+def of_reading(reading: int, text_digest: str) -> str:
+    """A digest that sorts by its reading first.
+
+    That of the first reading stands bare; `r` is behind every hexadecimal digit, so (revision,
+    digest) orders by revision, reading and content wherever it is compared.
+    """
+    return text_digest if reading == 1 else f"r{reading:04}-{text_digest}"
+
+
+def reading_of(digest: str) -> int:
+    """The reading that stands before a digest."""
+    return int(digest[1:5]) if digest.startswith("r") and digest[5:6] == "-" else 1
+
+
+def text_digest(digest: str) -> str:
+    """A digest without the reading that stands before it."""
+    return digest.rpartition("-")[2]
 
 
 def canonical_content(record: Record) -> str:
     """The text that a record's digest is taken over."""
-    return canonical({k: v for k, v in record.items() if k != "revision"})
+    return canonical({k: v for k, v in record.items() if k not in ("revision", "reading")})
 
 
 def digest_of(text: str) -> str:
