@@ -17,7 +17,7 @@ from typing import Any, NoReturn, cast
 import structlog
 
 from crossregion import logs
-from crossregion.domain import age
+from crossregion.domain import age, reading
 from crossregion.domain.events import ENTRIES, Remark
 from crossregion.domain.tips import anonymised
 from crossregion.domain.validation import MAX_VICTIMS, Rejected, validate_event
@@ -116,6 +116,7 @@ def check(event: str, value: object, unit: str) -> Incoming:
     _aged(event, record)
     if record["revision"] < 0:
         raise Unfit(Fault("/revision", "over-limit"))
+    record = cast("dict[str, Any]", reading.read(event, record))
     try:
         judged = validate_event(event, {**record, "revision": record["revision"] or 1}, unit, None)
     except Rejected as refused:
@@ -153,6 +154,8 @@ def _filled(event: str, value: object, unit: str) -> object:
     if not isinstance(value, dict):
         return value
     record = _with(value, unit=unit, revision=0)
+    for ours in ("reading", "remarks"):
+        record.pop(ours, None)
     if event == "CaseRecorded":
         record = _with(record, legs=[])
         victims = record.get("victims")
@@ -187,11 +190,13 @@ def _summarised(person: object) -> object:
 def _aged(event: str, record: Any) -> None:
     """Fill in the bands that are not stated, from the whole record."""
     if event == "CaseRecorded":
-        for victim, found in zip(record["victims"], age.of_case(record), strict=True):
+        for victim, found in zip(
+            record["victims"], age.of_case(reading.for_age(record)), strict=True
+        ):
             victim["age_band"] = victim["age_band"] or found.full_band
     elif event == "RescueRecorded":
         person = record["person"]
-        person["age_band"] = person["age_band"] or age.of_rescue(record).full_band
+        person["age_band"] = person["age_band"] or age.of_rescue(reading.for_age(record)).full_band
 
 
 class _Fitting:

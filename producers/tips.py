@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from crossregion.catalogue import Message
-from crossregion.domain import events, identifiers
+from crossregion.domain import events, fillers, identifiers
 from crossregion.domain.events import PersonSummary, Remark, TipRecorded
 from crossregion.domain.validation import MAX_ID, MAX_LIST, MAX_TEXT, Rejected, validate_event
 from crossregion.errors import CrossregionError
@@ -81,7 +81,9 @@ def tip(
 
 
 def _text(given: str | None) -> str | None:
-    return (given or "").strip() or None
+    """What was given, unless it is a word or sign for nothing."""
+    said = (given or "").strip()
+    return None if fillers.is_filler("text", said) else said
 
 
 def _said(made: TipRecorded) -> str:

@@ -6,12 +6,12 @@ whatever helps to find a person, and say what is wrong with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, cast
 
-from crossregion.domain import age, events, identifiers, identity_number
+from crossregion.domain import age, events, fillers, identifiers, identity_number, reading
 from crossregion.domain.code_lists import code_list
 from crossregion.domain.dates import day, year
 from crossregion.domain.events import (
@@ -131,13 +131,11 @@ def _case(
         raise Rejected("ambiguous", "victims.victim_id")
     digest, event_id = _identified(case, case["case_id"], topic_unit, ce_id)
     lost_on = day(case["lost_on"])
-    ages = age.of_case(case)
-    remarks = list(_case_remarks(case, lost_on, received_on))
+    ages = age.of_case(reading.for_age(case))
+    remarks = _once(_case_remarks(case, lost_on, received_on))
     for number, one in enumerate(ages, 1):
         remarks += _age_remarks(f"victims[{number}].identity", one)
-    persons: list[ListedPerson] = [
-        {"person_id": victim["victim_id"], "identity": victim["identity"]} for victim in victims
-    ]
+    persons = [_listed(victim["victim_id"], victim["identity"]) for victim in victims]
     flag = flag_of(
         case["case_id"],
         case["unit"],
@@ -170,10 +168,10 @@ def _rescue(
 ) -> ValidatedEvent:
     digest, event_id = _identified(rescue, rescue["rescue_id"], topic_unit, ce_id)
     found_on = day(rescue["found_on"])
-    identity = rescue["person"]["identity"]
-    found = age.of_rescue(rescue)
-    remarks = list(_rescue_remarks(rescue, found_on, received_on))
+    found = age.of_rescue(reading.for_age(rescue))
+    remarks = _once(_rescue_remarks(rescue, found_on, received_on))
     remarks += _age_remarks("person.identity", found)
+    person = _listed(rescue["rescue_id"], rescue["person"]["identity"])
     return _judgement(
         "rescue",
         rescue["rescue_id"],
@@ -185,7 +183,7 @@ def _rescue(
         rescue["found_on"] if found_on else None,
         [found_leg(rescue["found_at"])],
         rescue["stated_case_id"],
-        [{"person_id": rescue["rescue_id"], "identity": identity}],
+        [person],
         _summaries([rescue["person"]], [found.band]),
         [],
         None,
@@ -214,7 +212,7 @@ def _tip(
         tip["revision"],
         digest,
         event_id,
-        list(_tip_remarks(tip, happened_on, received_on)),
+        _once(_tip_remarks(tip, happened_on, received_on)),
         tip["happened_on"] if happened_on else None,
         [{"role": TOLD_OF, "code": place if known else None, "certainty": "stated"}],
         None,
@@ -284,6 +282,20 @@ def _age_remarks(path: str, aged: age.Aged) -> Iterator[Remark]:
         yield {"field": f"{path}.birth_date", "code": AGE_NOT_TOLD}
 
 
+def _once(remarks: Iterable[Remark]) -> list[Remark]:
+    """What the reading has said and the record still shows is said once."""
+    found: list[Remark] = []
+    for remark in remarks:
+        if remark not in found:
+            found.append(remark)
+    return found
+
+
+def _listed(person_id: str, identity: Identity) -> ListedPerson:
+    """Linkage hears of no filler, by whatever door it came."""
+    return {"person_id": person_id, "identity": fillers.read_identity(identity).identity}
+
+
 def _summaries(
     persons: Sequence[Victim | RescuedPerson | PersonSummary], bands: Sequence[str]
 ) -> list[PersonSummary]:
@@ -336,10 +348,12 @@ def _identified(
         raise Rejected("another-unit", "unit")
     if record["revision"] < 1:
         raise Rejected("over-limit", "revision")
+    if not 1 <= identifiers.reading(record) <= reading.LATEST:
+        raise Rejected("over-limit", "reading")
     content = identifiers.canonical_content(record)
     if len(content) > MAX_TEXT or content.count(",") >= MAX_LIST or NUL_IN_JSON in content:
         check_texts(record, "")
-    digest = identifiers.digest_of(content)
+    digest = identifiers.of_reading(identifiers.reading(record), identifiers.digest_of(content))
     event_id = identifiers.event_id(record["unit"], record_id, record["revision"], digest)
     if ce_id is not None and ce_id != event_id:
         raise Rejected("wrong-id", "ce_id does not follow from the content")
@@ -367,6 +381,7 @@ def check_texts(value: object, path: str) -> None:
 def _case_remarks(
     case: CaseRecorded, lost_on: date | None, received_on: date | None
 ) -> Iterator[Remark]:
+    yield from reading.told(case)
     reported_on = day(case["reported_at"])
     yield from date_remarks("reported_at", case["reported_at"], reported_on, received_on)
     yield from date_remarks("lost_on", case["lost_on"], lost_on, received_on)
@@ -389,6 +404,7 @@ def _case_remarks(
 def _rescue_remarks(
     rescue: RescueRecorded, found_on: date | None, received_on: date | None
 ) -> Iterator[Remark]:
+    yield from reading.told(rescue)
     registered_on = day(rescue["registered_at"])
     yield from date_remarks("registered_at", rescue["registered_at"], registered_on, received_on)
     yield from date_remarks("found_on", rescue["found_on"], found_on, received_on)
@@ -411,6 +427,7 @@ def _rescue_remarks(
 def _tip_remarks(
     tip: TipRecorded, happened_on: date | None, received_on: date | None
 ) -> Iterator[Remark]:
+    yield from reading.told(tip)
     took_on = day(tip["received_at"])
     yield from date_remarks("received_at", tip["received_at"], took_on, received_on)
     yield from date_remarks("happened_on", tip["happened_on"], happened_on, received_on)
@@ -440,6 +457,10 @@ def _person_remarks(
     before_birth: str,
     received_on: date | None,
 ) -> Iterator[Remark]:
+    read = fillers.read_identity(identity)
+    for name, code in read.remarks:
+        yield {"field": f"{path}.{name}", "code": code}
+    identity = read.identity
     born_text = identity["birth_date"]
     whole = identity["birth_precision"] == "day"
     born = day(born_text) if whole else None

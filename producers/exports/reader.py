@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from crossregion.domain import age, identifiers
+from crossregion.domain import age, events, fillers, identifiers, reading
 from crossregion.domain.events import CaseRecorded, Identity, Leg, RescueRecorded, Victim
 from crossregion.domain.partial_dates import Period, period
 from crossregion.domain.stated_ages import combined, said_by_name, said_of
@@ -42,6 +42,19 @@ CODED = frozenset(
     )
 )
 """Fields in which a full-width character means its plain one."""
+NAMING = ("record_id", "person_number", "unit")
+"""Fields that name something: a word for nothing there is no name, and would join strangers."""
+FILLED = {
+    "pinyin": ("pinyin", "pinyin"),
+    "other_names": ("alias", "other_names"),
+    "sex": ("sex", "sex"),
+    "birth_date": ("day", "birth_date"),
+    "birth_year": ("day", "birth_date"),
+    "assumed_birth_year": ("day", "birth_date"),
+    "height_cm": ("text", "height_cm"),
+    "marks": ("marks", "marks"),
+}
+"""Cells of a person, by their kind of field and the field of the record that they are for."""
 COLUMNS_OF: dict[str, tuple[str, ...]] = {
     "legs": ("taken_from", "transit", "taken_to"),
     "birth_date": ("birth_date", "birth_year", "assumed_birth_year", "age"),
@@ -61,7 +74,7 @@ def columns_of(fields: Iterable[Mapping[str, Any]], *but: str) -> tuple[str, ...
 _CASE = codec.schema("CaseRecorded")["fields"]
 _VICTIM = next(field["type"]["items"]["fields"] for field in _CASE if field["name"] == "victims")
 _IDENTITY = next(field["type"]["fields"] for field in _VICTIM if field["name"] == "identity")
-CASE_FIELDS = columns_of(_CASE, "case_id", "unit", "revision", "victims")
+CASE_FIELDS = columns_of(_CASE, "case_id", "unit", "revision", "victims", "reading", "remarks")
 """Columns in which all rows of one case must say the same."""
 PERSONAL = tuple(
     dict.fromkeys((*columns_of(_IDENTITY), *columns_of(_VICTIM, "victim_id", "identity")))
@@ -237,6 +250,9 @@ class _Reader:
                 if name in CODED and not cell.isascii():
                     cell = unicodedata.normalize("NFKC", cell)
                 found[name] = cell.strip()
+        for name in NAMING:
+            if found.get(name) and fillers.is_filler("text", found[name]):
+                found[name] = ""
         return found
 
     def _broken(self, cells: dict[str, str]) -> str:
@@ -267,29 +283,39 @@ class _Reader:
         record_id = lines[0][1]["record_id"]
         numbers = tuple(line for line, _ in lines)
         if self._form.kind == "case":
-            return LocalRecord("CaseRecorded", record_id, self._case(lines, revision), numbers)
+            return self._read("CaseRecorded", record_id, self._case(lines, revision), numbers)
         first, *others = [self._rescue(line, cells, revision) for line, cells in lines]
         if any(other != first for other in others):
             raise _Faulty("record_id", "ambiguous")
         for line in numbers[1:]:
             self._warn(line, "record_id", "repeated-row")
-        return LocalRecord("RescueRecorded", record_id, first, numbers)
+        return self._read("RescueRecorded", record_id, first, numbers)
+
+    def _read(
+        self, event: str, record_id: str, record: events.Record, lines: tuple[int, ...]
+    ) -> LocalRecord:
+        return LocalRecord(event, record_id, reading.read(event, record), lines)
 
     def _unit_of(self, cells: dict[str, str]) -> str:
         return self._unit or cells.get("unit", "").upper()
 
     def _case(self, lines: list[tuple[int, dict[str, str]]], revision: int) -> CaseRecorded:
-        first = lines[0][1]
-        for _, cells in lines:
-            for name in CASE_FIELDS:
-                if cells.get(name) != first.get(name):
-                    raise _Faulty(name, "ambiguous")
+        first = dict(lines[0][1])
+        for name in CASE_FIELDS:
+            told = {cells.get(name, "") for _, cells in lines}
+            if len({cell for cell in told if not fillers.is_filler("text", cell)}) > 1 or (
+                len(told) > 1 and not all(fillers.is_filler("text", cell) for cell in told)
+            ):
+                raise _Faulty(name, "ambiguous")
+            first[name] = max(told)
         lost_on = date_of(first.get("lost_on", ""))
         reported_at = time_of(first.get("reported_at", ""))
         legs: list[Leg] = []
         for role in ("taken_from", "transit", "taken_to"):
             codes = self._list(first, "transit") if role == "transit" else [first.get(role, "")]
             legs += [{"role": role, "code": code, "certainty": "stated"} for code in codes if code]
+        then = age.happened(_day(lost_on), _day(reported_at))
+        victims, left_out = self._victims(lines, then)
         case: CaseRecorded = {
             "case_id": first["record_id"],
             "unit": self._unit_of(first),
@@ -302,31 +328,38 @@ class _Reader:
             "means": self._list(first, "means"),
             "intermediary": self._word(first, "intermediary"),
             "venue": self._word(first, "venue"),
-            "victims": self._victims(lines, age.happened(lost_on, reported_at)),
+            "victims": victims,
+            "remarks": left_out,
         }
         if any(victim["age_band"] == age.UNKNOWN for victim in case["victims"]):
-            for victim, aged in zip(case["victims"], age.of_case(case), strict=True):
+            for victim, aged in zip(
+                case["victims"], age.of_case(reading.for_age(case)), strict=True
+            ):
                 victim["age_band"] = aged.full_band
         return case
 
-    def _victims(self, lines: list[tuple[int, dict[str, str]]], then: age.Happened) -> list[Victim]:
-        """The victims, each once and in an order that the file's has no part in."""
-        identities = [self._identity(line, cells) for line, cells in lines]
-        unnumbered = {
-            identifiers.canonical(identity): identity["name"]
-            for (_, cells), identity in zip(lines, identities, strict=True)
-            if not cells.get("person_number")
-        }
+    def _victims(
+        self, lines: list[tuple[int, dict[str, str]]], then: age.Happened
+    ) -> tuple[list[Victim], list[events.Remark]]:
+        """The victims, each once and in an order that the file's has no part in; what they lack."""
+        written = [
+            None if cells.get("person_number") else self._identity(None, cells)
+            for _, cells in lines
+        ]
+        unnumbered = {identifiers.canonical(one): one["name"] for one in written if one is not None}
         named = Counter(unnumbered.values())
         victims: dict[str, Victim] = {}
-        for (line, cells), identity in zip(lines, identities, strict=True):
-            number = cells.get("person_number") or _number(identity, named)
+        rows: dict[str, list[dict[str, str]]] = defaultdict(list)
+        for (line, cells), as_written in zip(lines, written, strict=True):
+            identity = self._identity(line, _without_fillers(cells))
+            number = cells.get("person_number") or _number(cast(Identity, as_written), named)
             victim: Victim = {
                 "victim_id": f"{cells['record_id']}/{number}",
                 "age_band": _age_band(identity, cells, then),
                 "sex": identity["sex"],
                 "identity": identity,
             }
+            rows[victim["victim_id"]].append(cells)
             known = victims.setdefault(victim["victim_id"], victim)
             if known != victim:
                 raise _Faulty("person_number", "ambiguous")
@@ -334,13 +367,19 @@ class _Reader:
                 self._warn(line, "record_id", "repeated-row")
         if len(victims) > MAX_VICTIMS:
             raise _Faulty("person_number", "over-limit")
-        return [victims[victim_id] for victim_id in sorted(victims)]
+        ordered = sorted(victims)
+        left_out = [
+            remark
+            for number, victim_id in enumerate(ordered, 1)
+            for remark in _left_out(rows[victim_id], f"victims[{number}]")
+        ]
+        return [victims[victim_id] for victim_id in ordered], left_out
 
     def _rescue(self, line: int, cells: dict[str, str], revision: int) -> RescueRecorded:
         found_on = date_of(cells.get("found_on", ""))
         registered_at = time_of(cells.get("registered_at", ""))
-        then = age.happened(found_on, registered_at)
-        identity = self._identity(line, cells)
+        then = age.happened(_day(found_on), _day(registered_at))
+        identity = self._identity(line, _without_fillers(cells))
         return {
             "rescue_id": cells["record_id"],
             "unit": self._unit_of(cells),
@@ -355,9 +394,11 @@ class _Reader:
                 "sex": identity["sex"],
                 "identity": identity,
             },
+            "remarks": _left_out([cells], "person"),
         }
 
-    def _identity(self, line: int, cells: dict[str, str]) -> Identity:
+    def _identity(self, line: int | None, cells: dict[str, str]) -> Identity:
+        """The person of a row; what is doubtful is told, if there is a line to tell it of."""
         birth_date, precision = birth_of(cells)
         return {
             "name": cells.get("name") or None,
@@ -373,9 +414,9 @@ class _Reader:
             "dna_sample": cells.get("dna_sample") or None,
         }
 
-    def _height(self, line: int, text: str) -> int | None:
+    def _height(self, line: int | None, text: str) -> int | None:
         height = height_of(text)
-        if text and height is None:
+        if text and height is None and line is not None:
             self._warn(line, "height_cm", "no-whole-number")
         return height
 
@@ -416,6 +457,38 @@ def _other_births(
         return []
     exact, assumed = cells.get("birth_year"), cells.get("assumed_birth_year")
     return [period(exact, then.latest), period(assumed, then.latest, about=True)]
+
+
+def _without_fillers(cells: dict[str, str]) -> dict[str, str]:
+    """The cells of a person, those empty that hold a filler; a name is read by itself."""
+    return {**cells, **dict.fromkeys(_filled(cells), "")}
+
+
+def _filled(cells: dict[str, str]) -> list[str]:
+    return [
+        name
+        for name, (kind, _) in FILLED.items()
+        if (cell := cells.get(name))
+        and (fillers.is_filler(kind, cell) or (kind == "day" and _no_day(cell)))
+    ]
+
+
+def _no_day(cell: str) -> bool:
+    on = date_of(cell)
+    return on is None or fillers.day_read(on) is None
+
+
+def _left_out(lines: Iterable[dict[str, str]], path: str) -> list[events.Remark]:
+    """What the cells of one person hold of fillers."""
+    fields = {FILLED[name][1] for cells in lines for name in _filled(cells)}
+    return [
+        {"field": f"{path}.identity.{field}", "code": fillers.FILLER} for field in sorted(fields)
+    ]
+
+
+def _day(text: str | None) -> str | None:
+    """A day, unless it is a filler."""
+    return text and fillers.day_read(text)
 
 
 def _key(line: int, cells: dict[str, str]) -> tuple[str, int]:

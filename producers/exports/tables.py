@@ -22,6 +22,8 @@ BOM = b"\xef\xbb\xbf"
 ZIP = b"PK\x03\x04"
 DELIMITERS = ",;\t"
 LINES_OF_A_CELL = 50
+MOST_OF_A_SHEET = 1e15
+"""A sheet keeps fifteen digits of a number: of one from here on the last are lost."""
 MAX_FILE_BYTES = 512 * 1024 * 1024
 NOT_XLSX = (
     *(zipfile.BadZipFile, zlib.error, struct.error, SyntaxError, EOFError),
@@ -220,12 +222,15 @@ def _xlsx_rows(texts: list[list[str]], start: int, width: int) -> Iterator[Row]:
 
 
 def _text(cell: object) -> str:
+    """A cell's value as text; a number that a sheet cannot hold whole shows that it lost digits."""
     if cell is None:
         return ""
     if isinstance(cell, datetime):
         return _text(cell.date()) if cell.time() == time() else cell.isoformat(" ", "seconds")
     if isinstance(cell, date):
         return cell.isoformat()
+    if isinstance(cell, float) and abs(cell) >= MOST_OF_A_SHEET:
+        return f"{cell:.14E}"
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return str(cell).replace("\r\n", "\n").replace("\r", "\n")

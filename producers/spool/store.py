@@ -361,8 +361,12 @@ class Spool:
         digest = identifiers.content_digest(one.record)
         revision = one.record["revision"]
         newest = None if one.has_revision else self._newest(kind, one.record_id)
-        if newest is not None and newest[1] == digest:
-            new, revision = False, newest[0]
+        known = self._known(kind, one.record_id, revision, digest) if newest is None else None
+        text = identifiers.text_digest(digest)
+        if newest is not None and identifiers.text_digest(newest[1]) == text:
+            new, (revision, digest) = False, newest
+        elif known is not None:
+            new, digest = False, known
         else:
             if not one.has_revision:
                 revision = newest[0] + 1 if newest else 1
@@ -372,6 +376,21 @@ class Spool:
             )
         event_id = identifiers.event_id(self.unit, one.record_id, revision, digest)
         return Stored(one.record_id, ACCEPTED if new else UNCHANGED, revision, event_id)
+
+    def _known(self, kind: str, record_id: str, revision: int, digest: str) -> str | None:
+        """The digest under which this content stands at a revision, however it was read.
+
+        Not if another content was read there later: then what is read now is the newest.
+        """
+        rows = self._database.execute(
+            "SELECT digest FROM event WHERE kind = ? AND record_id = ? AND revision = ?",
+            [kind, record_id, revision],
+        ).fetchall()
+        known = [row[0] for row in rows]
+        last = max(map(identifiers.reading_of, known), default=0)
+        text = identifiers.text_digest(digest)
+        same = [one for one in known if identifiers.text_digest(one) == text]
+        return max((one for one in same if identifiers.reading_of(one) == last), default=None)
 
     def _newest(self, kind: str, record_id: str) -> tuple[int, str] | None:
         found: tuple[int, str] | None = self._database.execute(
@@ -414,13 +433,13 @@ class Spool:
     ) -> None:
         """Take in what stands on the unit's topics, read up to `places`.
 
-        What was accepted meanwhile and stands there already counts as sent; a revision that
-        this spool had counted without knowing the topics is counted anew.
+        What was accepted meanwhile and stands there already, by whichever reading, counts as
+        sent; a revision that this spool had counted without knowing the topics is counted anew.
         """
         with self._transaction():
-            counted = self._database.execute(
-                "SELECT sequence, kind, record_id, value FROM event"
-                " WHERE counted AND NOT sent ORDER BY sequence"
+            waiting = self._database.execute(
+                "SELECT sequence, kind, record_id, counted, value FROM event"
+                " WHERE NOT sent ORDER BY sequence"
             ).fetchall()
             changed = set()
             for one in standing:
@@ -433,13 +452,14 @@ class Spool:
                         " AND revision = ? AND digest = ?",
                         key,
                     )
-            for sequence, kind, record_id, value in counted:
+            for sequence, kind, record_id, counted, value in waiting:
                 if (kind, record_id) in changed:
                     self._database.execute(
                         "DELETE FROM event WHERE sequence = ? AND NOT sent", [sequence]
                     )
                     event, again = codec.decode(value)
-                    record = cast(events.Record, {**again, "revision": 0})
+                    revision = 0 if counted else again["revision"]
+                    record = cast(events.Record, {**again, "revision": revision})
                     self._accept(LocalRecord(event, record_id, record, ()))
             self._database.executemany(
                 "INSERT INTO place VALUES (?, ?, ?)"

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from typing import Any, cast
 
-from crossregion.domain import handovers
+from crossregion.domain import fillers, handovers
 from crossregion.domain.agreements import agreed
 from crossregion.domain.boundary import boundary as boundary_of
 from crossregion.domain.dates import day
@@ -35,6 +35,8 @@ WORTH_PUBLISHING = 0.5
 FILE_DUE, FILE_OVERDUE = FILE_KINDS = ("file-due", "file-overdue")
 TIP, TIP_LINKED = OF_TIPS = ("tip", "tip-linked")
 """A tip that a unit has to triage, and one that is linked to a case of the unit."""
+QUIET = frozenset({fillers.FILLER, fillers.SURNAME_ONLY, fillers.ANNOTATED, fillers.CHILD})
+"""Remark codes that ask nothing of the unit."""
 CONFLICT: Remark = {"field": "revision", "code": "conflicting-contents"}
 UNKNOWN_RESCUE: Remark = {"field": "rescue_id", "code": "unknown-rescue"}
 NOT_IN_CHARGE: Remark = {"field": "unit", "code": "not-in-charge"}
@@ -97,11 +99,13 @@ def of_remarks(
 ) -> Iterator[NoticeIssued]:
     """One notice with all remarks on the newest revision of a record, to the unit that wrote it.
 
+    Where a field only says in words that nothing is known, there is nothing to ask the unit.
     `conflicting` says that this revision came with two contents; `case_known` that the case a
     rescue states, if it states one, has been reported; `of_file` is what the file that an entry
     is for makes doubtful.
     """
-    remarks = [*remarked["remarks"], *of_file]
+    asking = [one for one in remarked["remarks"] if one["code"] not in QUIET]
+    remarks = [*asking, *of_file]
     if conflicting:
         remarks.append(CONFLICT)
     if remarked["stated_case_id"] is not None and not case_known:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from crossregion.domain import identifiers
 from crossregion.domain.decisions import ProposalState
 from crossregion.domain.events import NoticeIssued, RecordRemarked
 from crossregion.domain.tips import Tip
@@ -65,8 +66,15 @@ class RecordSource(Source):
 
     @property
     def conflicting(self) -> bool:
-        """Whether its newest revision came with two contents."""
-        return self.newest is not None and len(self.digests[self.newest["revision"]]) > 1
+        """Whether its newest revision came with several contents by its newest reading.
+
+        The same row read better is another content and no conflict (ADR 19).
+        """
+        digests = self.digests[self.newest["revision"]] if self.newest is not None else ()
+        if len(digests) < 2:
+            return False
+        newest = max(map(identifiers.reading_of, digests))
+        return sum(identifiers.reading_of(one) == newest for one in digests) > 1
 
     def refer(self) -> References:
         """Its references, to add one."""
