@@ -20,8 +20,8 @@ from crossregion.domain.validation import Rejected as EventRefused
 from crossregion.domain.validation import validate_event
 from crossregion.flows import Lags
 from crossregion.kafka import connection as kafka_connection
+from crossregion.linkage import default_days, file_linkage
 from crossregion.linkage import explanation as explaining
-from crossregion.linkage import file_linkage
 from crossregion.linkage.model import Model
 from crossregion.linkage.training import evaluate as evaluating
 from crossregion.linkage.training import labelled
@@ -59,7 +59,10 @@ def link(
     if out.exists() and any(one.exists() and out.samefile(one) for one in (cases, rescues)):
         raise CommandError("out-is-read", out=out)
     try:
-        listed = _read(cases, "case"), _read(rescues, "rescue")
+        listed = [
+            default_days.without_defaults(_read(path, kind))
+            for path, kind in ((cases, "case"), (rescues, "rescue"))
+        ]
         with _progress() as progress:
             tracked = progress.track(listed[1], description="Linking")
             count = file_linkage.write_linked(listed[0], iter(tracked), out, used)

@@ -88,6 +88,11 @@ def _names(person: Person) -> tuple[Name, ...]:
     return (person.name, *person.others) if person.name else person.others
 
 
+def _whole_names(person: Person) -> Iterator[Name]:
+    """Without those of which only the surname is told."""
+    return (name for name in _names(person) if name.folded)
+
+
 def _dna(person: Person, number: Number) -> Values:
     if person.dna:
         yield from _same(number(person.dna))
@@ -114,7 +119,7 @@ def _same(*parts: int) -> Values:
 
 def _whole(person: Person, number: Number, short: bool) -> Values:
     """A whole name; sought also with the surname last."""
-    for name in _names(person):
+    for name in _whole_names(person):
         if (len(name.folded_given) < 2) == short:
             mine = number(name.folded)
             yield from _same(mine)

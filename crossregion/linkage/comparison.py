@@ -15,6 +15,7 @@ import numpy.typing as npt
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
+from crossregion.domain import fillers, identity_number
 from crossregion.linkage.child_growth import GROWN_MONTHS, MEDIANS
 from crossregion.linkage.encoding import AT, CALLS, EXACT, MALE, MARKS, NAMES, SAME, Encoded
 from crossregion.linkage.model import Whole
@@ -345,13 +346,26 @@ def _numbers(
 
 
 def _number_level(one: str, other: str) -> int:
+    """A slip of the pen never passes the check: two numbers that pass it are two persons'.
+
+    A number that does not pass it shows nothing by being equal: a sheet that loses digits gives
+    many persons one.
+    """
     names = NUMBER["id_number"]
+    right = [_passes(number) for number in (one, other)]
     if one == other:
-        return names["equal"]
+        return names["equal"] if all(right) else 0
     if len(one) != len(other):
         old, new = sorted((one, other), key=len)
         return names["equal" if new[:6] + new[8:17] == old else "different"]
-    return names["near" if OSA.distance(one, other, score_cutoff=2) <= 2 else "different"]
+    if all(right) and len(one) == 18:
+        return names["different"]
+    near = OSA.distance(one, other, score_cutoff=2) <= 2
+    return (names["near"] if any(right) else 0) if near else names["different"]
+
+
+def _passes(number: str) -> bool:
+    return identity_number.check_digit_right(number) and not fillers.may_lack_digits(number)
 
 
 def _times(levels: Whole, victim: Side, rescued: Side) -> None:

@@ -149,11 +149,11 @@ def encode(person: Person, texts: Texts, frequencies: Frequencies) -> Encoded:
     row[AT["height"]] = person.height or 0
     names, calls = _names(person, texts, frequencies), _calls(person, texts)
     marks = _marks(person, texts)
-    if names:
+    if names or name:
         row[AT["named"]] = 1
-        row[AT["only_called"]] = all(is_call for _, is_call, _ in names)
-        row[AT["is_call_0"]] = bool(name) and names[0][1]
-    others = names[1:] if name else names
+        row[AT["only_called"]] = bool(names) and all(is_call for _, is_call, _ in names)
+        row[AT["is_call_0"]] = bool(name and name.folded) and names[0][1]
+    others = names[1:] if name and name.folded else names
     if others:
         row[AT["other_names"]] = 1
         for n, (folded, is_call, rarity) in enumerate(others[: NAMES - 1]):
@@ -191,10 +191,10 @@ def _birth(row: list[int], person: Person, frequencies: Frequencies) -> None:
 def _names(
     person: Person, texts: Texts, frequencies: Frequencies
 ) -> tuple[tuple[int, bool, int], ...]:
-    """All names, each once, the first one first."""
+    """All names, each once, the first one first; none of which the surname is all that is told."""
     found: dict[int, tuple[int, bool, int]] = {}
     for name in (person.name, *person.others):
-        if name:
+        if name and name.folded:
             folded = texts.number(name.folded)
             if folded not in found:
                 found[folded] = folded, not name.surname, frequencies.of_name(name)[2]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, TypedDict, TypeVar, cast
 
 from crossregion.domain.events import Evidence, PersonsListed
+from crossregion.linkage import default_days
 from crossregion.linkage.index import Index
 from crossregion.linkage.model import Model, load
 from crossregion.linkage.posterior import posterior_probabilities
@@ -42,9 +43,12 @@ def link(cases: Path, rescues: Path, out: Path, model: Model | None = None) -> i
 
     Returns: the number of pairs. Raises: BadLine, OSError.
     """
-    return write_linked(
-        list(read_listed(cases, "case")), read_listed(rescues, "rescue"), out, model
+    listed = (
+        default_days.without_defaults(list(read_listed(path, kind)))
+        for path, kind in ((cases, "case"), (rescues, "rescue"))
     )
+    reported, rescued = listed
+    return write_linked(reported, iter(rescued), out, model)
 
 
 def write_linked(

@@ -16,6 +16,7 @@ from typing import cast
 import numpy as np
 
 from crossregion.domain.events import Evidence, Identity, PairWeighed, PersonsListed
+from crossregion.domain.fillers import is_filler
 from crossregion.linkage.candidate_store import Slot, Store
 from crossregion.linkage.field_set import Known
 from crossregion.linkage.field_sets import fields_of
@@ -144,7 +145,7 @@ class Index:
             record_id=listed["record_id"],
             revision=listed["revision"],
             digest=listed["digest"],
-            stated_case_id=listed["stated_case_id"] if listed["kind"] == RESCUE else None,
+            stated_case_id=_stated(listed) if listed["kind"] == RESCUE else None,
         )
         persons = listed["persons"]
         if persons:
@@ -295,6 +296,12 @@ class Index:
         if record.kind == CASE:
             return self._stating.get(record.record_id, [])
         return self._cases.get(record.stated_case_id, []) if record.stated_case_id else []
+
+
+def _stated(listed: PersonsListed) -> str | None:
+    """The case that a rescue states, unless it says in words that it states none."""
+    stated = listed["stated_case_id"]
+    return stated if stated and not is_filler("text", stated) else None
 
 
 def _erased(kind: str, unit: str, record_id: str, revision: int, digest: str) -> _Record:

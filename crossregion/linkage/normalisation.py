@@ -16,17 +16,12 @@ from datetime import date
 
 from opencc import OpenCC
 
-from crossregion.domain import identity_number
+from crossregion.domain import fillers, identity_number
 from crossregion.domain.dates import day, year
 from crossregion.domain.events import Identity, ListedPerson, PersonsListed
+from crossregion.domain.fillers import COMPOUND_SURNAMES
 from crossregion.domain.regions import regions
 
-COMPOUND_SURNAMES = frozenset(
-    (
-        *("欧阳", "司马", "上官", "诸葛", "夏侯", "皇甫", "尉迟", "公孙", "慕容", "令狐"),
-        *("司徒", "端木", "东方", "独孤", "南宫", "长孙", "宇文"),
-    )
-)
 SURNAME_READINGS = {
     "单": "shan",
     "解": "xie",
@@ -85,7 +80,10 @@ Mark = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """One name: characters if there are any, and its sounds syllable by syllable."""
+    """One name: characters if there are any, and its sounds syllable by syllable.
+
+    Where the surname is all that is told, `surname` and `folded_surname` alone say something.
+    """
 
     han: str | None
     surname: str
@@ -124,9 +122,10 @@ class Person:
 
 
 def normalise(person: ListedPerson, listed: PersonsListed) -> Person:
-    """One listed person of a case or rescue, ready to be compared."""
-    identity = person["identity"]
-    happened = day(listed["happened_on"])
+    """One listed person of a case or rescue, ready to be compared; no filler of theirs counts."""
+    identity = fillers.read_identity(person["identity"]).identity
+    on = listed["happened_on"]
+    happened = day(fillers.day_read(on)) if on else None
     number = identity["id_number"]
     number = unicodedata.normalize("NFKC", number).strip().upper() if number else None
     number = number if number and identity_number.well_formed(number) else None
@@ -144,7 +143,7 @@ def normalise(person: ListedPerson, listed: PersonsListed) -> Person:
         height=identity["height_cm"] if 30 <= (identity["height_cm"] or 0) <= 250 else None,
         marks=frozenset(_mark(mark) for mark in identity["marks"] if mark),
         id_number=number,
-        dna=identity["dna_sample"] or None,
+        dna=fillers.dna_folded(identity["dna_sample"]) if identity["dna_sample"] else None,
         happened=happened.toordinal() if happened else None,
         age=_age(happened, born, born_year),
         number_born=number_born,
@@ -168,6 +167,8 @@ def _sex_and_birth(
     sex = identity["sex"] if identity["sex"] in ("F", "M") else None
     exact = identity["birth_precision"] == "day"
     born = day(identity["birth_date"]) if exact else None
+    if born is not None and fillers.year_alone(born.month, born.day):
+        born = None
     born_year = year(identity["birth_date"])
     latest = happened.year if happened else LATEST_YEAR
     if born_year is not None and not EARLIEST_YEAR <= born_year <= latest:
@@ -206,6 +207,14 @@ def _mark(text: str) -> Mark:
 
 @functools.lru_cache(maxsize=4_096)
 def _name(text: str | None, pinyin: str | None) -> Name | None:
+    surname_told = fillers.surname_only(text) if text else None
+    if surname_told:
+        if pinyin:
+            return _name(None, pinyin)
+        told = _name(surname_told + "一", None)
+        return (
+            None if told is None else Name(None, told.surname, (), "", told.folded_surname, (), "")
+        )
     han = "".join(_HAN.findall(unicodedata.normalize("NFKC", text))) if text else ""
     if han:
         han = "".join(map(_simplified, han))
