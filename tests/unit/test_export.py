@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from crossregion.domain import identifiers, validation
 from crossregion.domain.events import Identity
+from crossregion.domain.reading import READING
 from producers.exports import reader
 from producers.exports.formats import Format, formats
 from producers.exports.reader import MESSAGES, Export, read_export
@@ -96,6 +97,8 @@ def test_a_case_as_a_record(publish: Callable[..., Export]) -> None:
         "means": ["JOB_OFFER"],
         "intermediary": None,
         "venue": None,
+        "reading": READING,
+        "remarks": [],
     }
     assert [(leg["role"], leg["code"]) for leg in record["legs"]] == [
         ("taken_from", "220202"),
@@ -177,7 +180,8 @@ def test_times(publish: Callable[..., Export], written: str, kept: str) -> None:
         ("1990", "", ("1990", "year")),
         ("农历1990年生", "", ("1990", "about")),
         ("1990-13-45", "", ("1990-13-45", "day")),
-        ("不记得", "1990", ("不记得", "day")),
+        ("不记得", "1990", ("1990", "year")),
+        ("记不太清", "1990", ("记不太清", "day")),
         ("", "1990年", ("1990", "year")),
         ("", "约1990", ("1990", "about")),
         ("", "", (None, "unknown")),
@@ -339,7 +343,7 @@ def test_every_column_of_a_case_is_of_the_key_a_person_or_the_case(form: Format)
 
 def test_a_new_field_of_a_case_is_compared_without_being_listed_anywhere() -> None:
     fields = [*codec.schema("CaseRecorded")["fields"], {"name": "weather", "type": "string"}]
-    but = ("case_id", "unit", "revision", "victims")
+    but = ("case_id", "unit", "revision", "victims", "reading", "remarks")
     assert reader.columns_of(fields, *but) == (*reader.CASE_FIELDS, "weather")
 
 

@@ -161,7 +161,7 @@ def test_a_county_that_moved_is_compared_where_it_lies_now() -> None:
 
 
 def test_age_is_the_years_lived_by_the_day() -> None:
-    exact = person(birth_date="2000-01-01", happened_on="2010-07-01").age
+    exact = person(birth_date="2000-01-02", happened_on="2010-07-01").age
     rough = person(birth_date="2000", birth_precision="year", happened_on="2010-07-01").age
     assert exact == pytest.approx(10.5, abs=0.01)
     assert rough == pytest.approx(10.0, abs=0.01)
