@@ -405,6 +405,31 @@ def test_texts_that_mean_something_to_a_parser_are_stored_as_they_are(
     assert sorted(rows) == sorted((f"{n} {text}", text) for n, text in enumerate(HOSTILE))
 
 
+@pytest.mark.parametrize("newer_first", [True, False])
+@pytest.mark.parametrize("contents", [("read", "read better"), ("read better", "read")])
+def test_of_one_revision_the_content_of_the_newer_reading_holds(
+    held: Database, office: str, contents: tuple[str, str], newer_first: bool
+) -> None:
+    """Whichever of the two has the higher digest, and whichever came first."""
+    old, new = contents
+    values = [case(venue=old, means=[]), case(venue=new, means=[], reading=2)]
+    for value in reversed(values) if newer_first else values:
+        log = Log()
+        log.put(CASES, value)
+        store(held, log.records, [len(log.records)])
+    with transactions.session(office) as connection:
+        rows = connection.execute(
+            "SELECT revision.record ->> 'venue', flag.digest = held.digest"
+            " FROM registry.record AS held"
+            " JOIN registry.record_revision AS revision"
+            " USING (kind, unit, record_id, revision, digest)"
+            " JOIN registry.flag AS flag"
+            " ON (flag.unit, flag.case_id, flag.revision, flag.digest)"
+            " = (held.unit, held.record_id, held.revision, held.digest)"
+        ).fetchall()
+    assert rows == [(new, True)]
+
+
 @pytest.mark.parametrize("first", ["decision", "case"])
 def test_two_workers_at_once_leave_no_flag_of_an_older_case(
     held: Database, worker: str, office: str, first: str
