@@ -139,7 +139,7 @@ def _ambiguous() -> frozenset[str]:
 def is_filler(kind: str, text: str) -> bool:
     """Whether a text of a kind of field is a word or sign for nothing.
 
-    `kind` is text, name, pinyin, alias, id_number, dna_sample, marks, day or sex.
+    `kind` is text, code, name, pinyin, alias, id_number, dna_sample, marks, day or sex.
     """
     plain = "".join(unicodedata.normalize("NFKC", _visible(text)).split())
     core = plain.casefold()
@@ -149,7 +149,11 @@ def is_filler(kind: str, text: str) -> bool:
             return True
     if plain.casefold() in _exact() or plain.strip("#()<>[]") in _capitals():
         return True
+    if kind == "code" and (not core.strip("0") or (len(core) > 3 and set(core) == {"9"})):
+        return True
     named = kind in ("name", "pinyin", "alias")
+    if named and (core.isdecimal() or (len(core) == 1 and core.isascii())):
+        return True
     if named and core in _ambiguous():
         return False
     if core in _words(kind) or (named and core in _words("name")):
@@ -195,16 +199,15 @@ def _no_number(core: str, kind: str) -> bool:
     """No digit at all but words; one character again and again; or digits counted up or down."""
     if not any(c.isdigit() for c in core):
         alike = len(core) > 2 and len(set(core)) == 1
-        return alike or kind == "id_number" or bool(_HAN.search(core))
+        return alike or kind == "id_number" or len(core) < 4 or bool(_HAN.search(core))
     shown = core.removesuffix("x") if kind == "id_number" else core
     if len(set(shown)) == 1 and (shown[0] == "0" or len(shown) > 2):
         return True
     if not shown.isdigit():
-        zeros = shown.lstrip("abcdefghijklmnopqrstuvwxyz")
-        return len(zeros) > 2 and not zeros.strip("0")
+        return not shown.lstrip("abcdefghijklmnopqrstuvwxyz").strip("0")
     if len(shown) > 5 and (shown in _ASCENDING * 2 or shown[::-1] in _ASCENDING * 2):
         return True
-    return kind == "id_number" and len(shown) > 5 and _repeats(shown)
+    return kind == "id_number" and len(shown) > 6 and (_repeats(shown) or not shown[6:].strip("0"))
 
 
 def _repeats(digits: str) -> bool:
@@ -218,6 +221,8 @@ def _repeats(digits: str) -> bool:
 def _no_mark(core: str) -> bool:
     """无明显特征 and its like: a word for nothing, words that say of what, and a noun."""
     table = _data()["marks"]
+    for where in table["of"]:
+        core = core.removeprefix(where)
     start = max((word for word in table["nothing"] if core.startswith(word)), key=len, default=None)
     if start is None:
         return _said_of_nothing(core, "marks")
@@ -240,9 +245,9 @@ def _persons() -> tuple[re.Pattern[str], frozenset[str]]:
     long = _one_of(word for word in before if len(word) > 1 or word == UNKNOWN_GIVEN)
     short = _one_of(word for word in before if len(word) == 1 and word != UNKNOWN_GIVEN)
     said = "|".join(f"(?P<{name}>{_one_of(words)})" for name, words in lists.items())
-    pattern = (
-        f"(?P<before>(?:{long}|{short}(?=..)){{0,3}})(?:{said})(?:(?<=..){_one_of(after)}){{0,3}}"
-    )
+    ordinals = [word for word in after if len(word) == 1 and not word.isascii()]
+    behind = f"(?:{_one_of(set(after) - set(ordinals))}|(?<=..){_one_of(ordinals)})"
+    pattern = f"(?P<before>(?:{long}|{short}(?=..)){{0,3}})(?:{said}){behind}{{0,3}}"
     characters = "".join((*before, *after, *(word for words in lists.values() for word in words)))
     return re.compile(pattern), frozenset(characters)
 
@@ -452,6 +457,8 @@ class _Reading:
         """One note in brackets or behind a separator; whether it is understood."""
         note = note.strip(" \t:：,，。.;；")
         core = _core(note)
+        if core.isdecimal():
+            return False
         if not core or core in _notes_after() or is_filler("name", note):
             return True
         said = person_word(note)
@@ -600,15 +607,16 @@ def day_read(text: str) -> str | None:
     if is_filler("text", text):
         return None
     on = text[:10]
-    if on in table["days"]:
+    plain = unicodedata.normalize("NFKC", text).strip().removesuffix("年")
+    if on in table["days"] or plain in table["forms"] or plain in table["years"]:
+        return None
+    if plain.isdecimal() and (not plain.strip("0") or (len(plain) > 4 and len(set(plain)) == 1)):
         return None
     if not (len(text) >= 4 and text[:4].isascii() and text[:4].isdigit()):
         return text
     if len(text) == 4 or text[4] == "-":
         number = int(text[:4])
         if not table["first_year"] <= number < table["last_year"]:
-            return None
-        if text in table["years"]:
             return None
         partial = _PARTIAL.fullmatch(text)
         if partial is not None:
@@ -655,10 +663,7 @@ def read_identity(given: Identity) -> IdentityRead:
     identity["other_names"] = others
     identity["sex"] = sex or read.sex if sex is None or sex not in ("F", "M") else sex
     identity["birth_date"], identity["birth_precision"] = _birth(given, said)
-    identity["home"] = _kept(given["home"], "text", "home", said)
-    if given["home"] and given["home"] in ("000000", "999999"):
-        identity["home"] = None
-        said.append(("home", FILLER))
+    identity["home"] = _kept(given["home"], "code", "home", said)
     if given["height_cm"] is not None and given["height_cm"] in _data()["height_cm"]["numbers"]:
         identity["height_cm"] = None
         said.append(("height_cm", FILLER))

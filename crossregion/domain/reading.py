@@ -42,7 +42,8 @@ _CODED: Final = {
     "channel": "tip_channel",
 }
 _DAYS: Final = ("reported_at", "lost_on", "registered_at", "found_on", "received_at", "happened_on")
-_TEXTS: Final = ("found_at", "stated_case_id", "place")
+_TEXTS: Final = ("stated_case_id",)
+_PLACES: Final = ("found_at", "place")
 
 
 def read(event: str, record: Record) -> Record:
@@ -57,14 +58,12 @@ def read(event: str, record: Record) -> Record:
     for field, enum in _CODED.items():
         if field in made:
             made[field] = _coded(made[field], field, enum, said)
-    for field in _DAYS:
-        if made.get(field) is not None:
-            made[field] = _kept(made[field], field, fillers.day_read, said)
-    for field in _TEXTS:
-        if made.get(field) is not None:
-            made[field] = _kept(made[field], field, _text, said)
+    for fields, reader in ((_DAYS, fillers.day_read), (_TEXTS, _text), (_PLACES, _code)):
+        for field in fields:
+            if made.get(field) is not None:
+                made[field] = _kept(made[field], field, reader, said)
     if event == "CaseRecorded":
-        legs = [leg for leg in made["legs"] if leg["code"] is None or _text(leg["code"])]
+        legs = [leg for leg in made["legs"] if leg["code"] is None or _code(leg["code"])]
         if len(legs) < len(made["legs"]):
             said.add("legs", FILLER)
         made["legs"] = legs
@@ -96,6 +95,10 @@ class _Said:
 
 def _text(text: str) -> str | None:
     return None if fillers.is_filler("text", text) else text
+
+
+def _code(text: str) -> str | None:
+    return None if fillers.is_filler("code", text) else text
 
 
 def _kept(text: str, field: str, reader: Callable[[str], str | None], said: _Said) -> str | None:
