@@ -7,7 +7,7 @@ whatever helps to find a person, and say what is wrong with it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, cast
 
@@ -70,7 +70,7 @@ class Rejected(Exception):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ValidatedEvent:
     """An accepted event, and everything that follows from it alone.
 
@@ -145,22 +145,23 @@ def _case(
         lost_on,
         [one.band for one in ages],
     )
-    return _judgement(
-        "case",
-        case["case_id"],
-        case["unit"],
-        case["revision"],
-        digest,
-        event_id,
-        remarks,
-        case["lost_on"] if lost_on else None,
-        case["legs"],
-        None,
-        persons,
-        _summaries(victims, [one.band for one in ages]),
-        [word for word in case["exploitation"] if word in code_list("exploitation_type")],
-        flag,
-    )
+    return _Findings(
+        kind="case",
+        record_id=case["case_id"],
+        unit=case["unit"],
+        revision=case["revision"],
+        digest=digest,
+        event_id=event_id,
+        remarks=remarks,
+        happened_on=case["lost_on"] if lost_on else None,
+        legs=case["legs"],
+        persons=persons,
+        summaries=_summaries(victims, [one.band for one in ages]),
+        exploitation=[
+            word for word in case["exploitation"] if word in code_list("exploitation_type")
+        ],
+        flag=flag,
+    ).event()
 
 
 def _rescue(
@@ -172,23 +173,21 @@ def _rescue(
     remarks = _once(_rescue_remarks(rescue, found_on, received_on))
     remarks += _age_remarks("person.identity", found)
     person = _listed(rescue["rescue_id"], rescue["person"]["identity"])
-    return _judgement(
-        "rescue",
-        rescue["rescue_id"],
-        rescue["unit"],
-        rescue["revision"],
-        digest,
-        event_id,
-        remarks,
-        rescue["found_on"] if found_on else None,
-        [found_leg(rescue["found_at"])],
-        rescue["stated_case_id"],
-        [person],
-        _summaries([rescue["person"]], [found.band]),
-        [],
-        None,
-        entries.note_of_rescue(rescue, digest),
-    )
+    return _Findings(
+        kind="rescue",
+        record_id=rescue["rescue_id"],
+        unit=rescue["unit"],
+        revision=rescue["revision"],
+        digest=digest,
+        event_id=event_id,
+        remarks=remarks,
+        happened_on=rescue["found_on"] if found_on else None,
+        legs=[found_leg(rescue["found_at"])],
+        stated_case_id=rescue["stated_case_id"],
+        persons=[person],
+        summaries=_summaries([rescue["person"]], [found.band]),
+        noted=entries.note_of_rescue(rescue, digest),
+    ).event()
 
 
 def _tip(
@@ -205,75 +204,75 @@ def _tip(
         raise Rejected("nothing-said", "identity.text, place and persons")
     happened_on = day(tip["happened_on"])
     persons = age.persons_of_tip(tip)
-    return _judgement(
-        "tip",
-        tip["tip_id"],
-        tip["unit"],
-        tip["revision"],
-        digest,
-        event_id,
-        _once(_tip_remarks(tip, happened_on, received_on)),
-        tip["happened_on"] if happened_on else None,
-        [{"role": TOLD_OF, "code": place if known else None, "certainty": "stated"}],
-        None,
-        [],
-        _summaries(persons, [person["age_band"] for person in persons]),
-        [],
-        None,
-    )
+    return _Findings(
+        kind="tip",
+        record_id=tip["tip_id"],
+        unit=tip["unit"],
+        revision=tip["revision"],
+        digest=digest,
+        event_id=event_id,
+        remarks=_once(_tip_remarks(tip, happened_on, received_on)),
+        happened_on=tip["happened_on"] if happened_on else None,
+        legs=[{"role": TOLD_OF, "code": place if known else None, "certainty": "stated"}],
+        summaries=_summaries(persons, [person["age_band"] for person in persons]),
+    ).event()
 
 
-def _judgement(
-    kind: str,
-    record_id: str,
-    unit: str,
-    revision: int,
-    digest: str,
-    event_id: str,
-    remarks: list[Remark],
-    happened_on: str | None,
-    legs: list[Leg],
-    stated_case_id: str | None,
-    persons: list[ListedPerson],
-    summaries: list[PersonSummary],
-    exploitation: list[str],
-    flag: BoundaryFlagged | None,
-    noted: FileNoted | None = None,
-) -> ValidatedEvent:
-    return ValidatedEvent(
-        kind,
-        record_id,
-        unit,
-        revision,
-        digest,
-        event_id,
-        {
-            "kind": kind,
-            "record_id": record_id,
-            "unit": unit,
-            "revision": revision,
-            "digest": digest,
-            "stated_case_id": stated_case_id,
-            "remarks": remarks,
-            "happened_on": happened_on,
-            "legs": legs,
-            "persons": summaries,
-            "exploitation": exploitation,
-        },
-        {
-            "kind": kind,
-            "record_id": record_id,
-            "unit": unit,
-            "revision": revision,
-            "digest": digest,
-            "happened_on": happened_on,
-            "places": [leg["code"] for leg in legs if leg["code"]],
-            "stated_case_id": stated_case_id,
-            "persons": persons,
-        },
-        flag,
-        noted,
-    )
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Findings:
+    """What was found in a record; what its kind does not have keeps its default."""
+
+    kind: str
+    record_id: str
+    unit: str
+    revision: int
+    digest: str
+    event_id: str
+    remarks: list[Remark]
+    happened_on: str | None = None
+    legs: list[Leg] = field(default_factory=list)
+    stated_case_id: str | None = None
+    persons: list[ListedPerson] = field(default_factory=list)
+    summaries: list[PersonSummary] = field(default_factory=list)
+    exploitation: list[str] = field(default_factory=list)
+    flag: BoundaryFlagged | None = None
+    noted: FileNoted | None = None
+
+    def event(self) -> ValidatedEvent:
+        return ValidatedEvent(
+            kind=self.kind,
+            record_id=self.record_id,
+            unit=self.unit,
+            revision=self.revision,
+            digest=self.digest,
+            event_id=self.event_id,
+            remarked={
+                "kind": self.kind,
+                "record_id": self.record_id,
+                "unit": self.unit,
+                "revision": self.revision,
+                "digest": self.digest,
+                "stated_case_id": self.stated_case_id,
+                "remarks": self.remarks,
+                "happened_on": self.happened_on,
+                "legs": self.legs,
+                "persons": self.summaries,
+                "exploitation": self.exploitation,
+            },
+            listed={
+                "kind": self.kind,
+                "record_id": self.record_id,
+                "unit": self.unit,
+                "revision": self.revision,
+                "digest": self.digest,
+                "happened_on": self.happened_on,
+                "places": [leg["code"] for leg in self.legs if leg["code"]],
+                "stated_case_id": self.stated_case_id,
+                "persons": self.persons,
+            },
+            flag=self.flag,
+            noted=self.noted,
+        )
 
 
 def _age_remarks(path: str, aged: age.Aged) -> Iterator[Remark]:
@@ -316,26 +315,19 @@ def _entry(
     for name in ("rescue_unit", "rescue_id"):
         if not 0 < len(cast("dict[str, Any]", entry)[name]) <= MAX_ID:
             raise Rejected("no-record-id", name)
-    kind, field = events.ENTRIES[event]
-    record_id = str(cast("dict[str, Any]", entry)[field])
+    kind, id_field = events.ENTRIES[event]
+    record_id = str(cast("dict[str, Any]", entry)[id_field])
     digest, event_id = _identified(entry, record_id, topic_unit, ce_id)
-    return _judgement(
-        kind,
-        record_id,
-        entry["unit"],
-        entry["revision"],
-        digest,
-        event_id,
-        list(entries.remarks(event, entry, received_on)),
-        None,
-        [],
-        None,
-        [],
-        [],
-        [],
-        None,
-        entries.note(event, entry, record_id, digest, received_on),
-    )
+    return _Findings(
+        kind=kind,
+        record_id=record_id,
+        unit=entry["unit"],
+        revision=entry["revision"],
+        digest=digest,
+        event_id=event_id,
+        remarks=list(entries.remarks(event, entry, received_on)),
+        noted=entries.note(event, entry, record_id, digest, received_on),
+    ).event()
 
 
 def _identified(
@@ -387,8 +379,8 @@ def _case_remarks(
     yield from date_remarks("lost_on", case["lost_on"], lost_on, received_on)
     if lost_on and reported_on and lost_on > reported_on:
         yield {"field": "lost_on", "code": "after-report"}
-    for field, enum in CASE_WORDS.items():
-        yield from word_remarks(field, case[field], enum)  # type: ignore[literal-required]
+    for name, enum in CASE_WORDS.items():
+        yield from word_remarks(name, case[name], enum)  # type: ignore[literal-required]
     for number, leg in enumerate(case["legs"], 1):
         yield from place_remarks(f"legs[{number}].code", leg["code"], lost_on)
     for number, victim in enumerate(case["victims"], 1):
