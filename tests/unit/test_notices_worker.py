@@ -26,12 +26,12 @@ class Silent:
 def test_what_settles_is_looked_at_often_and_an_idle_worker_waits() -> None:
     publisher = object.__new__(NoticePublisher)
     log = Silent()
-    publisher.__dict__.update(_log=log, _watch=log, _board=NoticePlanner(3600.0), _moved=False)
+    publisher.__dict__.update(_log=log, _watch=log, _planner=NoticePlanner(3600.0), _moved=False)
     publisher._read()
     event, content = flag()
-    publisher._board.take(event, content, 1.0)
+    publisher._planner.take(event, content, 1.0)
     publisher._read()
-    publisher._board.difference()
+    publisher._planner.pending()
     publisher._read()
     assert log.waits == [IDLE_POLL_MS, POLL_MS, IDLE_POLL_MS]
     assert POLL_MS < IDLE_POLL_MS

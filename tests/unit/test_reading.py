@@ -293,7 +293,7 @@ class Province:
 
     def tell(self) -> list[dict[str, Any]]:
         """What is told now, and stands on the log from then on."""
-        found = [dict(notice) for notice, _ in self.board.difference()]
+        found = [dict(notice) for notice, _ in self.board.pending()]
         self.hear(found)
         self.told += found
         return found
@@ -307,7 +307,7 @@ class Province:
     def holds(self) -> dict[str, tuple[int, str]]:
         return {
             record_id: (row["revision"], row["digest"])
-            for (_, _, record_id), row in self.batch.held.items()
+            for (_, _, record_id), row in self.batch.records.heads.items()
         }
 
     @property
