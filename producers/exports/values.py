@@ -60,8 +60,10 @@ def birth_of(cells: Mapping[str, str]) -> tuple[str | None, str]:
             return found[0], precision if exact else "about"
     for name in ("age", "birth_year", "assumed_birth_year"):
         stated = cells.get(name, "")
-        if said_of(stated, bare=name == "age") is not None:
+        if said_of(stated) is not None:
             return stated, STATED_AGE
+        if name == "age" and said_of(stated, bare=True) is not None:
+            return f"{stated}岁", STATED_AGE  # elsewhere a bare number is no age, and 0 a filler
     return None, "unknown"
 
 
