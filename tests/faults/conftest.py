@@ -32,23 +32,27 @@ IN_MAKE_TEST = frozenset(
 )
 """One fault of each class, which `make test` takes on one stack; all are for `.ci/run`."""
 FOLDER = "tests/faults/"
-WITH_AGREEMENT = "TestLog"
-"""The class whose stack the tests of agreement use first, where each class has its own."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the faults for `.ci/run`; one stack takes what `make test` does, else one each class."""
+    """Mark the faults for `.ci/run`; one stack takes what `make test` does, else one each class.
+
+    The tests of agreement come last, so that no fault is tried on the stack that they leave.
+    """
     on_one_stack = "not every_fault" in config.option.markexpr
     for item in items:
         file, _, name = item.nodeid.partition("::")
-        if file == f"{FOLDER}test_agreement.py":
-            of_class = WITH_AGREEMENT
-        elif file == f"{FOLDER}test_faults.py":
+        if file == f"{FOLDER}test_faults.py":
             of_class = name.partition("::")[0]
             if name.partition(": ")[2].removesuffix("]") not in IN_MAKE_TEST:
                 item.add_marker("every_fault")
-        else:
-            continue
-        group = "one of each class" if on_one_stack else of_class
-        item.add_marker(pytest.mark.xdist_group(f"{FOLDER}{group}"))
+            group = "one of each class" if on_one_stack else of_class
+            item.add_marker(pytest.mark.xdist_group(f"{FOLDER}{group}"))
+    here = [number for number, item in enumerate(items) if item.nodeid.startswith(FOLDER)]
+    ordered = sorted(
+        (items[number] for number in here),
+        key=lambda item: item.nodeid.startswith(f"{FOLDER}test_agreement.py"),
+    )
+    for number, item in zip(here, ordered, strict=True):
+        items[number] = item
