@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import sys
 from datetime import date, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from cli.errors import CommandError
 from cli.options import analyst, kafka_and_database
@@ -16,8 +15,9 @@ from cli.terminal import Terminal
 from crossregion.domain.agreements import CONTACT_ROLES, ENDED, IN_FORCE
 from crossregion.domain.events import SHANGHAI, Contact
 from crossregion.domain.routing import LEVELS, RECORD
-from crossregion.postgres.queries import Row
-from crossregion.services import agreements
+
+if TYPE_CHECKING:
+    from crossregion.postgres.queries import Row
 
 ANOTHER_HOLDS, NOT_YET_RECORDED = 3, 4
 COLUMNS = (
@@ -67,6 +67,8 @@ def agreements_record(
     Exit status 3 if another content, sent at the same time, holds; 4 if it is sent and not yet
     recorded: the same command again tells what became of it, and records nothing twice.
     """
+    from crossregion.services import agreements
+
     outcome = agreements.record(
         analyst("analyst"),
         (one, other),
@@ -97,6 +99,10 @@ def agreements_list(
     on: OnDay = None,
 ) -> None:
     """Show every agreement as it holds, and whether it is in force on a day."""
+    from rich.table import Table
+
+    from crossregion.services import agreements
+
     day = _day(on)
     table = Table()
     for column in ("id", "units", "number", "from", "to", "for", "shares", "hours", "in force"):
@@ -125,6 +131,8 @@ def agreements_show(
     ],
 ) -> None:
     """Show one agreement: every state it was recorded in, and its contacts."""
+    from crossregion.services import agreements
+
     states = agreements.find(kafka_and_database().database, agreement_id)
     held = states[-1]
     console.print(f"Agreement {held['number']} of {' and '.join(held['units'])}")
@@ -146,6 +154,10 @@ def corridors(
     The two ends of each case by the revision that holds, or by a confirmed pair; another province
     by its own code. First and last are days of the loss.
     """
+    from rich.table import Table
+
+    from crossregion.services import agreements
+
     found = agreements.corridors(kafka_and_database().database, _day(on), without_agreement)
     if as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
@@ -178,6 +190,7 @@ def _state(row: Row) -> str:
 
 
 def _contact(text: str) -> Contact:
+
     unit, _, rest = text.partition(":")
     role, _, office = rest.partition(":")
     if not office:

@@ -6,7 +6,6 @@ import typer
 
 from cli.options import kafka_and_database
 from cli.terminal import Terminal
-from consumers.registry import audit_chain
 
 console = Terminal()
 audit_app = typer.Typer(no_args_is_help=True, help="Who read or changed what.")
@@ -18,6 +17,8 @@ def audit_verify() -> None:
 
     The rows are followed from the first, and compared with the chain's heads on Kafka.
     """
+    from consumers.registry import audit_chain
+
     where = kafka_and_database()
     rows, head = audit_chain.verify(where.kafka, where.operator)
     console.print(f"{rows} rows, each as it was written; the newest head on Kafka is row {head}.")

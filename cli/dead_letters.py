@@ -10,7 +10,6 @@ import typer
 from cli.options import Purpose, kafka_and_database
 from cli.terminal import Terminal
 from crossregion.private_files import write_private
-from crossregion.services import dead_letters
 
 console = Terminal()
 dead_letters_app = typer.Typer(
@@ -22,6 +21,8 @@ LetterId = Annotated[str, typer.Argument(metavar="ID", help="As `dead-letters li
 @dead_letters_app.command("list")
 def dead_letters_list() -> None:
     """Show every dead letter: where it came from, why, and what was done with it."""
+    from crossregion.services import dead_letters
+
     rows = dead_letters.listed(kafka_and_database().operator)
     for row in rows:
         place = f"{row['topic']} partition {row['partition']} offset {row['offset']}"
@@ -40,6 +41,8 @@ def dead_letters_show(
     purpose: Purpose = "",
 ) -> None:
     """Show one dead letter; its bytes only into a file."""
+    from crossregion.services import dead_letters
+
     where = kafka_and_database()
     letter = dead_letters.find(where.operator, letter_id, purpose=purpose)
     for name in ("dead_letter_id", "topic", "partition", "offset", "reason", "detail"):
@@ -53,6 +56,8 @@ def dead_letters_show(
 @dead_letters_app.command("replay")
 def dead_letters_replay(letter_id: LetterId, purpose: Purpose = "") -> None:
     """Put a dead letter back, once its cause is mended; intake judges it anew."""
+    from crossregion.services import dead_letters
+
     where = kafka_and_database()
     dead_letters.replay(where.kafka, where.operator, letter_id, purpose)
     console.print(f"{letter_id} is on its way to intake again.")
@@ -61,6 +66,8 @@ def dead_letters_replay(letter_id: LetterId, purpose: Purpose = "") -> None:
 @dead_letters_app.command("discard")
 def dead_letters_discard(letter_id: LetterId, purpose: Purpose = "") -> None:
     """Note that a dead letter will not be used; its bytes are kept."""
+    from crossregion.services import dead_letters
+
     where = kafka_and_database()
     dead_letters.discard(where.kafka, where.operator, letter_id, purpose)
     console.print(f"{letter_id} is discarded.")

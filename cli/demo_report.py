@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
-from cli.demo_run import KINDS, Results, boundaries
 from cli.errors import sentence
-from crossregion.embedded.stack import Stack
 from crossregion.settings import settings
-from producers.exports.reader import Refusal
-from producers.publisher import Report
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from cli.demo_run import Results
+    from cli.terminal import Terminal
+    from crossregion.embedded.stack import Stack
+    from producers.exports.reader import Refusal
+    from producers.publisher import Report
 
 STRONGEST = 10
 REFUSALS_SHOWN = 20
@@ -24,7 +26,7 @@ SOME_REFUSED = 3
 BOUNDARIES = ("border", "province", "prefecture", "county", "none", "unknown")
 
 
-def of_demo(results: Results, out: Path, console: Console) -> None:
+def of_demo(results: Results, out: Path, console: Terminal) -> None:
     """Everything a demonstration found, and where it lies."""
     _rows_read(results, console)
     for report in results.reports:
@@ -40,6 +42,8 @@ def of_demo(results: Results, out: Path, console: Console) -> None:
 
 def _table(title: str, *columns: str) -> Table:
     """Text columns to the left; a column whose heading begins with `#` holds numbers."""
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left")
     for column in columns:
         right = column.startswith("#")
@@ -47,7 +51,7 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _rows_read(results: Results, console: Console) -> None:
+def _rows_read(results: Results, console: Terminal) -> None:
     table = _table("Records of each unit", "unit", "#read", "#published", "#refused", "#unchanged")
     for report in results.reports:
         kinds = report.kinds.values()
@@ -61,14 +65,14 @@ def _rows_read(results: Results, console: Console) -> None:
     console.print(table)
 
 
-def _refused(report: Report, console: Console) -> None:
+def _refused(report: Report, console: Terminal) -> None:
     for one in report.unreadable:
-        console.print(sentence(one), style="red", markup=False)
+        console.print(sentence(one), style="red")
     _refusals(report.refusals, f"Refused rows of {report.unit}", console)
     _refusals(report.warnings, f"Read all the same, of {report.unit}", console)
 
 
-def _refusals(refusals: Sequence[Refusal], title: str, console: Console) -> None:
+def _refusals(refusals: Sequence[Refusal], title: str, console: Terminal) -> None:
     if not refusals:
         return
     table = _table(title, "file", "#line", "column", "reason", "what to do")
@@ -79,7 +83,9 @@ def _refusals(refusals: Sequence[Refusal], title: str, console: Console) -> None
         console.print(f"... and {len(refusals) - REFUSALS_SHOWN} more")
 
 
-def _flagged(results: Results, console: Console) -> None:
+def _flagged(results: Results, console: Terminal) -> None:
+    from cli.demo_run import boundaries
+
     table = _table("Cases flagged, by the boundary they cross", "boundary", "#cases")
     counted = boundaries(results)
     for boundary in BOUNDARIES:
@@ -87,7 +93,7 @@ def _flagged(results: Results, console: Console) -> None:
     console.print(table)
 
 
-def _proposed(results: Results, console: Console) -> None:
+def _proposed(results: Results, console: Terminal) -> None:
     shown = results.proposals[:STRONGEST]
     console.print(
         f"Proposals: the strongest {len(shown)} of {len(results.proposals)}", style="italic"
@@ -95,8 +101,7 @@ def _proposed(results: Results, console: Console) -> None:
     for proposal in shown:
         console.print(
             f"{proposal['probability']:.4f}  {proposal['kind']:<8} victim {proposal['victim_id']}"
-            f" = rescued person {proposal['rescue_id']}\n        {_evidence(proposal['evidence'])}",
-            highlight=False,
+            f" = rescued person {proposal['rescue_id']}\n        {_evidence(proposal['evidence'])}"
         )
 
 
@@ -105,7 +110,7 @@ def _evidence(evidence: Sequence[dict[str, Any]]) -> str:
     return ", ".join(f"{one['field']} {one['level']} {one['bits']:+.1f}" for one in evidence)
 
 
-def _notified(results: Results, console: Console) -> None:
+def _notified(results: Results, console: Terminal) -> None:
     in_force = [notice for notice in results.notices if notice["state"] == "in force"]
     kinds = sorted({notice["kind"] for notice in in_force})
     counted = Counter((notice["unit"], notice["kind"]) for notice in in_force)
@@ -115,7 +120,9 @@ def _notified(results: Results, console: Console) -> None:
     console.print(table)
 
 
-def _accounted(results: Results, console: Console) -> None:
+def _accounted(results: Results, console: Terminal) -> None:
+    from cli.demo_run import KINDS
+
     totals: Counter[str] = Counter()
     for unit in results.accounts.values():
         for kind in KINDS:
@@ -129,10 +136,12 @@ def _accounted(results: Results, console: Console) -> None:
     )
 
 
-def of_publishing(report: Report, left: int, console: Console) -> None:
+def of_publishing(report: Report, left: int, console: Terminal) -> None:
     """What became of a unit's files, and what still waits in its spool."""
+    from cli.demo_run import KINDS
+
     for one in report.unreadable:
-        console.print(sentence(one), style="red", markup=False)
+        console.print(sentence(one), style="red")
     for name, (kind, _) in KINDS.items():
         counts = report.kinds[kind]
         if counts.records_read:
@@ -145,7 +154,7 @@ def of_publishing(report: Report, left: int, console: Console) -> None:
     of_waiting(left, console)
 
 
-def of_waiting(left: int, console: Console) -> None:
+def of_waiting(left: int, console: Terminal) -> None:
     """Whether what a unit has accepted is on its way."""
     if left:
         console.print(f"{left} accepted events wait in the spool and are sent by the sender.")
@@ -153,7 +162,7 @@ def of_waiting(left: int, console: Console) -> None:
         console.print("Everything accepted is on Kafka.")
 
 
-def of_stack(stack: Stack, console: Console) -> None:
+def of_stack(stack: Stack, console: Terminal) -> None:
     """Where everything is that `up` has started."""
     console.print(f"Kafka       {stack.kafka.address}, passwords in {stack.kafka.secrets}")
     console.print(f"PostgreSQL  {stack.database_without_password}")

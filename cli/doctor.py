@@ -12,15 +12,8 @@ from cli.errors import CommandError, sentence
 from cli.options import kafka_and_database
 from cli.terminal import Terminal
 from crossregion.domain.regions import regions
-from crossregion.embedded import kafka as embedded_kafka
-from crossregion.embedded import postgres
 from crossregion.errors import CrossregionError
-from crossregion.flows import Lags, flows
-from crossregion.kafka import admin as kafka_admin
-from crossregion.kafka import connection as kafka_connection
-from crossregion.postgres import migrations
 from crossregion.settings import settings
-from producers.spool.store import Spool, SpoolError
 from schemas import topics as contracts
 from schemas.units import INSTALLATION, OFFICE, OWN_FILE, UNITS
 
@@ -37,7 +30,7 @@ def doctor() -> None:
         try:
             for line in check():
                 _say("ok", "green", name, line)
-        except (CrossregionError, SpoolError) as fault:
+        except CrossregionError as fault:
             wrong += 1
             _say("wrong", "red", name, sentence(fault))
     if wrong:
@@ -60,6 +53,9 @@ def _units() -> Iterator[str]:
 
 
 def _embedded() -> Iterator[str]:
+    from crossregion.embedded import kafka as embedded_kafka
+    from crossregion.embedded import postgres
+
     chosen = settings()
     if chosen.kafka is None:
         jars = embedded_kafka.class_path().count(":") + 1
@@ -70,6 +66,8 @@ def _embedded() -> Iterator[str]:
 
 def _is_a_units() -> bool:
     """Whether this is the machine of units, which know Kafka by their own passwords only."""
+    from crossregion.kafka import connection as kafka_connection
+
     chosen = settings()
     if chosen.kafka is None or chosen.kafka_secrets is None or chosen.database is not None:
         return False
@@ -77,11 +75,16 @@ def _is_a_units() -> bool:
 
 
 def _units_here() -> list[str]:
+    from crossregion.kafka import connection as kafka_connection
+
     secrets = settings().kafka_secrets or Path()
     return [unit for unit in UNITS if (secrets / kafka_connection.unit(unit)).exists()]
 
 
 def _kafka_of_units() -> Iterator[str]:
+    from crossregion.kafka import admin as kafka_admin
+    from crossregion.kafka import connection as kafka_connection
+
     kafka = kafka_connection.kafka(settings())
     for unit in _units_here():
         with kafka_admin.administering(kafka, kafka_connection.unit(unit)) as admin:
@@ -94,6 +97,9 @@ def _kafka_of_units() -> Iterator[str]:
 
 
 def _kafka() -> Iterator[str]:
+    from crossregion.flows import Lags, flows
+    from crossregion.kafka import admin as kafka_admin
+
     if _is_a_units():
         yield from _kafka_of_units()
         return
@@ -109,6 +115,8 @@ def _kafka() -> Iterator[str]:
 
 
 def _database() -> Iterator[str]:
+    from crossregion.postgres import migrations
+
     if _is_a_units():
         yield "none, and a unit needs none"
         return
@@ -117,6 +125,8 @@ def _database() -> Iterator[str]:
 
 
 def _spools() -> Iterator[str]:
+    from producers.spool.store import Spool
+
     directory = settings().data / "spool"
     for unit in UNITS:
         path = directory / f"{unit}.sqlite"

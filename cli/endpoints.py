@@ -7,12 +7,10 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from cli.errors import CommandError
 from cli.options import Purpose, kafka_and_database
 from cli.terminal import Terminal
-from crossregion.services import endpoints
 from crossregion.settings import settings
 
 endpoints_app = typer.Typer(
@@ -45,6 +43,8 @@ def endpoints_add(
 
     A webhook's secret is printed once, here: hand it to the unit's IT.
     """
+    from crossregion.services import endpoints
+
     if network is not None and network not in settings().networks:
         raise CommandError("network-not-set", network=network)
     where = kafka_and_database().operator
@@ -59,6 +59,10 @@ def endpoints_list() -> None:
 
     State `gone`: the receiver answered 410; `enable` delivers there again.
     """
+    from rich.table import Table
+
+    from crossregion.services import endpoints
+
     rows = endpoints.listed(kafka_and_database().operator)
     table = Table()
     columns = ("id", "unit", "kind", "address", "network", "state", "last")
@@ -77,6 +81,8 @@ def endpoints_list() -> None:
 @endpoints_app.command("disable")
 def endpoints_disable(endpoint_id: EndpointId, purpose: Purpose = "") -> None:
     """Deliver nothing there for the time being; what waits goes on waiting, for three days."""
+    from crossregion.services import endpoints
+
     endpoints.disable(kafka_and_database().operator, endpoint_id, purpose)
     console.print(f"{endpoint_id} is disabled.")
 
@@ -84,6 +90,8 @@ def endpoints_disable(endpoint_id: EndpointId, purpose: Purpose = "") -> None:
 @endpoints_app.command("enable")
 def endpoints_enable(endpoint_id: EndpointId, purpose: Purpose = "") -> None:
     """Deliver there again, within ten seconds; what has waited is sent first."""
+    from crossregion.services import endpoints
+
     endpoints.enable(kafka_and_database().operator, endpoint_id, purpose)
     console.print(f"{endpoint_id} is enabled.")
 
@@ -97,6 +105,8 @@ def endpoints_rotate(
     purpose: Purpose = "",
 ) -> None:
     """Give a webhook a new secret, printed once; the old one goes on being valid for a while."""
+    from crossregion.services import endpoints
+
     where = kafka_and_database().operator
     _show(endpoints.rotate(where, endpoint_id, timedelta(hours=overlap), purpose))
 
@@ -104,6 +114,8 @@ def endpoints_rotate(
 @endpoints_app.command("remove")
 def endpoints_remove(endpoint_id: EndpointId, purpose: Purpose = "") -> None:
     """Deliver nothing there any more: what waits is dropped, the attempts are kept."""
+    from crossregion.services import endpoints
+
     endpoints.remove(kafka_and_database().operator, endpoint_id, purpose)
     console.print(f"{endpoint_id} is removed.")
 

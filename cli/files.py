@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from cli import demo_report
 from cli.errors import CommandError
 from cli.options import Purpose, as_unit, kafka_and_database
 from cli.terminal import Terminal
-from crossregion.kafka import connection as kafka_connection
-from crossregion.postgres.queries import Row
 from crossregion.private_files import write_private
-from crossregion.services import files
 from crossregion.settings import settings
-from producers import publisher
-from producers.entry_files import read_entries
-from producers.spool.store import Spool
 from schemas.units import UNITS
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from crossregion.postgres.queries import Row
 
 file_app = typer.Typer(
     no_args_is_help=True, help="The files of rescued persons: aid, follow-ups, what is due."
@@ -46,6 +43,12 @@ def file_record(
     stored before this command says so, and is sent for as long as it takes, as with `publish`.
     Exit status 3 if a line is refused.
     """
+    from cli import demo_report
+    from crossregion.kafka import connection as kafka_connection
+    from producers import publisher
+    from producers.entry_files import read_entries
+    from producers.spool.store import Spool
+
     if unit not in UNITS:
         raise CommandError("no-publishing-unit", unit=unit, known=UNITS)
     chosen = settings()
@@ -85,6 +88,8 @@ def file_show(
     purpose: Purpose = "",
 ) -> None:
     """Show what stands in a rescued person's file, by its codes and days, and what it owes."""
+    from crossregion.services import files
+
     dsn = _database(unit)
     notes, items = files.read(dsn, (reporter, rescue), own=unit is not None)
     if not notes:
@@ -110,6 +115,8 @@ def file_due(
     overdue: Annotated[bool, typer.Option("--overdue", help="Only what is overdue.")] = False,
 ) -> None:
     """Show what is due today in the files of rescued persons, the oldest first."""
+    from crossregion.services import files
+
     states = ("overdue",) if overdue else ("due", "overdue")
     rows = [row for row in files.due(_database(unit), unit is not None) if row["state"] in states]
     console.print(_table(rows))
@@ -125,6 +132,8 @@ def _text(value: object) -> str:
 
 
 def _table(items: list[Row]) -> Table:
+    from rich.table import Table
+
     table = Table()
     for column in ("reported by", "rescue", "in charge", "item", "lead", "from", "until", "state"):
         table.add_column(column, no_wrap=column in ("rescue", "item"))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from cli.notices import ALREADY_ANSWERED, NOT_YET_RECORDED
 from cli.options import as_unit, officer
 from cli.terminal import Terminal
 from crossregion.domain import handovers as handovers_domain
 from crossregion.domain.handovers import ACCEPTED, OFFERED, REFUSED, RETURNED, WITHDRAWN
-from crossregion.postgres.queries import Row
-from crossregion.services import handovers
+
+if TYPE_CHECKING:
+    from crossregion.postgres.queries import Row
 
 handover_app = typer.Typer(
     no_args_is_help=True, help="Cases and found persons that go from one unit to another."
@@ -35,6 +35,10 @@ Wait = Annotated[
 @handover_app.command("list")
 def handover_list(unit: Unit) -> None:
     """Show the records that were offered to or by a unit, with who owns each."""
+    from rich.table import Table
+
+    from crossregion.services import handovers
+
     table = Table()
     for column in ("kind", "reported by", "id", "owner", "offered to", "asked back"):
         table.add_column(column, no_wrap=column == "id")
@@ -124,6 +128,8 @@ def _do(
     reason: str | None = None,
 ) -> None:
     """Exit status 3 if another step came first, 4 if this one is sent and not yet recorded."""
+    from crossregion.services import handovers
+
     outcome = handovers.act(officer(unit, role), record, action, to, reason, wait)
     if outcome is None:
         console.print("sent, not yet recorded")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from cli.errors import CommandError
 from cli.terminal import Terminal
 from crossregion.settings import settings
-from producers.http_intake.keys import Keys
 from schemas.units import UNITS
+
+if TYPE_CHECKING:
+    from producers.http_intake.keys import Keys
 
 console = Terminal()
 
@@ -22,6 +23,8 @@ intake_keys_app = typer.Typer(
 
 
 def _keys() -> Keys:
+    from producers.http_intake.keys import Keys
+
     chosen = settings()
     return Keys(chosen.intake_keys or chosen.data / "intake-keys")
 
@@ -48,6 +51,8 @@ def intake_keys_add(unit: UnitArgument) -> None:
 @intake_keys_app.command("list")
 def intake_keys_list() -> None:
     """Show which units have keys, by name and day; a key itself is kept nowhere."""
+    from rich.table import Table
+
     keys, count = _keys(), 0
     table = Table("unit", "name", "made on")
     for unit in UNITS:

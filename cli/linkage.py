@@ -5,30 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.errors import CommandError
 from cli.options import kafka_and_database
 from cli.terminal import Terminal
-from consumers.registry import counts
-from crossregion import installed_model
 from crossregion.domain.events import MatchProposed, PersonsListed
 from crossregion.domain.validation import Rejected as EventRefused
 from crossregion.domain.validation import validate_event
-from crossregion.flows import Lags
-from crossregion.kafka import connection as kafka_connection
-from crossregion.linkage import default_days, file_linkage
-from crossregion.linkage import explanation as explaining
-from crossregion.linkage.model import Model
-from crossregion.linkage.training import evaluate as evaluating
-from crossregion.linkage.training import labelled
-from crossregion.linkage.training import train as training
-from crossregion.postgres import transactions
-from producers.exports.reader import read_export
-from producers.records import LocalRecord
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from crossregion.linkage.model import Model
+    from producers.records import LocalRecord
 
 linkage_app = typer.Typer(no_args_is_help=True, help="The linkage model.")
 console = Terminal()
@@ -55,6 +47,8 @@ def link(
     Writes case_id, rescue_id, probability, rank, band and evidence for every pair that is worth
     an analyst's look. Of several revisions of a record the highest counts.
     """
+    from crossregion.linkage import default_days, file_linkage
+
     used = _model(model)
     if out.exists() and any(one.exists() and out.samefile(one) for one in (cases, rescues)):
         raise CommandError("out-is-read", out=out)
@@ -74,15 +68,24 @@ def link(
 
 
 def _progress() -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
+    return Progress(
+        *columns, TimeElapsedColumn(), console=console.rich, disable=not console.rich.is_terminal
+    )
 
 
 def _model(path: Path | None) -> Model:
+    from crossregion import installed_model
+
     return installed_model.chosen() if path is None else installed_model.read(path)
 
 
 def _read(path: Path, kind: str) -> list[PersonsListed]:
+    from crossregion.linkage import file_linkage
+    from producers.exports.reader import read_export
+
     if path.suffix.lower() not in EXPORTS:
         return list(file_linkage.read_listed(path, kind))
     export = read_export(path, None)
@@ -115,6 +118,11 @@ def explain(
 
     Shows how each field was found to agree or not and what that says, never a value of a record.
     """
+    from consumers.registry import counts
+    from crossregion import installed_model
+    from crossregion.linkage import explanation as explaining
+    from crossregion.postgres import transactions
+
     used = installed_model.chosen()
     with transactions.session(kafka_and_database().database) as connection:
         rivals = [
@@ -146,6 +154,8 @@ def train(
     model. A version that does worse there than the one in --out, or whose expected number of
     matches is off, is not installed.
     """
+    from crossregion.linkage.training import train as training
+
     command = f"crossregion linkage train {directory.name} --name {name}"
     try:
         figures = training.train(directory, out, name, date.today(), command)
@@ -172,6 +182,9 @@ def evaluate(
     Prints precision, recall and F1, calibration, recall by kind of name error; the share of true
     pairs that blocking compares, candidates a record, and the speed on this machine.
     """
+    from crossregion.linkage.training import evaluate as evaluating
+    from crossregion.linkage.training import labelled
+
     used = _model(model)
     try:
         data = labelled.read(directory).only(lambda part: part == labelled.LAST_LOOK)
@@ -188,6 +201,10 @@ def status() -> None:
 
     Once a new model has 0 records to go, proposals may be started with it.
     """
+    from crossregion import installed_model
+    from crossregion.flows import Lags
+    from crossregion.kafka import connection as kafka_connection
+
     chosen = installed_model.group(installed_model.chosen())
     lags = Lags(kafka_and_database().kafka)
     try:

@@ -14,6 +14,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+PLAIN: dict[str, Any] = {"pretty_exceptions_enable": False, "rich_markup_mode": None}
+"""Help without boxes: it is complete in a pipe, and rich need not be loaded."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -27,10 +30,13 @@ class Target:
         """The command itself, ready to be called."""
         found = getattr(importlib.import_module(self.module), self.name)
         if isinstance(found, typer.Typer):
-            holder = typer.Typer(add_completion=False, callback=lambda: None)
+            holder = typer.Typer(add_completion=False, callback=lambda: None, **PLAIN)
             holder.add_typer(found, name=command)
-            return typer.main.get_group(holder).commands[command]
-        holder = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            group: Any = typer.main.get_group(holder).commands[command]
+            for one in group.commands.values():
+                one.short_help = " ".join((one.help or "").partition("\n\n")[0].split())
+            return group
+        holder = typer.Typer(add_completion=False, **PLAIN)
         holder.command(command)(found)
         return typer.main.get_command(holder)
 
@@ -143,6 +149,11 @@ COMMANDS = {
         "cli.intake_keys", "intake_keys_app", "Keys by which units enter the HTTP intake."
     ),
 }
+TOLD = (
+    ("crossregion.linkage.file_linkage", "BadLine"),
+    ("crossregion.linkage.model", "BadModel"),
+)
+"""Errors without a code, whose text is meant to be shown."""
 FORMER = {"handover": "handovers", "file": "files", "tip": "tips"}
 """Names that commands had before; they are not listed."""
 
@@ -184,7 +195,7 @@ class LazyGroup(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         target = COMMANDS.get(FORMER.get(cmd_name, cmd_name))
-        return TyperCommand(cmd_name, help=target.help) if target else None
+        return TyperCommand(cmd_name, short_help=target.help) if target else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, listed, rest = super().resolve_command(ctx, args)
@@ -194,7 +205,7 @@ class LazyGroup(TyperGroup):
 app = typer.Typer(
     cls=LazyGroup,
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
+    **PLAIN,
     help="Matches cases of trafficked women and children across the regions of a province.",
 )
 
@@ -220,32 +231,23 @@ def main() -> None:
 def _sentence(error: Exception) -> str | None:
     """What to tell of a known fault; None of one that is not known.
 
-    What it is compared with is imported only now, and what knows Kafka only for what is none of
-    ours.
+    A class of errors is compared with if its module is loaded: else no error can be of it.
     """
     from cli.errors import CommandError, sentence
     from crossregion.errors import CrossregionError
 
     if isinstance(error, CrossregionError):
         return sentence(error)
-
-    from pydantic import ValidationError
-
-    from crossregion.kafka.connection import KafkaError
-    from crossregion.linkage.file_linkage import BadLine
-    from crossregion.linkage.model import BadModel
-
-    match error:
-        case BadLine() | BadModel():
-            return str(error)
-        case ValidationError():
-            wrong = error.errors()[0]
-            name = f"CROSSREGION_{'_'.join(map(str, wrong['loc']))}".upper()
-            return sentence(CommandError("setting-unusable", name=name, why=wrong["msg"]))
-        case KafkaError():
-            kind = type(error).__name__
-            return sentence(CommandError("kafka-did-not-answer", kind=kind))
+    if isinstance(error, tuple(_loaded(module, name) for module, name in TOLD)):
+        return str(error)
+    if isinstance(error, _loaded("kafka.errors", "KafkaError")):
+        return sentence(CommandError("kafka-did-not-answer", kind=type(error).__name__))
     return None
+
+
+def _loaded(module: str, name: str) -> type[Exception] | tuple[()]:
+    found = sys.modules.get(module)
+    return getattr(found, name) if found else ()
 
 
 def _end(text: str) -> None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from cli.errors import CommandError
 from cli.options import Purpose, analyst, as_unit, kafka_and_database, officer
 from cli.terminal import Terminal
 from crossregion.domain import acknowledgements, decisions
-from crossregion.postgres.queries import Row
 from crossregion.private_files import write_private
-from crossregion.services import disclosure
-from crossregion.services import notices as answers
+
+if TYPE_CHECKING:
+    from crossregion.postgres.queries import Row
 
 ALREADY_ANSWERED, NOT_YET_RECORDED = 3, 4
 SHOWN = (
@@ -45,6 +44,10 @@ def notices_list(
     purpose: Purpose = "",
 ) -> None:
     """Show the notices that stand, the oldest first, with the answer that is in force."""
+    from rich.table import Table
+
+    from crossregion.services import notices as answers
+
     if unit is None:
         rows = answers.of_all_units(kafka_and_database().database, purpose)
     else:
@@ -82,6 +85,9 @@ def notices_show(
 
     They hold names: each reading stands in the audit.
     """
+    from crossregion.services import disclosure
+    from crossregion.services import notices as answers
+
     _, dsn = as_unit(unit)
     notice = answers.find(dsn, unit, notice_id)
     for name in SHOWN:
@@ -136,6 +142,8 @@ def notices_acknowledge(
     Exit status 3 if it was answered already, 4 if the answer is sent and not yet recorded: the
     same command again tells what became of it.
     """
+    from crossregion.services import notices as answers
+
     outcome = answers.acknowledge(officer(unit, role), notice_id, answer, reason, wait)
     if outcome is None:
         console.print("sent, not yet recorded")
@@ -154,5 +162,7 @@ def notices_reassign(
     purpose: Purpose = "",
 ) -> None:
     """Give a notice to another unit, as the office; the one that had it is told that it is gone."""
+    from crossregion.services import notices as answers
+
     notice = answers.reassign(analyst(role, purpose), notice_id, to)
     console.print(f"{notice_id} goes from {notice['unit']} to {to}.")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.errors import CommandError
 from crossregion.domain.regions import OFFICE
-from crossregion.installation import Addresses, addresses
-from crossregion.services.confirmation import Actor
 from crossregion.settings import settings
 from schemas.units import ENTERING
+
+if TYPE_CHECKING:
+    from crossregion.installation import Addresses
+    from crossregion.services.confirmation import Actor
 
 
 def as_unit(unit: str) -> tuple[Addresses, str]:
@@ -28,6 +30,8 @@ def officer(unit: str, role: str) -> Actor:
 
     Raises: CrossregionError.
     """
+    from crossregion.services.confirmation import Actor
+
     where, dsn = as_unit(unit)
     return Actor(unit, role, where.kafka, dsn)
 
@@ -37,6 +41,8 @@ def analyst(role: str, purpose: str = "") -> Actor:
 
     Raises: CrossregionError.
     """
+    from crossregion.services.confirmation import Actor
+
     where = kafka_and_database()
     return Actor(OFFICE, role, where.kafka, where.database, purpose)
 
@@ -51,6 +57,8 @@ def kafka_and_database() -> Addresses:
 
     Raises: CrossregionError.
     """
+    from crossregion.installation import addresses
+
     found = addresses(settings())
     if found is None:
         raise CommandError("installation-not-set")

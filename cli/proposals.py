@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from cli.errors import CommandError
 from cli.options import Purpose, analyst, kafka_and_database
 from cli.terminal import Terminal
 from crossregion.domain import decisions
-from crossregion.linkage import explanation
 from crossregion.linkage.posterior import BANDS
-from crossregion.postgres.queries import Row
-from crossregion.services import proposals
 from schemas.units import UNITS
+
+if TYPE_CHECKING:
+    from crossregion.postgres.queries import Row
 
 ALREADY_DECIDED, NOT_YET_DECIDED = 3, 4
 
@@ -37,6 +36,10 @@ def proposals_list(
     purpose: Purpose = "",
 ) -> None:
     """Show the proposals that stand or are decided: stated ones first, then by probability."""
+    from rich.table import Table
+
+    from crossregion.services import proposals
+
     for given, known in ((unit, UNITS), (band, BANDS)):
         if given is not None and given not in known:
             raise CommandError("none-of-these", given=given, known=known)
@@ -62,6 +65,9 @@ def proposals_list(
 @proposals_app.command("show")
 def proposals_show(proposal_id: ProposalId, purpose: Purpose = "") -> None:
     """Show one proposal: the evidence field by field, its rivals, and what was decided of it."""
+    from crossregion.linkage import explanation
+    from crossregion.services import proposals
+
     found = proposals.find(kafka_and_database().database, proposal_id, purpose=purpose)
     if found.proposal["open"]:
         for line in explanation.lines(found.explanation()):
@@ -95,6 +101,8 @@ def proposals_decide(
     Exit status 3 if it was decided already, 4 if the decision is sent and not yet recorded: the
     same command again tells what became of it, and decides nothing twice.
     """
+    from crossregion.services import proposals
+
     outcome = proposals.decide(analyst(role), proposal_id, verdict, reason, note, wait)
     if outcome is None:
         console.print("sent, not yet decided")

@@ -5,21 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.options import kafka_and_database
 from cli.terminal import Terminal
-from consumers.reconcile import answers, files
-from consumers.reconcile import records as reconciling
-from crossregion import metrics
-from crossregion.flows import flows
-from crossregion.installation import Addresses
-from crossregion.postgres import connection as postgres_connection
 from crossregion.settings import settings
-from producers.spool.store import Spool
 from schemas.units import UNITS
+
+if TYPE_CHECKING:
+    from crossregion.installation import Addresses
 
 console = Terminal()
 
@@ -42,6 +38,8 @@ def reconcile(
     those that the log has; tips that nobody was told to triage; groups that stand still with work
     to do. Exit status 1 if anything disagrees.
     """
+    from crossregion import metrics
+
     where = kafka_and_database()
     if every is None:
         if _reconciled(where, standing):
@@ -62,6 +60,8 @@ def reconcile(
 
 def _reconciled(where: Addresses, standing: float) -> int:
     """Ask everything once; returns how many discrepancies there are."""
+    from crossregion import metrics
+
     total = 0
     for name, found in discrepancies(where, settings().data / "spool", standing).items():
         metrics.DISCREPANCIES.labels(name).set(len(found))
@@ -77,6 +77,9 @@ def discrepancies(where: Addresses, spools: Path, standing: float) -> dict[str, 
 
     What is only on its way at the moment is no discrepancy.
     """
+    from consumers.reconcile import records as reconciling
+    from crossregion.flows import flows
+
     groups = {flow.group: flow.topics for flow in flows()}
     before = reconciling.committed(where.kafka, groups)
     at_first = _asked(where, spools)
@@ -95,6 +98,10 @@ def discrepancies(where: Addresses, spools: Path, standing: float) -> dict[str, 
 
 
 def _asked(where: Addresses, spools: Path) -> dict[str, list[str]]:
+    from consumers.reconcile import answers, files
+    from consumers.reconcile import records as reconciling
+    from crossregion.postgres import connection as postgres_connection
+
     with postgres_connection.connect(where.database) as connection:
         return {
             "unsent": list(_unsent(spools)),
@@ -113,6 +120,8 @@ def _asked(where: Addresses, spools: Path) -> dict[str, list[str]]:
 
 
 def _unsent(directory: Path) -> Iterator[str]:
+    from producers.spool.store import Spool
+
     for unit in UNITS:
         path = directory / f"{unit}.sqlite"
         if path.exists():

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from prometheus_client.metrics import MetricWrapperBase
 
 from crossregion import metrics
-from crossregion.settings import Settings
+from crossregion.settings import PREFIX, Settings
 from schemas import codec, topics
 
 OVERVIEW_BEGINS, OVERVIEW_ENDS = "<!-- drawn by make docs -->", "<!-- end -->"
@@ -157,9 +158,11 @@ def settings_page() -> Iterator[str]:
         "precedence."
     )
     rows = []
-    for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f"`{field.default}`"
-        rows.append((f"`CROSSREGION_{name.upper()}`", default, field.description or ""))
+    defaults = Settings()
+    for field in fields(Settings):
+        value = getattr(defaults, field.name)
+        default = "" if value is None else f"`{value}`"
+        rows.append((f"`{PREFIX}{field.name.upper()}`", default, field.metadata["description"]))
     yield from _table(("variable", "default", "meaning"), rows)
 
 

@@ -8,10 +8,6 @@ import typer
 
 from cli.options import Purpose, kafka_and_database
 from cli.terminal import Terminal
-from consumers.registry import rebuild
-from crossregion.embedded import postgres
-from crossregion.postgres import migrations
-from crossregion.services import ages
 from crossregion.settings import settings
 
 console = Terminal()
@@ -21,6 +17,8 @@ registry_app = typer.Typer(no_args_is_help=True, help="The provincial registry i
 @registry_app.command("migrate")
 def registry_migrate() -> None:
     """Bring CROSSREGION_DATABASE to this version's tables; what is done already is left alone."""
+    from crossregion.postgres import migrations
+
     done = migrations.migrate(settings().database)
     console.print(f"{len(done)} migrations run.")
 
@@ -31,6 +29,8 @@ def registry_roles() -> None:
 
     It holds no password: set each role's with psql's \\password.
     """
+    from crossregion.embedded import postgres
+
     console.print(postgres.roles(), end="")
 
 
@@ -45,6 +45,8 @@ def registry_rebuild(
 
     Stop every registry worker first and start them again afterwards.
     """
+    from consumers.registry import rebuild
+
     where = kafka_and_database()
     if not yes:
         typer.confirm("Drop the registry and rebuild it from the topics?", abort=True)
@@ -58,6 +60,8 @@ def registry_ages_not_told() -> None:
 
     Their units are told by a remark. What names an age, or says child, takes them off the list.
     """
+    from crossregion.services import ages
+
     rows = ages.not_told(kafka_and_database().database)
     for row in rows:
         console.print(f"{row['unit']} {row['kind']} {row['record_id']}: {row['field']}")

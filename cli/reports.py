@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.measure import Measurement
-from rich.table import Table as Shown
 
 from cli import spreadsheets
 from cli.errors import CommandError
@@ -18,9 +16,6 @@ from cli.options import Purpose, kafka_and_database
 from cli.terminal import Terminal
 from crossregion.domain.dates import SHANGHAI
 from crossregion.domain.reports.figures import PATTERNS, Column, FigureFormat, Kind, Table, shown
-from crossregion.postgres import transactions
-from crossregion.services import baseline as baselines
-from crossregion.services import reports
 from crossregion.services.reports import FIGURES, SECTIONS, Question
 from schemas.units import UNITS
 
@@ -93,6 +88,10 @@ def report(
     once the registry has read up to it ("read up to"). What cannot be known is n/a. No person
     stands in a report.
     """
+    from crossregion.postgres import transactions
+    from crossregion.services import baseline as baselines
+    from crossregion.services import reports
+
     names = _sections(sections, events)
     _check_choices(by, unit, events, rounded)
     compared = baselines.read(baseline) if baseline else baselines.NOTHING
@@ -120,6 +119,7 @@ def report(
 
 
 def _sections(given: Sequence[str] | None, events: str | None) -> list[str]:
+
     for name in given or ():
         if name not in SECTIONS:
             raise NotToBeAsked("no-section", name=name, known=SECTIONS)
@@ -129,6 +129,7 @@ def _sections(given: Sequence[str] | None, events: str | None) -> list[str]:
 
 
 def _check_choices(by: str, unit: str | None, events: str | None, rounded: bool) -> None:
+
     if by not in PATTERNS:
         raise NotToBeAsked("no-part-of-a-period", by=by, known=PATTERNS)
     if unit is not None and unit not in UNITS:
@@ -185,6 +186,8 @@ def _day(text: str) -> date:
 
 def _about(question: Question, newest: datetime, rounded: bool) -> Table:
     """What is needed to make the same report again."""
+    from crossregion.services import baseline as baselines
+
     known_at = question.known_at.astimezone(SHANGHAI)
     rows = [
         ("from", question.since.isoformat()),
@@ -200,6 +203,9 @@ def _about(question: Question, newest: datetime, rounded: bool) -> Table:
 
 
 def _show(table: Table) -> None:
+    from rich.measure import Measurement
+    from rich.table import Table as Shown
+
     made = Shown(title=table.title, title_justify="left")
     for column in table.columns:
         heading = column.name.replace("_", " ")
@@ -212,7 +218,9 @@ def _show(table: Table) -> None:
     for row in table.rows:
         cells = zip(row, table.columns, strict=True)
         made.add_row(*(shown(cell, column.kind) for cell, column in cells))
-    needed = Measurement.get(console, console.options.update(max_width=WIDEST), made).minimum
-    if needed > console.width:
+    needed = Measurement.get(
+        console.rich, console.rich.options.update(max_width=WIDEST), made
+    ).minimum
+    if needed > console.rich.width:
         made.width = needed  # wider than the screen: a code that is cut off tells nothing
     console.print(made)

@@ -7,11 +7,9 @@ from typing import Annotated
 
 import typer
 
-from cli import demo_report
-from cli.terminal import Terminal
+from cli.terminal import Terminal, write
 from crossregion import logs
 from crossregion.settings import settings
-from producers.spool.store import Spool
 
 SOME_REFUSED = 3
 console = Terminal()
@@ -50,7 +48,7 @@ def outbox(
     """Print the statements that make the outbox in a unit's PostgreSQL, for psql."""
     from producers.outbox.relay import outbox_sql
 
-    console.out(outbox_sql(example), end="")
+    write(outbox_sql(example))
 
 
 def watch(
@@ -66,7 +64,9 @@ def watch(
     may be moved. The sender sends (`crossregion run sender`). With --once, exit status 1 if a file
     could not be read, 3 if a row was refused.
     """
+    from cli import demo_report
     from producers import watch as process
+    from producers.spool.store import Spool
 
     chosen = settings()
     logs.configure("warning" if once else chosen.log_level)

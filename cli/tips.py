@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from cli.errors import CommandError
 from cli.notices import ALREADY_ANSWERED, NOT_YET_RECORDED
@@ -18,16 +17,13 @@ from crossregion.domain.code_lists import code_list
 from crossregion.domain.events import PersonSummary
 from crossregion.domain.regions import OFFICE
 from crossregion.domain.validation import AGE_BANDS
-from crossregion.installation import Addresses, addresses
-from crossregion.kafka import connection as kafka_connection
-from crossregion.postgres.queries import Row
 from crossregion.private_files import write_private
-from crossregion.services import tips as tips_service
 from crossregion.settings import settings
-from producers import publisher
-from producers import tips as taking
-from producers.spool.store import Spool
 from schemas.units import UNITS
+
+if TYPE_CHECKING:
+    from crossregion.installation import Addresses
+    from crossregion.postgres.queries import Row
 
 SHOWN = (
     *("tip_id", "unit", "revision", "place", "urgent", "duty", "had", "verdict", "case_unit"),
@@ -100,6 +96,13 @@ def tip_record(
     has not recorded it yet: the same command again tells what became of it, and records nothing
     twice.
     """
+    from crossregion.installation import addresses
+    from crossregion.kafka import connection as kafka_connection
+    from crossregion.services import tips as tips_service
+    from producers import publisher
+    from producers import tips as taking
+    from producers.spool.store import Spool
+
     if unit not in UNITS:
         raise CommandError("no-publishing-unit", unit=unit, known=UNITS)
     given = taking.tip(
@@ -138,6 +141,7 @@ def tip_record(
 
 
 def _person(text: str) -> PersonSummary:
+
     band, _, sex = text.partition(":")
     if band not in AGE_BANDS or sex not in ("", "F", "M"):
         known = ", ".join(sorted(AGE_BANDS))
@@ -157,6 +161,10 @@ def tip_list(
     purpose: Purpose = "",
 ) -> None:
     """Show the tips that a unit received or has to triage, and those linked to its cases."""
+    from rich.table import Table
+
+    from crossregion.services import tips as tips_service
+
     rows = tips_service.listed(_at(unit)[1], unit, purpose)
     if waiting:
         rows = [row for row in rows if row["verdict"] in tips.OPEN]
@@ -198,6 +206,8 @@ def tip_show(
 
     Each reading of them stands in the audit.
     """
+    from crossregion.services import tips as tips_service
+
     _, dsn = _at(unit)
     row = tips_service.find(dsn, unit, (receiver, tip_id))
     for name in SHOWN:
@@ -247,6 +257,8 @@ def tip_triage(
 
     Exit status 3 if another triage came first, 4 if this one is sent and not yet recorded.
     """
+    from crossregion.services import tips as tips_service
+
     linked = _case(case) if case else None
     actor = analyst(role) if unit == OFFICE else officer(unit, role)
     outcome = tips_service.triage(actor, (receiver, tip_id), verdict, linked, to, reason, wait)

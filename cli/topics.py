@@ -9,9 +9,6 @@ import typer
 from cli.errors import CommandError
 from cli.options import kafka_and_database
 from cli.terminal import Terminal
-from crossregion.flows import flows
-from crossregion.kafka import admin as kafka_admin
-from crossregion.kafka import connection as kafka_connection
 from crossregion.settings import settings
 
 topics_app = typer.Typer(no_args_is_help=True, help="Kafka topics.")
@@ -35,6 +32,9 @@ def topics_apply(
     says, it is named and nothing is changed. Users get the passwords that stand in the directory
     CROSSREGION_KAFKA_SECRETS. What a principal of the project may do besides is taken away.
     """
+    from crossregion.kafka import admin as kafka_admin
+    from crossregion.kafka import connection as kafka_connection
+
     kafka = kafka_connection.kafka(settings())
     created = kafka_admin.apply(kafka, replication)
     console.print(f"{len(created)} topics created.")
@@ -50,6 +50,9 @@ def topics_read_again(
     What it has written before, it writes again; nothing happens twice by that. The registry has a
     command of its own: `crossregion registry rebuild`.
     """
+    from crossregion.flows import flows
+    from crossregion.kafka import admin as kafka_admin
+
     known = [flow.group for flow in flows()]
     if group not in known:
         raise CommandError("no-group", known=known)

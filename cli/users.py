@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.errors import CommandError
 from cli.terminal import Terminal
-from crossregion.installation import kafka_address
-from crossregion.kafka import acls, users
-from crossregion.kafka import admin as kafka_admin
-from crossregion.kafka import connection as kafka_connection
-from crossregion.kafka.connection import Kafka
 from crossregion.settings import settings
+
+if TYPE_CHECKING:
+    from crossregion.kafka.connection import Kafka
 
 console = Terminal()
 users_app = typer.Typer(no_args_is_help=True, help="Who has a password for Kafka.")
@@ -30,6 +28,9 @@ def users_set(
     Without a name: all that have no password file yet. Hand the file over with ca.pem; sessions
     under an old password end within Kafka's `connections.max.reauth.ms`.
     """
+    from crossregion.kafka import admin as kafka_admin
+    from crossregion.kafka import users
+
     kafka = _kafka_of_admin()
     chosen = [_principal(name) for name in names or ()] or users.missing(kafka.secrets)
     with kafka_admin.administering(kafka) as admin:
@@ -47,6 +48,10 @@ def users_remove(
 
     What it has published stays. Its sender is refused, and keeps its events in the spool.
     """
+    from crossregion.kafka import admin as kafka_admin
+    from crossregion.kafka import connection as kafka_connection
+    from crossregion.kafka import users
+
     kafka, principal = _kafka_of_admin(), _principal(name)
     if principal == kafka_connection.ADMIN:
         raise CommandError("admin-stays")
@@ -56,6 +61,8 @@ def users_remove(
 
 
 def _kafka_of_admin() -> Kafka:
+    from crossregion.installation import kafka_address
+
     found = kafka_address(settings())
     if found is None:
         raise CommandError("kafka-not-set")
@@ -63,6 +70,9 @@ def _kafka_of_admin() -> Kafka:
 
 
 def _principal(name: str) -> str:
+    from crossregion.kafka import acls
+    from crossregion.kafka import connection as kafka_connection
+
     principal = kafka_connection.unit(name)
     if principal not in acls.principals():
         principal = name

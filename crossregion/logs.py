@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-
-import structlog
+from typing import Any
 
 
 def configure(least: str = "info") -> None:
@@ -14,6 +13,8 @@ def configure(least: str = "info") -> None:
 
     The libraries keep to warnings whatever is asked: below, some write keys and values.
     """
+    import structlog
+
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     level = logging.getLevelNamesMapping()[least.upper()]
     structlog.configure(
@@ -25,6 +26,20 @@ def configure(least: str = "info") -> None:
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
+
+
+class Logger:
+    """structlog's logger, imported when the first line is written: most commands write none."""
+
+    def __getattr__(self, name: str) -> Any:
+        import structlog
+
+        return getattr(structlog.get_logger(), name)
+
+
+def logger() -> Any:
+    """What a module logs by."""
+    return Logger()
 
 
 def where(error: BaseException) -> list[str]:

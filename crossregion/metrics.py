@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
+from crossregion import logs
 from schemas.units import INSTALLATION
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
@@ -118,7 +118,7 @@ TIPS_OVERDUE = Gauge(
 )
 
 
-log = structlog.get_logger()
+log = logs.logger()
 
 
 class Health:

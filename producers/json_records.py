@@ -14,8 +14,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
-import structlog
-
 from crossregion import logs
 from crossregion.domain import age, reading
 from crossregion.domain.events import ENTRIES, Remark
@@ -49,7 +47,7 @@ MESSAGES = {
 }
 """What is wrong with a record, and what to do, by the reason."""
 
-log = structlog.get_logger()
+log = logs.logger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
+from crossregion import logs
 from crossregion.domain.validation import Rejected, validate_event
 from crossregion.errors import ServiceUnavailable
 from crossregion.failpoints import failpoint
@@ -40,7 +40,7 @@ STUCK_SECONDS = 10.0
 NOT_REACHED = (KafkaError, ServiceUnavailable)
 """Kafka is away, or does not let this unit in, or its password is not there."""
 
-log = structlog.get_logger()
+log = logs.logger()
 
 
 @dataclass

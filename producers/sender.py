@@ -11,10 +11,9 @@ from collections.abc import Set
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import structlog
 from kafka import KafkaProducer
 
-from crossregion import metrics
+from crossregion import logs, metrics
 from crossregion.domain import identifiers
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka.connection import Kafka
@@ -30,7 +29,7 @@ REFUSED_SECONDS = 10.0
 HELD_SECONDS = 5.0
 """Others wait while one spool is held by another process; a commit takes a small part of this."""
 
-log = structlog.get_logger()
+log = logs.logger()
 
 
 class SpoolSender:

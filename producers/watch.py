@@ -21,8 +21,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 from crossregion import logs, metrics
 from crossregion.errors import CrossregionError
 from crossregion.settings import settings
@@ -42,7 +40,7 @@ ENDINGS = (".csv", ".xlsx")
 ASIDE = "set-aside"
 MOST_TOLD = 100
 
-log = structlog.get_logger()
+log = logs.logger()
 
 
 @dataclass(frozen=True, slots=True)

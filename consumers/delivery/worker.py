@@ -13,14 +13,13 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-import structlog
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CommitFailedError, RebalanceInProgressError
 
 from consumers.delivery import jobs
 from consumers.delivery.sender import DeliveryDispatcher
-from crossregion import metrics
+from crossregion import logs, metrics
 from crossregion.failpoints import failpoint
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import invalid_records, subscription
@@ -44,7 +43,7 @@ POLL_MS = 500
 SESSION_MS = 10_000
 ENDING_SECONDS = 10.0
 
-log = structlog.get_logger()
+log = logs.logger()
 
 
 class Reader:

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import date
 
-import structlog
 from kafka import (
     ConsumerRebalanceListener,
     KafkaConsumer,
@@ -28,7 +27,7 @@ from kafka import (
 from kafka.errors import KafkaError
 
 from crossregion import clock as calendar
-from crossregion import event_validation, metrics
+from crossregion import event_validation, logs, metrics
 from crossregion.domain.acknowledgements import EARLY_SECONDS
 from crossregion.domain.notices.board import NoticePlanner
 from crossregion.errors import CrossregionError
@@ -55,7 +54,7 @@ LEASE_SECONDS = 3.0
 another can be elected."""
 LEADER_PARTITION = TopicPartition(topics.BOUNDARY_FLAGS.name(), 0)
 
-log = structlog.get_logger()
+log = logs.logger()
 
 
 class Leadership(ConsumerRebalanceListener):  # type: ignore[misc, unused-ignore]

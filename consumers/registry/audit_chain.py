@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
+from crossregion import logs
 from crossregion.domain.events import AuditHeadRecorded
 from crossregion.domain.regions import OFFICE
 from crossregion.errors import CrossregionError, ServiceUnavailable
@@ -33,7 +33,7 @@ KEY = b"audit"
 
 Heads = Mapping[int, Set[str]]
 
-log = structlog.get_logger()
+log = logs.logger()
 
 
 class AuditBroken(CrossregionError):

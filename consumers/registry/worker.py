@@ -13,7 +13,6 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 
-import structlog
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import CommitFailedError, RebalanceInProgressError
@@ -21,7 +20,7 @@ from kafka.errors import CommitFailedError, RebalanceInProgressError
 from consumers.registry import audit_chain
 from consumers.registry.batch import INTAKE, Batch
 from consumers.registry.projections import files, notices
-from crossregion import metrics
+from crossregion import logs, metrics
 from crossregion.domain.acknowledgements import EARLY_SECONDS
 from crossregion.errors import CrossregionError
 from crossregion.failpoints import failpoint
@@ -45,7 +44,7 @@ COUNT_SECONDS = 30.0
 SESSION_MS = 10_000
 KINDS = {"cases": "case", "rescues": "rescue", "files": "file", "tips": "tip"}
 
-log = structlog.get_logger()
+log = logs.logger()
 
 
 class Registry:

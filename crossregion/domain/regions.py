@@ -14,8 +14,6 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
-import pycountry
-
 from crossregion.domain.code_lists import _table
 from schemas.units import INSTALLATION, Installation, UnitsUnusable
 
@@ -28,7 +26,13 @@ MUNICIPALITIES = frozenset({"11", "12", "31", "50"})
 
 _SPECIAL = {"71": "TW", "81": "HK", "82": "MO"}
 _FIRST_REVISION, _LAST_REVISION = "200712", "202604"
-_COUNTRIES = frozenset(country.alpha_2 for country in pycountry.countries)
+
+
+@functools.cache
+def _countries() -> frozenset[str]:
+    import pycountry  # commands that look up no place start without its tables
+
+    return frozenset(country.alpha_2 for country in pycountry.countries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class Regions:
         if code is None:
             return Place(None, "unknown_code")
         named = self._aliases.get(code, code)
-        if named in _COUNTRIES:
+        if named in _countries():
             return Place(code, "known", country=named)
         if named[:2] in _SPECIAL:
             return Place(code, "known", country=_SPECIAL[named[:2]])

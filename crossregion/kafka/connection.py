@@ -14,11 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kafka.errors import AuthorizationError, SaslAuthenticationFailedError
-from kafka.errors import KafkaError as KafkaError
-
 from crossregion.errors import ServiceUnavailable
-from crossregion.kafka import patches
 from crossregion.settings import Settings
 
 CONNECT_SECONDS = 5.0
@@ -57,6 +53,8 @@ class Kafka:
 
         Raises: ServiceUnavailable when the CA or the password is missing or open to others.
         """
+        from crossregion.kafka import patches  # a command that reads the database needs no client
+
         patches.apply_patches()
         return {
             "bootstrap_servers": self.address,
@@ -136,6 +134,8 @@ class Kafka:
 @contextmanager
 def explained(found: Kafka, principal: str) -> Iterator[None]:
     """Have Kafka's refusal of a principal end the process with one clear line."""
+    from kafka.errors import AuthorizationError, SaslAuthenticationFailedError
+
     try:
         yield
     except (SaslAuthenticationFailedError, AuthorizationError) as error:

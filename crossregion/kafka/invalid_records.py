@@ -6,13 +6,11 @@ it; the log names the place, the metric raises the alarm.
 
 from __future__ import annotations
 
-import structlog
-
 from crossregion import logs, metrics
 from crossregion.domain.validation import Rejected
 from schemas.codec import Undecodable
 
-log = structlog.get_logger()
+log = logs.logger()
 
 
 def report_invalid_record(topic: str, partition: int, offset: int, error: Exception) -> str:

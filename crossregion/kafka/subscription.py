@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-import structlog
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
+from crossregion import logs
 from crossregion.errors import LogShortened, ServiceUnavailable, StandsStill
 from crossregion.settings import settings
 from schemas import topics
@@ -17,7 +17,7 @@ from schemas.units import NOTIFIED
 
 ANSWER_MS = 5_000
 
-log = structlog.get_logger()
+log = logs.logger()
 
 
 def subscribe(

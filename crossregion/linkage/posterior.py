@@ -18,10 +18,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from crossregion.domain.events import MatchProposed, PairWeighed
 from crossregion.domain.identifiers import proposal_id
-from crossregion.linkage.model import Model
+
+if TYPE_CHECKING:
+    from crossregion.linkage.model import Model
 
 Proposal = MatchProposed
 """A proposal as it is said, its revision still 0."""

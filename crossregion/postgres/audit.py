@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import pwd
+from typing import TYPE_CHECKING
 
-from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import query
+
+if TYPE_CHECKING:
+    from crossregion.postgres.connection import Connection
 
 
 def append_audit(

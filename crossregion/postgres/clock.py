@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from crossregion import clock
 from crossregion.postgres import queries
-from crossregion.postgres.connection import Connection
+
+if TYPE_CHECKING:
+    from crossregion.postgres.connection import Connection
 
 
 def look_from_today(connection: Connection) -> None:

@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import psycopg
-import structlog
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from crossregion import logs
@@ -18,7 +17,7 @@ TEMPORARY = re.compile(r"40001|40P01|08...|57P0[123]|53...|25006")
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 SETTING = "CROSSREGION_DATABASE"
 
-log = structlog.get_logger()
+log = logs.logger()
 
 
 class DatabaseUnavailable(CrossregionError):

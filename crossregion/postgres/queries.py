@@ -7,9 +7,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
-from typing import Any, LiteralString
+from typing import TYPE_CHECKING, Any, LiteralString
 
-from crossregion.postgres.connection import Connection
+if TYPE_CHECKING:
+    from crossregion.postgres.connection import Connection
+
 
 Row = dict[str, Any]
 QUERIES = (

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
-import structlog
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_never,
-    wait_random_exponential,
-)
 
+from crossregion import logs
 from crossregion.postgres.connection import (
     Connection,
     DatabaseFailed,
@@ -36,9 +29,12 @@ __all__ = [
     "protected",
 ]
 
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
 Result = TypeVar("Result")
 
-log = structlog.get_logger()
+log = logs.logger()
 
 
 @contextmanager
@@ -68,6 +64,8 @@ class Database:
         idempotent.
         Raises: DatabaseRefused, DatabaseFailed.
         """
+        from tenacity import Retrying, retry_if_exception, stop_never, wait_random_exponential
+
         retrying = Retrying(
             retry=retry_if_exception(is_temporary),
             wait=wait_random_exponential(multiplier=0.1, max=5),

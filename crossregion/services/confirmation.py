@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from crossregion.kafka import connection as kafka_connection
-from crossregion.kafka import producer
 from crossregion.kafka.connection import Kafka
 from crossregion.postgres import audit
 from crossregion.postgres.connection import Connection
@@ -75,6 +74,8 @@ def publish_statement(
     `key` is the id of what it is about. It is written as whom the topic's contract names.
     Raises: InvalidRecord, ServiceUnavailable.
     """
+    from crossregion.kafka import producer  # what only reads starts without Kafka's client
+
     (writer,) = topic.written_by
     producer.send(
         actor.kafka,

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from crossregion.errors import CrossregionError
-from crossregion.kafka import producer
 from crossregion.kafka.connection import OPERATOR, Kafka
 from crossregion.postgres import audit, queries, transactions
 from crossregion.postgres.connection import Connection
@@ -84,6 +83,8 @@ def discard(kafka: Kafka, dsn: str | None, dead_letter_id: str, purpose: str = "
 
 
 def _send(kafka: Kafka, letter: dict[str, Any]) -> None:
+    from crossregion.kafka import producer  # what only reads starts without Kafka's client
+
     dead_letter_id = letter["dead_letter_id"]
     producer.send(
         kafka,

@@ -9,20 +9,20 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from crossregion import installed_model
 from crossregion.domain import decisions, identifiers
 from crossregion.domain.decisions import CONFIRMED, ProposalState
 from crossregion.domain.events import MatchDecided, MatchProposed
 from crossregion.errors import CrossregionError
-from crossregion.linkage import explanation as explanation_linkage
-from crossregion.linkage.explanation import Explanation
 from crossregion.postgres import audit, queries, transactions
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
 from crossregion.services.confirmation import Actor, Recorded, publish_statement, wait_recorded
 from schemas import topics
+
+if TYPE_CHECKING:
+    from crossregion.linkage.explanation import Explanation
 
 PAIR = ("proposal_id", "case_id", "victim_id", "rescue_id", "case_unit", "rescue_unit")
 
@@ -61,6 +61,9 @@ class Found:
 
     def explanation(self) -> Explanation:
         """The evidence field by field; of a proposal that stands."""
+        from crossregion import installed_model
+        from crossregion.linkage import explanation as explanation_linkage
+
         rivals = cast(list[MatchProposed], self.rivals)
         return explanation_linkage.explain(
             cast(MatchProposed, self.proposal), rivals, installed_model.chosen()

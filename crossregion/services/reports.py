@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from crossregion.domain.code_lists import code_list
 from crossregion.domain.reports.facts import OTHER_WORD
@@ -24,10 +25,12 @@ from crossregion.domain.reports.figures import (
 )
 from crossregion.errors import CrossregionError
 from crossregion.postgres import audit, queries
-from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
 from crossregion.services.baseline import NOTHING, WHOLE, Baseline
 from schemas.units import UNITS
+
+if TYPE_CHECKING:
+    from crossregion.postgres.connection import Connection
 
 
 class NothingKnown(CrossregionError):

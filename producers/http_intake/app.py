@@ -20,7 +20,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import structlog
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -62,7 +61,7 @@ KEY = re.compile(r'"?([\x21\x23-\x7e]{16,200})"?')
 """An Idempotency-Key, in the quotes of a structured field or without them."""
 JSON_TYPE = re.compile(r'application/json(\s*;\s*charset="?utf-8"?)?', re.IGNORECASE)
 
-log = structlog.get_logger()
+log = logs.logger()
 
 
 class Intake:

@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import structlog
-
 from crossregion import logs, metrics
 from producers.spool.store import IdempotentRequest, Receipt, Spool, SpoolError
 
-log = structlog.get_logger()
+log = logs.logger()
 
 
 class UnderWay(Exception):

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import structlog
-
+from crossregion import logs
 from crossregion.errors import CrossregionError
 from crossregion.private_files import write_private
 from schemas.units import UNITS
@@ -24,7 +23,7 @@ NAME_LENGTH = 8
 NOBODY = "0" * 64
 """What a key is compared with where its unit has none, so that this takes as long."""
 
-log = structlog.get_logger()
+log = logs.logger()
 
 
 @dataclass(frozen=True, slots=True)

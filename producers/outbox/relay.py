@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import LiteralString
 
 import psycopg
-import structlog
 
 from crossregion import logs, metrics
 from crossregion.errors import CrossregionError
@@ -75,7 +74,7 @@ SELECT count(*) FILTER (WHERE refused_at IS NULL), count(*) FILTER (WHERE refuse
 FROM crossregion.outbox
 """
 
-log = structlog.get_logger()
+log = logs.logger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from graphlib import TopologicalSorter
 from importlib import resources
 from typing import Any
 
+from schemas.topics.murmur2 import murmur2
 from schemas.units import NOTIFIED, UNITS
 
 _UNITS_OF = {
@@ -156,12 +157,7 @@ def of_other_units(names: Iterable[str]) -> list[str]:
 
 
 def partition_of(key: str, topic: Topic) -> int:
-    """The partition Kafka's default partitioner gives a key.
-
-    aiokafka takes a third of a second to import, and most processes do without it.
-    """
-    from aiokafka.partitioner import murmur2
-
+    """The partition Kafka's default partitioner gives a key."""
     return int((murmur2(key.encode()) & 0x7FFFFFFF) % topic.partitions)
 
 

@@ -23,7 +23,7 @@ ROOMS = {
     "page": ("console/pages/{}.py",),
 }
 """Where a name in a column of the matrix has its file."""
-NOUNLESS_SERVICES = {"confirmation"}
+NOUNLESS_SERVICES = {"confirmation", "prefixes"}
 """What several services share."""
 
 

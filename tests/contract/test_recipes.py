@@ -23,7 +23,7 @@ from crossregion.domain.events import Remark
 from crossregion.domain.validation import Rejected, validate_event
 from crossregion.event_validation import validate_statement
 from crossregion.services import addresses
-from crossregion.settings import Settings
+from crossregion.settings import settings
 from producers.exports import formats as formats_package
 from producers.exports.formats import formats
 from producers.exports.reader import PERSONAL, Export, read_export
@@ -140,7 +140,7 @@ def remarks_of(event: str, record: Any) -> list[Remark]:
 
 
 def test_each_channel_is_known_to_sender_command_service_and_database() -> None:
-    opened = channels(Settings())
+    opened = channels(settings())
     assert set(opened) == {kind.value for kind in Kind} == set(addresses.PARSERS)
     texts = [path.read_text("utf-8") for path in sorted(ROOT.glob("consumers/**/*.sql"))]
     listed = re.findall(
@@ -156,7 +156,7 @@ def test_each_channel_module_is_opened_for_its_own_kind() -> None:
         for path in folder.glob("[!_]*.py")
         if re.search(r"^class \w+Channel\b", path.read_text("utf-8"), re.MULTILINE)
     }
-    opened = channels(Settings())
+    opened = channels(settings())
     assert modules == set(opened)
     endpoint = {
         "address": "https://unit.example/notices",

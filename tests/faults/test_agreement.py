@@ -10,7 +10,7 @@ import pytest
 
 from cli.reconcile import discrepancies
 from crossregion.installation import addresses
-from crossregion.settings import Settings
+from crossregion.settings import settings
 from producers.spool.store import Spool
 from schemas import codec, topics
 from tests.faults.generate import Made
@@ -55,7 +55,7 @@ def _accept_yesterday(rig: Rig, unit: str, made: list[Made]) -> None:
 
 
 def found(rig: Rig) -> dict[str, list[str]]:
-    where = addresses(Settings(data=rig.data))
+    where = addresses(settings(data=rig.data))
     assert where is not None
     every = discrepancies(where, rig.spools, STANDING_SECONDS)
     return {name: lines for name, lines in every.items() if lines}

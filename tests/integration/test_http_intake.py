@@ -24,7 +24,7 @@ from crossregion.embedded.certificates import Authority
 from crossregion.errors import CrossregionError
 from crossregion.failpoints import KILLED
 from crossregion.private_files import write_private
-from crossregion.settings import Settings
+from crossregion.settings import settings
 from producers.http_intake import app, protocol, request
 from producers.http_intake.keys import Keys
 from producers.spool import store
@@ -445,7 +445,7 @@ def test_it_speaks_tls_when_it_is_given_a_certificate(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("given", "words"),
     [
         ({"INTAKE_HOST": "0.0.0.0"}, "only with TLS"),  # noqa: S104 (that is what is refused)
         ({"INTAKE_PUBLIC_UNIT": "999999"}, "no unit"),
@@ -456,12 +456,12 @@ def test_it_speaks_tls_when_it_is_given_a_certificate(tmp_path: Path) -> None:
     ],
 )
 def test_it_does_not_start_where_it_should_not(
-    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], words: str
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], words: str
 ) -> None:
-    for name, value in settings.items():
+    for name, value in given.items():
         monkeypatch.setenv(f"CROSSREGION_{name}", value)
     with pytest.raises(CrossregionError, match=words):
-        app.listening(Settings())
+        app.listening(settings())
 
 
 def test_it_does_not_start_with_what_is_no_certificate_or_where_it_cannot(
@@ -471,11 +471,11 @@ def test_it_does_not_start_with_what_is_no_certificate_or_where_it_cannot(
     monkeypatch.setenv("CROSSREGION_INTAKE_CERTIFICATE", str(pem))
     write_private(pem, "no certificate")
     with pytest.raises(CrossregionError, match="cannot be used"):
-        app.listening(Settings())
+        app.listening(settings())
     write_private(pem, Authority(tmp_path / "ca.pem", tmp_path / "ca.key").issue("intake", ["::1"]))
     monkeypatch.setenv("CROSSREGION_INTAKE_HOST", "203.0.113.1")
     with pytest.raises(CrossregionError, match="cannot be listened on"):
-        app.listening(Settings())
+        app.listening(settings())
 
 
 def test_its_metrics_count_by_sender_and_answer(running: Running) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
-import crossregion
+import cli
 from cli.terminal import Terminal
 
 
@@ -38,6 +38,6 @@ def test_what_is_not_seen_is_shown_by_its_number(said: str, shown: str) -> None:
 
 
 def test_every_command_prints_on_it() -> None:
-    commands = Path(crossregion.__file__).parent
+    commands = Path(cli.__file__).parent
     own = {path.name for path in commands.glob("*.py") if " Console(" in path.read_text("utf-8")}
     assert own == set()
