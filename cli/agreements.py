@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import words
 from cli.errors import CommandError
+from cli.lists import AsCsv, AsJson, Column, code, show
 from cli.options import analyst, kafka_and_database
 from cli.terminal import Terminal
 from crossregion.domain.agreements import CONTACT_ROLES, ENDED, IN_FORCE
@@ -20,9 +20,28 @@ if TYPE_CHECKING:
     from crossregion.postgres.queries import Row
 
 ANOTHER_HOLDS, NOT_YET_RECORDED = 3, 4
-COLUMNS = (
-    *("one", "other", "cases", "victims", "to_other", "to_one"),
-    *("prefecture", "province", "border", "first_day", "last_day", "agreed"),
+AGREEMENTS = (
+    Column("id", of="agreement_id", is_id=True),
+    Column("units", shown=code(words.UNIT)),
+    Column("number"),
+    Column("valid_from"),
+    Column("valid_to"),
+    Column("case_types", shown=lambda given: code("exploitation_type")(given) or "every case"),
+    Column("disclosure", shown=code("disclosure")),
+    Column("answer_within_hours", is_number=True),
+    Column("in_force"),
+)
+CORRIDORS = (
+    Column("one", shown=code(words.UNIT)),
+    Column("other", shown=code(words.UNIT)),
+    *(
+        Column(name, is_number=True)
+        for name in (
+            *("cases", "victims", "to_other", "to_one"),
+            *("prefecture", "province", "border"),
+        )
+    ),
+    *(Column(name) for name in ("first_day", "last_day", "agreed")),
 )
 
 agreements_app = typer.Typer(
@@ -97,43 +116,29 @@ def agreements_record(
 def agreements_list(
     unit: Annotated[str | None, typer.Option(help="Only those of this unit.")] = None,
     on: OnDay = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Show every agreement as it holds, and whether it is in force on a day."""
-    from rich.table import Table
-
     from crossregion.services import agreements
 
     day = _day(on)
-    table = Table()
-    for column in ("id", "units", "number", "from", "to", "for", "shares", "hours", "in force"):
-        table.add_column(column, no_wrap=column == "id")
     rows = agreements.listed(kafka_and_database().database, unit)
-    for row in rows:
-        table.add_row(
-            row["agreement_id"],
-            " ".join(row["units"]),
-            row["number"],
-            str(row["valid_from"]),
-            str(row["valid_to"] or ""),
-            " ".join(row["case_types"]) or "every case",
-            row["disclosure"],
-            str(row["answer_within_hours"]),
-            "yes" if agreements.in_force(row, day) else "no",
-        )
-    console.print(table)
-    console.print(f"{len(rows)} agreements.")
+    listed = [{**row, "in_force": agreements.in_force(row, day)} for row in rows]
+    show(AGREEMENTS, listed, "agreements", as_json, as_csv)
 
 
 @agreements_app.command("show")
 def agreements_show(
     agreement_id: Annotated[
-        str, typer.Argument(metavar="ID", help="As `agreements list` shows it.")
+        str, typer.Argument(metavar="ID", help="As `agreements list` shows it, or its beginning.")
     ],
 ) -> None:
     """Show one agreement: every state it was recorded in, and its contacts."""
     from crossregion.services import agreements
 
-    states = agreements.find(kafka_and_database().database, agreement_id)
+    dsn = kafka_and_database().database
+    states = agreements.find(dsn, agreements.complete_id(dsn, agreement_id))
     held = states[-1]
     console.print(f"Agreement {held['number']} of {' and '.join(held['units'])}")
     for state in states:
@@ -147,37 +152,20 @@ def corridors(
     without_agreement: Annotated[
         bool, typer.Option("--without-agreement", help="Only pairs that have none in force.")
     ] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Write CSV to standard output.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Show the pairs of units with cases between them, and which of them have an agreement.
 
     The two ends of each case by the revision that holds, or by a confirmed pair; another province
     by its own code. First and last are days of the loss.
     """
-    from rich.table import Table
-
     from crossregion.services import agreements
 
     found = agreements.corridors(kafka_and_database().database, _day(on), without_agreement)
-    if as_csv:
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([_cell(row[column]) for column in COLUMNS] for row in found)
-        return
-    table = Table()
-    for column in COLUMNS:
-        table.add_column(column.replace("_", " "))
-    for row in found:
-        table.add_row(*(_cell(row[column]) for column in COLUMNS))
-    console.print(table)
     without = sum(not row["agreed"] for row in found)
-    console.print(f"{len(found)} corridors, {without} without an agreement in force.")
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "" if value is None else str(value)
+    noun = f"corridors, {without} without an agreement in force"
+    show(CORRIDORS, found, noun, as_json, as_csv)
 
 
 def _state(row: Row) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.lists import AsCsv, AsJson, Column, code, show
 from cli.options import Purpose, kafka_and_database
 from cli.terminal import Terminal
 from crossregion.private_files import write_private
@@ -15,20 +16,27 @@ console = Terminal()
 dead_letters_app = typer.Typer(
     no_args_is_help=True, help="Events that cannot be used, kept until someone decides."
 )
-LetterId = Annotated[str, typer.Argument(metavar="ID", help="As `dead-letters list` shows it.")]
+COLUMNS = (
+    Column("id", of="dead_letter_id", is_id=True),
+    Column("topic"),
+    Column("partition", is_number=True),
+    Column("offset", is_number=True),
+    Column("outcome", shown=code("outcome")),
+    Column("reason"),
+    Column("detail"),
+)
+LetterId = Annotated[
+    str, typer.Argument(metavar="ID", help="As `dead-letters list` shows it, or its beginning.")
+]
 
 
 @dead_letters_app.command("list")
-def dead_letters_list() -> None:
+def dead_letters_list(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Show every dead letter: where it came from, why, and what was done with it."""
     from crossregion.services import dead_letters
 
     rows = dead_letters.listed(kafka_and_database().operator)
-    for row in rows:
-        place = f"{row['topic']} partition {row['partition']} offset {row['offset']}"
-        console.print(f"{row['dead_letter_id']}  {place}  {row['outcome'] or 'open'}")
-        console.print(f"        {row['reason']}: {row['detail']}")
-    console.print(f"{len(rows)} dead letters.")
+    show(COLUMNS, rows, "dead letters", as_json, as_csv)
 
 
 @dead_letters_app.command("show")
@@ -44,6 +52,7 @@ def dead_letters_show(
     from crossregion.services import dead_letters
 
     where = kafka_and_database()
+    letter_id = dead_letters.complete_id(where.operator, letter_id)
     letter = dead_letters.find(where.operator, letter_id, purpose=purpose)
     for name in ("dead_letter_id", "topic", "partition", "offset", "reason", "detail"):
         console.print(f"{name}: {letter[name]}")
@@ -59,6 +68,7 @@ def dead_letters_replay(letter_id: LetterId, purpose: Purpose = "") -> None:
     from crossregion.services import dead_letters
 
     where = kafka_and_database()
+    letter_id = dead_letters.complete_id(where.operator, letter_id)
     dead_letters.replay(where.kafka, where.operator, letter_id, purpose)
     console.print(f"{letter_id} is on its way to intake again.")
 
@@ -69,5 +79,6 @@ def dead_letters_discard(letter_id: LetterId, purpose: Purpose = "") -> None:
     from crossregion.services import dead_letters
 
     where = kafka_and_database()
+    letter_id = dead_letters.complete_id(where.operator, letter_id)
     dead_letters.discard(where.kafka, where.operator, letter_id, purpose)
     console.print(f"{letter_id} is discarded.")

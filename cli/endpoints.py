@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from cli import words
 from cli.errors import CommandError
+from cli.lists import AsCsv, AsJson, Column, code, show
 from cli.options import Purpose, kafka_and_database
 from cli.terminal import Terminal
 from crossregion.settings import settings
@@ -18,7 +20,20 @@ endpoints_app = typer.Typer(
 )
 console = Terminal()
 
-EndpointId = Annotated[str, typer.Argument(metavar="ID", help="As `endpoints list` shows it.")]
+COLUMNS = (
+    Column("id", of="endpoint_id", is_id=True),
+    Column("unit", shown=code(words.UNIT)),
+    Column("kind", shown=code("endpoint_kind")),
+    Column("address"),
+    Column("network"),
+    Column("state", shown=code("endpoint_state")),
+    Column("last"),
+    *(Column(name, is_number=True) for name in ("waiting", "delivered", "failed")),
+)
+
+EndpointId = Annotated[
+    str, typer.Argument(metavar="ID", help="As `endpoints list` shows it, or its beginning.")
+]
 
 
 class Kind(StrEnum):
@@ -54,28 +69,15 @@ def endpoints_add(
 
 
 @endpoints_app.command("list")
-def endpoints_list() -> None:
+def endpoints_list(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Show every endpoint, how its last attempt ended, and how many deliveries wait or failed.
 
     State `gone`: the receiver answered 410; `enable` delivers there again.
     """
-    from rich.table import Table
-
     from crossregion.services import endpoints
 
     rows = endpoints.listed(kafka_and_database().operator)
-    table = Table()
-    columns = ("id", "unit", "kind", "address", "network", "state", "last")
-    for name in columns:
-        table.add_column(name, no_wrap=name == "id", overflow="fold")
-    counts = ("waiting", "delivered", "failed")
-    for name in counts:
-        table.add_column(name, justify="right")
-    for row in rows:
-        shown = {**row, "id": row["endpoint_id"]}
-        table.add_row(*(str(shown[name] or "") for name in columns), *(str(row[n]) for n in counts))
-    console.print(table)
-    console.print(f"{len(rows)} endpoints.")
+    show(COLUMNS, rows, "endpoints", as_json, as_csv)
 
 
 @endpoints_app.command("disable")
@@ -83,7 +85,9 @@ def endpoints_disable(endpoint_id: EndpointId, purpose: Purpose = "") -> None:
     """Deliver nothing there for the time being; what waits goes on waiting, for three days."""
     from crossregion.services import endpoints
 
-    endpoints.disable(kafka_and_database().operator, endpoint_id, purpose)
+    where = kafka_and_database().operator
+    endpoint_id = endpoints.complete_id(where, endpoint_id)
+    endpoints.disable(where, endpoint_id, purpose)
     console.print(f"{endpoint_id} is disabled.")
 
 
@@ -92,7 +96,9 @@ def endpoints_enable(endpoint_id: EndpointId, purpose: Purpose = "") -> None:
     """Deliver there again, within ten seconds; what has waited is sent first."""
     from crossregion.services import endpoints
 
-    endpoints.enable(kafka_and_database().operator, endpoint_id, purpose)
+    where = kafka_and_database().operator
+    endpoint_id = endpoints.complete_id(where, endpoint_id)
+    endpoints.enable(where, endpoint_id, purpose)
     console.print(f"{endpoint_id} is enabled.")
 
 
@@ -108,6 +114,7 @@ def endpoints_rotate(
     from crossregion.services import endpoints
 
     where = kafka_and_database().operator
+    endpoint_id = endpoints.complete_id(where, endpoint_id)
     _show(endpoints.rotate(where, endpoint_id, timedelta(hours=overlap), purpose))
 
 
@@ -116,7 +123,9 @@ def endpoints_remove(endpoint_id: EndpointId, purpose: Purpose = "") -> None:
     """Deliver nothing there any more: what waits is dropped, the attempts are kept."""
     from crossregion.services import endpoints
 
-    endpoints.remove(kafka_and_database().operator, endpoint_id, purpose)
+    where = kafka_and_database().operator
+    endpoint_id = endpoints.complete_id(where, endpoint_id)
+    endpoints.remove(where, endpoint_id, purpose)
     console.print(f"{endpoint_id} is removed.")
 
 

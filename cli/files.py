@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import words
 from cli.errors import CommandError
+from cli.lists import AsCsv, AsJson, Column, code, show, time_left
 from cli.options import Purpose, as_unit, kafka_and_database
 from cli.terminal import Terminal
 from crossregion.private_files import write_private
@@ -16,14 +18,23 @@ from crossregion.settings import settings
 from schemas.units import UNITS
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from crossregion.postgres.queries import Row
+    pass
 
 file_app = typer.Typer(
     no_args_is_help=True, help="The files of rescued persons: aid, follow-ups, what is due."
 )
 console = Terminal()
+
+COLUMNS = (
+    Column("reported_by", of="rescue_unit", shown=code(words.UNIT)),
+    Column("rescue_id"),
+    Column("owner", shown=code(words.UNIT)),
+    Column("item", shown=code("service_type")),
+    Column("lead", shown=code(words.DEPARTMENT)),
+    Column("due_from"),
+    Column("due_on", shown=time_left),
+    Column("state", shown=code("item_state")),
+)
 
 Unit = Annotated[str | None, typer.Option(help="As this unit; without it as the office.")]
 
@@ -100,7 +111,7 @@ def file_show(
         for name, value in said.items():
             if value:
                 console.print(f"    {name}: {_text(value)}")
-    console.print(_table(items))
+    show(COLUMNS, items, None)
     if save is not None:
         if unit is None:
             raise CommandError("save-needs-unit")
@@ -113,14 +124,15 @@ def file_show(
 def file_due(
     unit: Unit = None,
     overdue: Annotated[bool, typer.Option("--overdue", help="Only what is overdue.")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Show what is due today in the files of rescued persons, the oldest first."""
     from crossregion.services import files
 
     states = ("overdue",) if overdue else ("due", "overdue")
     rows = [row for row in files.due(_database(unit), unit is not None) if row["state"] in states]
-    console.print(_table(rows))
-    console.print(f"{len(rows)} items.")
+    show(COLUMNS, rows, "items", as_json, as_csv)
 
 
 def _database(unit: str | None) -> str:
@@ -129,15 +141,3 @@ def _database(unit: str | None) -> str:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _table(items: list[Row]) -> Table:
-    from rich.table import Table
-
-    table = Table()
-    for column in ("reported by", "rescue", "in charge", "item", "lead", "from", "until", "state"):
-        table.add_column(column, no_wrap=column in ("rescue", "item"))
-    for one in items:
-        names = ("rescue_unit", "rescue_id", "owner", "item", "lead", "due_from", "due_on", "state")
-        table.add_row(*(str(one[name]) for name in names))
-    return table

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import words
+from cli.lists import AsCsv, AsJson, Column, code, show
 from cli.notices import ALREADY_ANSWERED, NOT_YET_RECORDED
 from cli.options import as_unit, officer
 from cli.terminal import Terminal
@@ -20,6 +22,15 @@ handover_app = typer.Typer(
 )
 console = Terminal()
 
+COLUMNS = (
+    Column("kind", shown=code("record_kind")),
+    Column("reported_by", of="unit", shown=code(words.UNIT)),
+    Column("record_id"),
+    Column("owner", shown=code(words.UNIT)),
+    Column("offered_to", shown=code(words.UNIT)),
+    Column("asked_back"),
+)
+
 Kind = Annotated[
     str, typer.Argument(metavar="KIND", help=f"{' or '.join(handovers_domain.KINDS)}.")
 ]
@@ -33,22 +44,11 @@ Wait = Annotated[
 
 
 @handover_app.command("list")
-def handover_list(unit: Unit) -> None:
+def handover_list(unit: Unit, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Show the records that were offered to or by a unit, with who owns each."""
-    from rich.table import Table
-
     from crossregion.services import handovers
 
-    table = Table()
-    for column in ("kind", "reported by", "id", "owner", "offered to", "asked back"):
-        table.add_column(column, no_wrap=column == "id")
-    rows = handovers.listed(as_unit(unit)[1])
-    for row in rows:
-        names = ("kind", "unit", "record_id", "owner")
-        asked = "asked back" if row["asked_back"] else ""
-        table.add_row(*(row[name] for name in names), row["offered_to"] or "", asked)
-    console.print(table)
-    console.print(f"{len(rows)} records.")
+    show(COLUMNS, handovers.listed(as_unit(unit)[1]), "records", as_json, as_csv)
 
 
 @handover_app.command("offer")

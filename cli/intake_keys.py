@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import words
 from cli.errors import CommandError
+from cli.lists import AsCsv, AsJson, Column, code, show
 from cli.terminal import Terminal
 from crossregion.settings import settings
 from schemas.units import UNITS
@@ -19,6 +21,13 @@ console = Terminal()
 
 intake_keys_app = typer.Typer(
     no_args_is_help=True, help="Keys by which units enter the HTTP intake."
+)
+
+
+COLUMNS = (
+    Column("unit", shown=code(words.UNIT)),
+    Column("name"),
+    Column("made_on"),
 )
 
 
@@ -49,18 +58,15 @@ def intake_keys_add(unit: UnitArgument) -> None:
 
 
 @intake_keys_app.command("list")
-def intake_keys_list() -> None:
+def intake_keys_list(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Show which units have keys, by name and day; a key itself is kept nowhere."""
-    from rich.table import Table
-
-    keys, count = _keys(), 0
-    table = Table("unit", "name", "made on")
-    for unit in UNITS:
-        for key in keys.of(unit):
-            table.add_row(unit, key.name, key.made_on)
-            count += 1
-    console.print(table)
-    console.print(f"{count} keys.")
+    keys = _keys()
+    rows = [
+        {"unit": unit, "name": key.name, "made_on": key.made_on}
+        for unit in UNITS
+        for key in keys.of(unit)
+    ]
+    show(COLUMNS, rows, "keys", as_json, as_csv)
 
 
 @intake_keys_app.command("remove")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import words
 from cli.errors import CommandError
+from cli.lists import AsCsv, AsJson, Column, code, show, time_left
 from cli.options import Purpose, analyst, as_unit, kafka_and_database, officer
 from cli.terminal import Terminal
 from crossregion.domain import acknowledgements, decisions
@@ -24,12 +26,24 @@ SHOWN = (
     *("item", "due_on", "department"),
 )
 
+COLUMNS = (
+    Column("id", of="notice_id", is_id=True),
+    Column("unit", shown=code(words.UNIT)),
+    Column("kind", shown=code("notice_kind")),
+    Column("about", of="cause"),
+    Column("urgent"),
+    Column("answer", shown=code("answer")),
+    Column("answer_until", of="until", shown=time_left),
+)
+
 notices_app = typer.Typer(
     no_args_is_help=True, help="What units are told, what they answer, and where it goes instead."
 )
 console = Terminal()
 
-NoticeId = Annotated[str, typer.Argument(metavar="ID", help="As `notices list` shows it.")]
+NoticeId = Annotated[
+    str, typer.Argument(metavar="ID", help="As `notices list` shows it, or its beginning.")
+]
 Unit = Annotated[str, typer.Option(help="Code of the unit that was told.")]
 
 
@@ -42,33 +56,19 @@ def notices_list(
         bool, typer.Option("--waiting", help="Only those that wait for an answer.")
     ] = False,
     purpose: Purpose = "",
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Show the notices that stand, the oldest first, with the answer that is in force."""
-    from rich.table import Table
-
     from crossregion.services import notices as answers
 
     if unit is None:
         rows = answers.of_all_units(kafka_and_database().database, purpose)
     else:
         rows = answers.listed(as_unit(unit)[1])
-    rows = [row for row in rows if row["issued"] and (not waiting or answers.due(row))]
-    table = Table()
-    for column in ("id", "unit", "kind", "about", "urgent", "answer", "answer until"):
-        table.add_column(column, no_wrap=column == "id")
-    for row in rows:
-        until = answers.due(row)
-        table.add_row(
-            row["notice_id"],
-            row["unit"],
-            row["kind"],
-            row["cause"],
-            "urgent" if row["urgent"] else "",
-            row["answer"] or "",
-            until.isoformat(timespec="minutes") if until else "",
-        )
-    console.print(table)
-    console.print(f"{len(rows)} notices.")
+    listed = [{**row, "until": answers.due(row)} for row in rows if row["issued"]]
+    waited = [row for row in listed if row["until"] or not waiting]
+    show(COLUMNS, waited, "notices", as_json, as_csv)
 
 
 @notices_app.command("show")
@@ -89,6 +89,7 @@ def notices_show(
     from crossregion.services import notices as answers
 
     _, dsn = as_unit(unit)
+    notice_id = answers.complete_id(dsn, notice_id)
     notice = answers.find(dsn, unit, notice_id)
     for name in SHOWN:
         if notice[name] not in (None, [], False):
@@ -99,7 +100,7 @@ def notices_show(
         console.print(_answered(notice))
     until = answers.due(notice)
     if until:
-        console.print(f"Answer until {until.isoformat(timespec='minutes')}.")
+        console.print(f"Answer until {time_left(until)}.")
     if save is not None:
         found = disclosure.read_disclosed(dsn, notice_id, purpose)
         if not found:
@@ -144,7 +145,9 @@ def notices_acknowledge(
     """
     from crossregion.services import notices as answers
 
-    outcome = answers.acknowledge(officer(unit, role), notice_id, answer, reason, wait)
+    actor = officer(unit, role)
+    notice_id = answers.complete_id(actor.dsn, notice_id)
+    outcome = answers.acknowledge(actor, notice_id, answer, reason, wait)
     if outcome is None:
         console.print("sent, not yet recorded")
         raise typer.Exit(NOT_YET_RECORDED)
@@ -164,5 +167,7 @@ def notices_reassign(
     """Give a notice to another unit, as the office; the one that had it is told that it is gone."""
     from crossregion.services import notices as answers
 
-    notice = answers.reassign(analyst(role, purpose), notice_id, to)
+    actor = analyst(role, purpose)
+    notice_id = answers.complete_registered_id(actor.dsn, notice_id)
+    notice = answers.reassign(actor, notice_id, to)
     console.print(f"{notice_id} goes from {notice['unit']} to {to}.")

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import words
 from cli.errors import CommandError
+from cli.lists import AsCsv, AsJson, Column, code, show
 from cli.options import Purpose, analyst, kafka_and_database
 from cli.terminal import Terminal
 from crossregion.domain import decisions
@@ -23,7 +25,27 @@ proposals_app = typer.Typer(
 )
 console = Terminal()
 
-ProposalId = Annotated[str, typer.Argument(metavar="ID", help="As `proposals list` shows it.")]
+COLUMNS = (
+    Column("id", of="proposal_id", is_id=True),
+    Column("case_unit", shown=code(words.UNIT), title="case_id"),
+    Column("case_id", joined=True),
+    Column("victim_id"),
+    Column("rescue_unit", shown=code(words.UNIT), title="rescue_id"),
+    Column("rescue_id", joined=True),
+    Column("kind", shown=code("proposal_kind")),
+    Column(
+        "probability",
+        read=lambda row: row["probability"] if row["open"] else None,
+        shown="{:.4f}".format,
+        is_number=True,
+    ),
+    Column("band", shown=code("band")),
+    Column("verdict", shown=code("verdict")),
+)
+
+ProposalId = Annotated[
+    str, typer.Argument(metavar="ID", help="As `proposals list` shows it, or its beginning.")
+]
 
 
 @proposals_app.command("list")
@@ -34,32 +56,17 @@ def proposals_list(
         bool, typer.Option("--undecided", help="Only those that wait for a decision.")
     ] = False,
     purpose: Purpose = "",
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Show the proposals that stand or are decided: stated ones first, then by probability."""
-    from rich.table import Table
-
     from crossregion.services import proposals
 
     for given, known in ((unit, UNITS), (band, BANDS)):
         if given is not None and given not in known:
             raise CommandError("none-of-these", given=given, known=known)
-    table = Table()
-    for column in ("id", "case", "victim", "rescue", "kind", "probability", "band", "decided"):
-        table.add_column(column, no_wrap=column == "id")
     rows = proposals.listed(kafka_and_database().database, unit, band, undecided, purpose)
-    for row in rows:
-        table.add_row(
-            row["proposal_id"],
-            f"{row['case_unit']} {row['case_id']}",
-            row["victim_id"],
-            f"{row['rescue_unit']} {row['rescue_id']}",
-            row["kind"] or "",
-            f"{row['probability']:.4f}" if row["open"] else "",
-            row["band"] or "",
-            row["verdict"] or "",
-        )
-    console.print(table)
-    console.print(f"{len(rows)} proposals.")
+    show(COLUMNS, rows, "proposals", as_json, as_csv)
 
 
 @proposals_app.command("show")
@@ -68,7 +75,8 @@ def proposals_show(proposal_id: ProposalId, purpose: Purpose = "") -> None:
     from crossregion.linkage import explanation
     from crossregion.services import proposals
 
-    found = proposals.find(kafka_and_database().database, proposal_id, purpose=purpose)
+    dsn = kafka_and_database().database
+    found = proposals.find(dsn, proposals.complete_id(dsn, proposal_id), purpose=purpose)
     if found.proposal["open"]:
         for line in explanation.lines(found.explanation()):
             console.print(line)
@@ -103,7 +111,9 @@ def proposals_decide(
     """
     from crossregion.services import proposals
 
-    outcome = proposals.decide(analyst(role), proposal_id, verdict, reason, note, wait)
+    actor = analyst(role)
+    proposal_id = proposals.complete_id(actor.dsn, proposal_id)
+    outcome = proposals.decide(actor, proposal_id, verdict, reason, note, wait)
     if outcome is None:
         console.print("sent, not yet decided")
         raise typer.Exit(NOT_YET_DECIDED)

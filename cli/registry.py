@@ -6,11 +6,19 @@ from typing import Annotated
 
 import typer
 
+from cli import words
+from cli.lists import AsCsv, AsJson, Column, code, show
 from cli.options import Purpose, kafka_and_database
 from cli.terminal import Terminal
 from crossregion.settings import settings
 
 console = Terminal()
+AGES = (
+    Column("unit", shown=code(words.UNIT)),
+    Column("kind", shown=code("record_kind")),
+    Column("record_id"),
+    Column("field"),
+)
 registry_app = typer.Typer(no_args_is_help=True, help="The provincial registry in PostgreSQL.")
 
 
@@ -55,7 +63,7 @@ def registry_rebuild(
 
 
 @registry_app.command("ages-not-told")
-def registry_ages_not_told() -> None:
+def registry_ages_not_told(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
     """Show the persons of whose age nothing is told, so that nobody knows whether it is urgent.
 
     Their units are told by a remark. What names an age, or says child, takes them off the list.
@@ -63,6 +71,4 @@ def registry_ages_not_told() -> None:
     from crossregion.services import ages
 
     rows = ages.not_told(kafka_and_database().database)
-    for row in rows:
-        console.print(f"{row['unit']} {row['kind']} {row['record_id']}: {row['field']}")
-    console.print(f"{len(rows)} persons of whose age nothing is told.")
+    show(AGES, rows, "persons of whose age nothing is told", as_json, as_csv)

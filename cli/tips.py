@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli import words
 from cli.errors import CommandError
+from cli.lists import AsCsv, AsJson, Column, code, show, time_left
 from cli.notices import ALREADY_ANSWERED, NOT_YET_RECORDED
 from cli.options import Purpose, analyst, as_unit, officer
 from cli.terminal import Terminal
@@ -30,13 +32,25 @@ SHOWN = (
     *("case_id", "reason", "triaged_by", "role"),
 )
 
+COLUMNS = (
+    Column("received_by", of="unit", shown=code(words.UNIT)),
+    Column("id", of="tip_id"),
+    Column("place", shown=code(words.REGION)),
+    Column("urgent"),
+    Column("to_triage", of="duty", shown=code(words.UNIT)),
+    Column("state", of="verdict", shown=code("triage")),
+    Column("until", of="due_at", shown=time_left),
+)
+
 tip_app = typer.Typer(
     no_args_is_help=True, help="Tips: what units are told, and what is made of them."
 )
 console = Terminal()
 
 Of = Annotated[str, typer.Argument(metavar="RECEIVER", help="The unit that received it.")]
-TipId = Annotated[str, typer.Argument(metavar="ID", help="As `tip list` shows it.")]
+TipId = Annotated[
+    str, typer.Argument(metavar="ID", help="As `tips list` shows it, or its beginning.")
+]
 Unit = Annotated[str, typer.Option(help="Code of the unit that does this.")]
 Wait = Annotated[
     float, typer.Option(help="Seconds to wait for the registry to record it.", min=0.0)
@@ -159,10 +173,10 @@ def tip_list(
         str | None, typer.Option(metavar="UNIT:ID", help="Only those linked to this case.")
     ] = None,
     purpose: Purpose = "",
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Show the tips that a unit received or has to triage, and those linked to its cases."""
-    from rich.table import Table
-
     from crossregion.services import tips as tips_service
 
     rows = tips_service.listed(_at(unit)[1], unit, purpose)
@@ -175,21 +189,7 @@ def tip_list(
             for row in rows
             if (row["verdict"], row["case_unit"], row["case_id"]) == (tips.LINKED, *linked)
         ]
-    table = Table()
-    for column in ("received by", "id", "place", "urgent", "to triage", "state", "until"):
-        table.add_column(column, no_wrap=column == "id")
-    for row in rows:
-        table.add_row(
-            row["unit"],
-            row["tip_id"],
-            row["place"] or "",
-            "urgent" if row["urgent"] else "",
-            row["duty"],
-            row["verdict"],
-            row["due_at"].isoformat(timespec="minutes") if row["due_at"] else "",
-        )
-    console.print(table)
-    console.print(f"{len(rows)} tips.")
+    show(COLUMNS, rows, "tips", as_json, as_csv)
 
 
 @tip_app.command("show")
@@ -209,6 +209,7 @@ def tip_show(
     from crossregion.services import tips as tips_service
 
     _, dsn = _at(unit)
+    tip_id = tips_service.complete_id(dsn, unit, (receiver, tip_id))
     row = tips_service.find(dsn, unit, (receiver, tip_id))
     for name in SHOWN:
         if row[name] not in (None, [], False):
@@ -217,7 +218,7 @@ def tip_show(
         known = "is reported" if row["case_known"] else "is not known here"
         console.print(f"The case {known}.")
     if row["due_at"] is not None:
-        console.print(f"Triage until {row['due_at'].isoformat(timespec='minutes')}.")
+        console.print(f"Triage until {time_left(row['due_at'])}.")
     if save is not None:
         found = tips_service.read(dsn, unit, (receiver, tip_id), purpose)
         if found is None:
@@ -261,6 +262,7 @@ def tip_triage(
 
     linked = _case(case) if case else None
     actor = analyst(role) if unit == OFFICE else officer(unit, role)
+    tip_id = tips_service.complete_id(actor.dsn, unit, (receiver, tip_id))
     outcome = tips_service.triage(actor, (receiver, tip_id), verdict, linked, to, reason, wait)
     if outcome is None:
         console.print("sent, not yet recorded")

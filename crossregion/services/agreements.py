@@ -20,6 +20,7 @@ from crossregion.errors import CrossregionError
 from crossregion.postgres import queries, transactions
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
+from crossregion.services import prefixes
 from crossregion.services.confirmation import Actor, Recorded, publish_statement, wait_recorded
 from schemas import topics
 from schemas.units import PARTNERS, UNITS
@@ -184,3 +185,11 @@ def _refusal(refused: Rejected, agreement: AgreementRecorded) -> NotToBeRecorded
     if field not in fields:
         return NotToBeRecorded("not-well-given", detail=refused.detail)
     return NotToBeRecorded(DETAILS.get(field, field), **fields[field])
+
+
+def complete_id(dsn: str | None, given: str) -> str:
+    """The id of the agreement that begins as given.
+
+    Raises: AmbiguousId.
+    """
+    return prefixes.complete_uuid(dsn, "agreement_ids", given)

@@ -14,6 +14,7 @@ from crossregion.kafka.connection import OPERATOR, Kafka
 from crossregion.postgres import audit, queries, transactions
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
+from crossregion.services import prefixes
 from schemas import codec, envelope, topics
 
 DISCARDED = "discarded"
@@ -109,3 +110,11 @@ def dead_letter_event(connection: Connection, dead_letter_id: str) -> bytes | No
         queries.query("dead_letter_event"), {"dead_letter_id": dead_letter_id}
     ).fetchone()
     return None if row is None else bytes(row[0])
+
+
+def complete_id(dsn: str | None, given: str) -> str:
+    """The id of the dead letter that begins as given.
+
+    Raises: AmbiguousId.
+    """
+    return prefixes.complete_uuid(dsn, "dead_letter_ids", given)

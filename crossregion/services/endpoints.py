@@ -16,7 +16,7 @@ from crossregion.errors import CrossregionError
 from crossregion.postgres import audit, queries, transactions
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row, query
-from crossregion.services import addresses
+from crossregion.services import addresses, prefixes
 from schemas.units import NOTIFIED
 
 UNITS = NOTIFIED
@@ -143,3 +143,11 @@ def _unknown(endpoint_id: str) -> EndpointUnknown:
 
 def _secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+
+
+def complete_id(dsn: str | None, given: str) -> str:
+    """The id of the endpoint that begins as given.
+
+    Raises: AmbiguousId.
+    """
+    return prefixes.complete_uuid(dsn, "endpoint_ids", given)

@@ -16,6 +16,7 @@ from crossregion.errors import CrossregionError
 from crossregion.postgres import audit, queries, transactions
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
+from crossregion.services import prefixes
 from crossregion.services.confirmation import Actor, Recorded, publish_statement, wait_recorded
 from schemas import envelope, topics
 from schemas.units import NOTIFIED
@@ -200,3 +201,19 @@ def _check_reassignable(notice: Row, to_unit: str) -> None:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def complete_id(dsn: str | None, given: str) -> str:
+    """The id of the notice of this role's unit that begins as given.
+
+    Raises: AmbiguousId.
+    """
+    return prefixes.complete_uuid(dsn, "told_notice_ids", given)
+
+
+def complete_registered_id(dsn: str | None, given: str) -> str:
+    """The same of every unit's notices, for the office.
+
+    Raises: AmbiguousId.
+    """
+    return prefixes.complete_uuid(dsn, "notice_ids", given)

@@ -18,6 +18,7 @@ from crossregion.errors import CrossregionError
 from crossregion.postgres import audit, queries, transactions
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
+from crossregion.services import prefixes
 from crossregion.services.confirmation import Actor, Recorded, publish_statement, wait_recorded
 from schemas import topics
 
@@ -208,3 +209,11 @@ def _check(verdict: str, reason: str, role: str, note: str | None) -> None:
         raise NotToBeDecided("no-role", role=role, known=decisions.ROLES)
     if note is not None and (len(note) > decisions.MAX_NOTE or "\0" in note):
         raise NotToBeDecided("note", max_note=decisions.MAX_NOTE)
+
+
+def complete_id(dsn: str | None, given: str) -> str:
+    """The id of the proposal that begins as given.
+
+    Raises: AmbiguousId.
+    """
+    return prefixes.complete_uuid(dsn, "proposal_ids", given)

@@ -18,6 +18,7 @@ from crossregion.errors import CrossregionError
 from crossregion.postgres import audit, queries, transactions
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.queries import Row
+from crossregion.services import prefixes
 from crossregion.services.confirmation import Actor, Recorded, publish_statement, wait_recorded
 from crossregion.services.disclosure import read_records
 from schemas import topics
@@ -183,3 +184,12 @@ def _state(row: Row) -> TipState:
     return TipState(
         row["duty"], frozenset(row["may"]), frozenset(row["had"]), last, tuple(row["taken"])
     )
+
+
+def complete_id(dsn: str | None, unit: str, tip: Tip) -> str:
+    """The id of the tip that begins as given, of those of its receiver that a unit may see.
+
+    Raises: AmbiguousId.
+    """
+    name = "registered_tip_ids" if unit == OFFICE else "tip_ids"
+    return prefixes.complete(dsn, name, tip[1], unit=tip[0])

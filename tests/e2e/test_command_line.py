@@ -51,6 +51,7 @@ COMMANDS = [
     "registry migrate",
     "registry roles",
     "registry rebuild",
+    "registry ages-not-told",
     "dead-letters list",
     "dead-letters show",
     "dead-letters replay",
@@ -99,6 +100,16 @@ COMMANDS = [
 ]
 
 
+LISTS = [*(one for one in COMMANDS if one.endswith(" list")), "files due", "corridors"]
+
+
+@pytest.mark.parametrize("command", [*LISTS, "registry ages-not-told"])
+def test_every_list_is_written_for_programs_too(command: str) -> None:
+    shown = CliRunner().invoke(app, [*command.split(), "--help"]).stdout
+    assert "--json" in shown
+    assert "--csv" in shown
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str) -> None:
     answer = CliRunner().invoke(app, [*command.split(), "--help"])
@@ -108,7 +119,7 @@ def test_every_command_has_help(command: str) -> None:
 
 def test_the_list_of_commands_is_whole() -> None:
     groups = {command.split()[0] for command in COMMANDS}
-    listed = set(re.findall(r"^│ ([a-z][a-z-]*) ", run_process("--help").stdout, re.MULTILINE))
+    listed = set(re.findall(r"^  ([a-z][a-z-]*)  ", run_process("--help").stdout, re.MULTILINE))
     assert listed == groups
 
 

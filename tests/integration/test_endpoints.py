@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,11 +13,12 @@ import psycopg
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli import endpoints
 from cli.main import app
 from crossregion.errors import CrossregionError
 from crossregion.postgres import connection as postgres_connection
 from crossregion.postgres import migrations
+from crossregion.services.endpoints import EndpointUnknown
+from crossregion.services.prefixes import AmbiguousId
 
 URL = "https://unit.example/notices"
 Run = Callable[..., Result]
@@ -38,7 +42,6 @@ def run(
     monkeypatch.setenv("CROSSREGION_KAFKA_SECRETS", str(tmp_path))
     monkeypatch.setenv("CROSSREGION_DATABASE", as_role(dsn, "crossregion_operator"))
     monkeypatch.setenv("CROSSREGION_NETWORKS", '{"police": "10.1.0.0/16"}')
-    monkeypatch.setattr(endpoints.console, "width", 200)
 
     def command(*arguments: str) -> Result:
         return CliRunner().invoke(app, ["endpoints", *arguments])
@@ -107,3 +110,34 @@ def test_a_second_of_the_same_and_a_mailboxs_secret_are_refused(run: Run) -> Non
     box, _ = added(run("add", "220300", "mail", "office@unit.example"))
     assert "has this webhook already" in str(run("add", "220300", "webhook", URL).exception)
     assert "it has no secret" in str(run("rotate", box).exception)
+
+
+def test_an_id_is_known_by_its_beginning(run: Run, dsn: str) -> None:
+    operator = postgres_connection.as_role(dsn, "crossregion_operator")
+    ids = [str(uuid.UUID(int=(0xABC << 116) + place)) for place in range(7)]
+    with psycopg.connect(operator) as connection:
+        for place, one in enumerate(ids):
+            connection.execute(
+                "INSERT INTO delivery.endpoint (endpoint_id, unit, kind, address)"
+                " VALUES (%s, '220200', 'mail', %s)",
+                (one, f"{place}@unit.example"),
+            )
+    written = json.loads(run("list", "--json").output)
+    assert {one["id"] for one in written} >= set(ids)
+    listed = list(csv.DictReader(run("list", "--csv").output.splitlines()))
+    assert [one["id"] for one in listed] == [one["id"] for one in written]
+    assert listed[0].keys() == written[0].keys()
+    several = run("disable", "abc0")
+    assert isinstance(several.exception, AmbiguousId)
+    assert "abc0 begins several ids: " in str(several.exception)
+    assert str(several.exception).count("-") == 4 * 5
+    assert "..." in str(several.exception)
+    with psycopg.connect(operator) as connection:
+        connection.execute(
+            "UPDATE delivery.endpoint SET state = 'removed' WHERE endpoint_id = ANY(%s)",
+            (ids[1:],),
+        )
+    assert run("disable", "ABC00000").output == f"{ids[0]} is disabled.\n"
+    for unknown in ("abd", "abc0-", "x", "", "abc\x00", ids[0][:-1] + "f"):
+        assert isinstance(run("disable", unknown).exception, EndpointUnknown)
+    run("remove", ids[0])

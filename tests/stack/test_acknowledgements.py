@@ -370,9 +370,12 @@ def test_the_commands_say_what_is_recorded(stack: Stack, tmp_path: Path) -> None
     unit = ("--unit", LATE)
     _, listed = command("notices", "list", *unit, "--waiting")
     (line,) = (line for line in listed.splitlines() if "by command" in line)
-    notice_id = line.split("│")[1].strip()
+    notice_id = line.split()[0]
     _, shown = command("notices", "show", notice_id, *unit)
     assert "case_id: by command" in shown
+    assert command("notices", "show", notice_id[:8], *unit) == (0, shown)
+    _, written = command("notices", "list", *unit, "--waiting", "--json")
+    assert notice_id in [one["id"] for one in json.loads(written)]
     assert "Answer until " in shown
     kept = tmp_path / "record.json"
     saving = ("notices", "show", notice_id, *unit, "--save", kept)

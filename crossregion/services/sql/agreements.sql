@@ -25,3 +25,10 @@ SELECT
     coalesce(corridor.agreed @> %(on)s::date, false) AS agreed
 FROM registry.corridor
 ORDER BY corridor.cases DESC, corridor.one, corridor.other;
+
+-- name: agreement_ids
+-- Whose ids lie between two.
+SELECT DISTINCT agreement_id::text AS id FROM registry.agreement
+WHERE agreement_id BETWEEN %(low)s AND %(high)s
+ORDER BY id
+LIMIT %(limit)s;

@@ -59,3 +59,10 @@ WHERE endpoint_id = %(endpoint_id)s AND ends_at IS NULL;
 
 -- name: remove_secrets
 DELETE FROM delivery.secret WHERE endpoint_id = %(endpoint_id)s;
+
+-- name: endpoint_ids
+-- Whose ids lie between two.
+SELECT endpoint_id::text AS id FROM delivery.endpoint
+WHERE endpoint_id BETWEEN %(low)s AND %(high)s AND state <> 'removed'
+ORDER BY endpoint_id
+LIMIT %(limit)s;

@@ -34,3 +34,17 @@ SELECT
 FROM registry.notice
 LEFT JOIN registry.reassignment AS given USING (notice_id)
 WHERE notice.notice_id = %(notice_id)s;
+
+-- name: told_notice_ids
+-- Of what the asking unit has been told, by the beginning.
+SELECT notice_id AS id FROM registry.told_notices()
+WHERE starts_with(notice_id, %(given)s)
+ORDER BY notice_id
+LIMIT %(limit)s;
+
+-- name: notice_ids
+-- The same of every unit.
+SELECT notice_id AS id FROM registry.notice
+WHERE starts_with(notice_id, %(given)s)
+ORDER BY notice_id
+LIMIT %(limit)s;

@@ -42,3 +42,10 @@ SELECT
 FROM registry.decision
 WHERE proposal_id = %(proposal_id)s
 ORDER BY partition, "offset";
+
+-- name: proposal_ids
+-- Whose ids lie between two.
+SELECT proposal_id::text AS id FROM registry.proposal
+WHERE proposal_id BETWEEN %(low)s AND %(high)s
+ORDER BY proposal_id
+LIMIT %(limit)s;

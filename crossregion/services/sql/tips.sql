@@ -61,3 +61,17 @@ SELECT 1 AS found WHERE registry.has_tip(%(tip_id)s, %(digest)s);
 SELECT 1 AS found FROM registry.tip_route
 WHERE (unit, tip_id, digest) = (%(unit)s, %(tip_id)s, %(digest)s)
 LIMIT 1;
+
+-- name: tip_ids
+-- Of those that the asking unit has a part in, by the beginning.
+SELECT tip_id AS id FROM registry.tips()
+WHERE unit = %(unit)s AND starts_with(tip_id, %(given)s)
+ORDER BY length(tip_id), tip_id
+LIMIT %(limit)s;
+
+-- name: registered_tip_ids
+-- The same for the office.
+SELECT tip_id AS id FROM registry.tip
+WHERE unit = %(unit)s AND starts_with(tip_id, %(given)s)
+ORDER BY length(tip_id), tip_id
+LIMIT %(limit)s;
