@@ -1,6 +1,6 @@
 """Every figure of the main job, one after the other, on a broker and a database of its own.
 
-python -m benchmarks [--samples DIR] [--events N] [FIGURE …]
+python -m benchmarks [--samples DIR] [--events N] [--baseline DIR] [FIGURE …]
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import (
+    commands,
     delivery,
     demo,
     doors,
@@ -26,7 +27,7 @@ from benchmarks import (
     supervision,
 )
 
-FIGURES = ("throughput", "latency", "doors", "delivery", "report", "http", "demo")
+FIGURES = ("throughput", "latency", "doors", "delivery", "report", "http", "commands", "demo")
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 REVISIONS = 200_000
 LATENCY_SHARE = 20
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("figures", nargs="*", help=f"of {', '.join(FIGURES)}; all by default")
     parser.add_argument("--samples", type=Path, default=SAMPLES, help="holds feed/ and truth/")
     parser.add_argument("--events", type=int, default=60_000, help="to preload")
+    parser.add_argument("--baseline", type=Path, help="of commands: another build's directory")
     given = parser.parse_args()
     chosen = given.figures or FIGURES
     if unknown := set(chosen) - set(FIGURES):
@@ -60,6 +62,9 @@ def main() -> None:
         delivery.run(max(1, given.events // LATENCY_SHARE))
     if "http" in chosen:
         http_intake.run()
+    if "commands" in chosen:
+        with harness.services() as services:
+            commands.run(services, given.baseline)
     if "report" in chosen:
         with harness.services() as services:
             supervision.run(services, REVISIONS)

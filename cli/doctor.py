@@ -25,6 +25,7 @@ def doctor() -> None:
 
     Exit status 1 if anything is.
     """
+    settings()  # what cannot be read at all is told once, and not by each part
     wrong = 0
     for name, check in CHECKS.items():
         try:
