@@ -36,10 +36,7 @@ FOLDER = "tests/faults/"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the faults for `.ci/run`; one stack takes what `make test` does, else one each class.
-
-    The tests of agreement come last, so that no fault is tried on the stack that they leave.
-    """
+    """Mark the faults for `.ci/run`; one stack takes what `make test` does, else one each class."""
     on_one_stack = "not every_fault" in config.option.markexpr
     for item in items:
         file, _, name = item.nodeid.partition("::")
@@ -49,10 +46,3 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker("every_fault")
             group = "one of each class" if on_one_stack else of_class
             item.add_marker(pytest.mark.xdist_group(f"{FOLDER}{group}"))
-    here = [number for number, item in enumerate(items) if item.nodeid.startswith(FOLDER)]
-    ordered = sorted(
-        (items[number] for number in here),
-        key=lambda item: item.nodeid.startswith(f"{FOLDER}test_agreement.py"),
-    )
-    for number, item in zip(here, ordered, strict=True):
-        items[number] = item

@@ -314,6 +314,7 @@ OTHERS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     days=st.integers(0, 14 * 365 - 1),

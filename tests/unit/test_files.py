@@ -271,6 +271,7 @@ def entries(draw: st.DrawFn) -> list[tuple[str, Record]]:
     return made
 
 
+@pytest.mark.slow
 @given(found=rescues, said=entries())
 def test_what_is_owed_agrees_with_a_count_by_hand(
     found: Record, said: list[tuple[str, Record]]
@@ -278,6 +279,7 @@ def test_what_is_owed_agrees_with_a_count_by_hand(
     assert owed(found, said) == by_hand(found, said)
 
 
+@pytest.mark.slow
 @given(found=rescues, said=entries(), shuffled=st.randoms(use_true_random=False))
 def test_the_order_of_entries_changes_nothing(
     found: Record, said: list[tuple[str, Record]], shuffled: Any

@@ -69,6 +69,7 @@ def filled(field: str, filler: Any) -> Identity:
     return identity(**{**SOMEBODY, field: filler})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", list(FILLERS))
 @settings(max_examples=12, deadline=None)
 @given(data=st.data())
