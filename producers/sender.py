@@ -150,5 +150,9 @@ def make(chosen: Settings) -> Work:
     return SpoolSender(chosen.data / "spool", kafka).run
 
 
-if __name__ == "__main__":
+def main() -> None:
     run_worker("sender", make)
+
+
+if __name__ == "__main__":
+    main()

@@ -164,5 +164,9 @@ def make(chosen: Settings) -> Work:
     return work
 
 
-if __name__ == "__main__":
+def main() -> None:
     run_worker(PRINCIPAL, make)
+
+
+if __name__ == "__main__":
+    main()
