@@ -178,7 +178,6 @@ def _state(row: Row) -> str:
 
 
 def _contact(text: str) -> Contact:
-
     unit, _, rest = text.partition(":")
     role, _, office = rest.partition(":")
     if not office:

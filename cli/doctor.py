@@ -126,12 +126,12 @@ def _database() -> Iterator[str]:
 
 
 def _spools() -> Iterator[str]:
-    from producers.spool.store import Spool
-
     directory = settings().data / "spool"
     for unit in UNITS:
         path = directory / f"{unit}.sqlite"
         if path.exists():
+            from producers.spool.store import Spool
+
             with Spool(path, unit) as spool:
                 yield f"{unit}: {spool.waiting()} events to send"
 

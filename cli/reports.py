@@ -119,7 +119,6 @@ def report(
 
 
 def _sections(given: Sequence[str] | None, events: str | None) -> list[str]:
-
     for name in given or ():
         if name not in SECTIONS:
             raise NotToBeAsked("no-section", name=name, known=SECTIONS)
@@ -129,7 +128,6 @@ def _sections(given: Sequence[str] | None, events: str | None) -> list[str]:
 
 
 def _check_choices(by: str, unit: str | None, events: str | None, rounded: bool) -> None:
-
     if by not in PATTERNS:
         raise NotToBeAsked("no-part-of-a-period", by=by, known=PATTERNS)
     if unit is not None and unit not in UNITS:

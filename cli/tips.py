@@ -155,7 +155,6 @@ def tip_record(
 
 
 def _person(text: str) -> PersonSummary:
-
     band, _, sex = text.partition(":")
     if band not in AGE_BANDS or sex not in ("", "F", "M"):
         known = ", ".join(sorted(AGE_BANDS))

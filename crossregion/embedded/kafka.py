@@ -17,12 +17,10 @@ from signal import SIGTERM, Signals
 from typing import ClassVar
 
 from crossregion.data_directory import HOST
-from crossregion.embedded.certificates import Authority
 from crossregion.embedded.processes import Guard, process_guard, spawn
 from crossregion.embedded.service import EmbeddedService
 from crossregion.errors import ServiceUnavailable
 from crossregion.kafka import connection as kafka_connection
-from crossregion.kafka import users
 from crossregion.kafka.connection import Kafka
 from crossregion.private_files import write_private
 
@@ -171,6 +169,10 @@ class EmbeddedKafka(EmbeddedService):
         data = self.directory.path
         if (data / LOG_DIRECTORY).exists() and not (self.secrets / kafka_connection.ADMIN).exists():
             raise ServiceUnavailable("kafka-data-without-passwords", data=data)
+        # what only asks where Kafka's jars are starts without cryptography
+        from crossregion.embedded.certificates import Authority
+        from crossregion.kafka import users
+
         users.make_missing(self.secrets)
         authority = Authority(self.secrets / kafka_connection.AUTHORITY, data / "ca.key")
         write_private(data / SERVER_CERTIFICATE, authority.issue(BROKER, [HOST, "localhost"]))
