@@ -48,9 +48,11 @@ tip_app = typer.Typer(
 console = Terminal()
 
 Of = Annotated[str, typer.Argument(metavar="RECEIVER", help="The unit that received it.")]
-TipId = Annotated[
+TipId = Annotated[str, typer.Argument(metavar="ID", help="As `tips list` shows it.")]
+TipBeginning = Annotated[
     str, typer.Argument(metavar="ID", help="As `tips list` shows it, or its beginning.")
 ]
+"""Only to look: T-1 begins T-10 as well, on which nobody should act by a slip."""
 Unit = Annotated[str, typer.Option(help="Code of the unit that does this.")]
 Wait = Annotated[
     float, typer.Option(help="Seconds to wait for the registry to record it.", min=0.0)
@@ -194,7 +196,7 @@ def tip_list(
 @tip_app.command("show")
 def tip_show(
     receiver: Of,
-    tip_id: TipId,
+    tip_id: TipBeginning,
     unit: Annotated[str, typer.Option(help="As this unit.")] = OFFICE,
     save: Annotated[
         Path | None, typer.Option(help="Write the whole tip here, mode 0600: it holds names.")
@@ -261,7 +263,6 @@ def tip_triage(
 
     linked = _case(case) if case else None
     actor = analyst(role) if unit == OFFICE else officer(unit, role)
-    tip_id = tips_service.complete_id(actor.dsn, unit, (receiver, tip_id))
     outcome = tips_service.triage(actor, (receiver, tip_id), verdict, linked, to, reason, wait)
     if outcome is None:
         console.print("sent, not yet recorded")

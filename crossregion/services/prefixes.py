@@ -10,6 +10,8 @@ from crossregion.postgres import queries, transactions
 
 NAMED = 5
 """So many candidates are named of a beginning that is several ids'."""
+LEAST = 4
+"""Fewer characters of a UUID are taken for a slip: who acts on it should have meant one."""
 WHOLE = len(str(uuid.UUID(int=0)))
 
 
@@ -40,8 +42,8 @@ def complete(dsn: str | None, statement: str, given: str, **values: Any) -> str:
 
 
 def complete_uuid(dsn: str | None, statement: str, given: str, **values: Any) -> str:
-    """The same of ids that are UUIDs; a whole one, or what is none, is not looked up."""
-    if len(given) >= WHOLE or not _bounds(given):
+    """The same of ids that are UUIDs; a whole one, or what begins none, is not looked up."""
+    if not LEAST <= len(given) < WHOLE or not _bounds(given):
         return given
     return complete(dsn, statement, given.lower(), **values)
 

@@ -138,6 +138,6 @@ def test_an_id_is_known_by_its_beginning(run: Run, dsn: str) -> None:
             (ids[1:],),
         )
     assert run("disable", "ABC00000").output == f"{ids[0]} is disabled.\n"
-    for unknown in ("abd", "abc0-", "x", "", "abc\x00", ids[0][:-1] + "f"):
+    for unknown in ("abc", "abd0", "abc0-", "x", "", "abc\x00", ids[0][:-1] + "f"):
         assert isinstance(run("disable", unknown).exception, EndpointUnknown)
     run("remove", ids[0])
