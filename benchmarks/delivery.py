@@ -38,7 +38,7 @@ from schemas.units import UNITS
 
 EXAMPLES = Path(__file__).parents[1] / "schemas/examples"
 PER_SECOND, DECISION_SECONDS = 100, 1.0
-PAUSE_SECONDS, PATIENCE_SECONDS = 0.35, 30.0
+PAUSE_SECONDS, TIMEOUT_SECONDS = 0.35, 30.0
 """Between two decisions; and how long one may take at most."""
 DECISIONS, WARM_UP = 100, 5
 """Left out are the first, in which every process makes its connections."""
@@ -185,7 +185,7 @@ def measure(stack: Stack, receiver: Receiver, count: int) -> list[float]:
         )
         waited = {made["case_id"], made["rescue_id"]}
         while not waited <= receiver.came.keys():
-            if time.monotonic() - since > PATIENCE_SECONDS:
+            if time.monotonic() - since > TIMEOUT_SECONDS:
                 raise Stuck(f"decision {number} was not told: see {stack.data / 'log'}")
             time.sleep(0.005)
         taken.append(max(receiver.came[cause] for cause in waited) - since)

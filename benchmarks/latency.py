@@ -27,7 +27,7 @@ TARGET_SECONDS = 1.0
 RATE = 100
 WARM_UP = 1_000
 """Ten seconds, in which workers join their groups and the sender connects for each unit."""
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 STEP_SECONDS = 0.01
 SEEN = "SELECT event_id FROM registry.sighting WHERE event_id = ANY(%s)"
 
@@ -83,7 +83,7 @@ def measure(stack: Stack, count: int) -> list[float]:
             if number >= WARM_UP:
                 watch.expect(_event_id(unit, exported), due)
             spools[unit].accept_all([exported])
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while watch.open and time.monotonic() < deadline:
             time.sleep(STEP_SECONDS)
     finally:
@@ -92,7 +92,7 @@ def measure(stack: Stack, count: int) -> list[float]:
         for spool in spools.values():
             spool.close()
     if watch.open:
-        raise Stuck(f"{watch.open} events have no row after {PATIENCE_SECONDS:g} seconds")
+        raise Stuck(f"{watch.open} events have no row after {TIMEOUT_SECONDS:g} seconds")
     return sorted(watch.taken)
 
 

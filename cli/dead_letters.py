@@ -64,7 +64,7 @@ def dead_letters_show(
 
 @dead_letters_app.command("replay")
 def dead_letters_replay(letter_id: LetterId, purpose: Purpose = "") -> None:
-    """Put a dead letter back, once its cause is mended; intake judges it anew."""
+    """Replay a dead letter once its cause is fixed; intake validates it again."""
     from crossregion.services import dead_letters
 
     where = kafka_and_database()

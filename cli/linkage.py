@@ -94,14 +94,14 @@ def _read(path: Path, kind: str) -> list[PersonsListed]:
     if export.records_refused:
         console.print(f"{export.records_refused} records of {path} cannot be used.")
     newest: dict[tuple[str, str], PersonsListed] = {}
-    for listed in _judged(path, export.records):
+    for listed in _validated(path, export.records):
         key = (listed["unit"], listed["record_id"])
         if key not in newest or newest[key]["revision"] <= listed["revision"]:
             newest[key] = listed
     return list(newest.values())
 
 
-def _judged(path: Path, exported: list[LocalRecord]) -> Iterator[PersonsListed]:
+def _validated(path: Path, exported: list[LocalRecord]) -> Iterator[PersonsListed]:
     for one in exported:
         record = {**one.record, "revision": max(one.record["revision"], 1)}
         try:

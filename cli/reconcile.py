@@ -46,7 +46,7 @@ def reconcile(
             raise typer.Exit(1)
         return
     chosen = settings()
-    health = metrics.Health(timeout_factor=every + standing + 600.0)
+    health = metrics.Health(stall_seconds=every + standing + 600.0)
     port, stop = metrics.serve(health, chosen.metrics_host, chosen.metrics_port)
     console.print(f"Metrics: http://{chosen.metrics_host}:{port}/metrics")
     try:

@@ -122,10 +122,10 @@ log = logs.logger()
 
 
 class Health:
-    """A process is healthy while it has finished a step lately."""
+    """A process is healthy while its last step ended less than `stall_seconds` ago."""
 
-    def __init__(self, timeout_factor: float = 60.0) -> None:
-        self._patience = timeout_factor
+    def __init__(self, stall_seconds: float = 60.0) -> None:
+        self._stall_seconds = stall_seconds
         self._last = time.monotonic()
 
     def beat(self) -> None:
@@ -137,7 +137,7 @@ class Health:
 
     @property
     def healthy(self) -> bool:
-        return self.silent_for() < self._patience
+        return self.silent_for() < self._stall_seconds
 
 
 def serve(health: Health, host: str = "127.0.0.1", port: int = 0) -> tuple[int, Callable[[], None]]:

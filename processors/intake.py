@@ -62,7 +62,7 @@ def take(incoming: Incoming, outputs: Outputs) -> str:
             origin = replace(incoming, **{field: letter[field] for field in fields})
         event, record = codec.decode(origin.value)
         ce_id = origin.headers.get("ce_id")
-        judged = validation.validate_event(
+        validated = validation.validate_event(
             event,
             record,
             topics.unit_of_topic(origin.topic),
@@ -70,7 +70,7 @@ def take(incoming: Incoming, outputs: Outputs) -> str:
             origin.received_on,
         )
         made = Outputs()
-        _accept(judged, origin.headers.get("traceparent"), made)
+        _accept(validated, origin.headers.get("traceparent"), made)
     except (Undecodable, Rejected) as refused:
         _dead_letter(origin, refused.reason, refused.detail, outputs)
         return refused.reason
@@ -82,44 +82,50 @@ def take(incoming: Incoming, outputs: Outputs) -> str:
     return "accepted"
 
 
-def _accept(judged: ValidatedEvent, traceparent: bytes | None, outputs: Outputs) -> None:
-    partition = topics.partition_of(judged.record_id, topics.LINKAGE_RECORDS)
-    cause = envelope.Cause(judged.event_id, judged.unit, judged.record_id, traceparent)
-    if judged.flag is not None:
+def _accept(validated: ValidatedEvent, traceparent: bytes | None, outputs: Outputs) -> None:
+    partition = topics.partition_of(validated.record_id, topics.LINKAGE_RECORDS)
+    cause = envelope.Cause(validated.event_id, validated.unit, validated.record_id, traceparent)
+    if validated.flag is not None:
         outputs.add(
             topics.BOUNDARY_FLAGS.name(),
             partition,
-            judged.record_id,
+            validated.record_id,
             "BoundaryFlagged",
-            judged.flag,
+            validated.flag,
             cause.headers("BoundaryFlagged"),
         )
     outputs.add(
         topics.RECORD_REMARKS.name(),
         partition,
-        judged.record_id,
+        validated.record_id,
         "RecordRemarked",
-        judged.remarked,
+        validated.remarked,
         cause.headers("RecordRemarked"),
     )
-    if judged.noted is not None:
+    if validated.noted is not None:
         outputs.add(
             topics.FILE_NOTES.name(),
-            topics.partition_of(judged.noted["rescue_id"], topics.FILE_NOTES),
-            judged.noted["rescue_id"],
+            topics.partition_of(validated.noted["rescue_id"], topics.FILE_NOTES),
+            validated.noted["rescue_id"],
             "FileNoted",
-            judged.noted,
+            validated.noted,
             cause.headers("FileNoted"),
         )
-    if judged.listed["persons"]:
+    if validated.listed["persons"]:
         outputs.add_to_each(
             topics.LINKAGE_RECORDS.name(),
-            [partition] if judged.kind == "case" else range(topics.LINKAGE_RECORDS.partitions),
+            [partition] if validated.kind == "case" else range(topics.LINKAGE_RECORDS.partitions),
             "\n".join(
-                (judged.kind, judged.unit, judged.record_id, str(judged.revision), judged.digest)
+                (
+                    validated.kind,
+                    validated.unit,
+                    validated.record_id,
+                    str(validated.revision),
+                    validated.digest,
+                )
             ),
             "PersonsListed",
-            judged.listed,
+            validated.listed,
             cause.headers("PersonsListed"),
         )
 

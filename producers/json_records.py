@@ -1,7 +1,7 @@
 """One record as JSON, from an outbox or by HTTP, becomes what the spool takes, or is refused.
 
-It is held to the contract of its event (`schemas/avro/`), and judged as intake will judge it. What
-may be left out is filled in. A fault names fields of the contract and numbers, never a value.
+It is checked against the contract of its event (`schemas/avro/`), and validated as intake does.
+What may be left out is filled in. A fault names fields of the contract and numbers, never a value.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MESSAGES = {
     "no-such-event": "is no event that a unit may write: see docs/topics.md",
     "another-id": "is not the id that stands in the record: write the same",
     "not-yours": "is given by the intake: leave it out",
-    "defect": "cannot be judged: tell the operator, it is kept",
+    "defect": "cannot be validated: tell the operator, it is kept",
 }
 """What is wrong with a record, and what to do, by the reason."""
 
@@ -103,9 +103,9 @@ def _no_number(_: str) -> NoReturn:
 
 
 def check(event: str, value: object, unit: str) -> Incoming:
-    """Hold one record of a unit to its contract, and judge it.
+    """Check one record of a unit against its contract, and validate it as intake will.
 
-    Without a revision it has 0, and the spool counts. Raises: Unfit.
+    A record without a revision gets 0, and the spool numbers it. Raises: Unfit.
     """
     fitting = _Fitting(event)
     record = fitting.fit(fitting.schema, _filled(event, value, unit), "")
@@ -116,19 +116,21 @@ def check(event: str, value: object, unit: str) -> Incoming:
         raise Unfit(Fault("/revision", "over-limit"))
     record = cast("dict[str, Any]", reading.read(event, record))
     try:
-        judged = validate_event(event, {**record, "revision": record["revision"] or 1}, unit, None)
+        validated = validate_event(
+            event, {**record, "revision": record["revision"] or 1}, unit, None
+        )
     except Rejected as refused:
         place = id_field(event) if refused.detail == "record id" else refused.detail
         raise Unfit(Fault(_pointer(place), refused.reason)) from None
     except Exception as error:  # noqa: BLE001 (its text may hold values, and others go on)
-        log.error("A record cannot be judged", type=event, where=logs.where(error))
+        log.error("Validation of a record raised", type=event, where=logs.where(error))
         raise Unfit(Fault("", "defect")) from None
     if event == "TipRecorded":
         record = anonymised(record)
     if len(codec.encode(event, record)) > codec.MAX_EVENT_BYTES:
         raise Unfit(Fault("", "over-limit"))
     record_id = record[id_field(event)]
-    return Incoming(LocalRecord(event, record_id, cast(Any, record), ()), judged.remarks)
+    return Incoming(LocalRecord(event, record_id, cast(Any, record), ()), validated.remarks)
 
 
 def id_field(event: str) -> str:
@@ -137,7 +139,7 @@ def id_field(event: str) -> str:
 
 
 def _pointer(detail: str) -> str:
-    """The place that the judgement names, as a JSON pointer; its numbers begin with 1."""
+    """The field that the rejection names, as a JSON pointer; array indexes in it begin with 1."""
     parts = []
     for part in detail.split("."):
         name, _, number = part.removesuffix("]").partition("[")

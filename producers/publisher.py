@@ -196,14 +196,16 @@ def _decoded(
     ce_id = headers.get("ce_id")
     try:
         event, record = codec.decode(value)
-        judged = validate_event(
+        validated = validate_event(
             event, record, unit, None if ce_id is None else ce_id.decode("ascii", "replace")
         )
     except (Undecodable, Rejected):
         return
     at = envelope.when(headers.get("ce_time"))
     seconds = 0 if at is None else int(at.timestamp())
-    yield PublishedRevision(judged.kind, judged.record_id, judged.revision, judged.digest, seconds)
+    yield PublishedRevision(
+        validated.kind, validated.record_id, validated.revision, validated.digest, seconds
+    )
 
 
 def send_unsent(spool: Spool, producer: KafkaProducer) -> int:
@@ -220,7 +222,7 @@ def send_unsent(spool: Spool, producer: KafkaProducer) -> int:
             waiting.append((event, _send(producer, spool.unit, event)))
     except KafkaError as error:
         failure = error
-    left = _patience()
+    left = _time_left()
     for event, future in waiting:
         try:
             future.get(timeout=left())
@@ -235,8 +237,11 @@ def send_unsent(spool: Spool, producer: KafkaProducer) -> int:
     return len(acknowledged)
 
 
-def _patience() -> Callable[[], float]:
-    """Seconds that are left for a whole window: kafka-python does not always give up by itself."""
+def _time_left() -> Callable[[], float]:
+    """A function that gives the seconds left for a whole window of sends.
+
+    kafka-python does not always give up by itself.
+    """
     until = time.monotonic() + 2 * DELIVERY_MS * settings().timeout_factor / 1000
     return lambda: max(0.0, until - time.monotonic())
 
@@ -269,7 +274,7 @@ def tell_days(spool: Spool, producer: KafkaProducer, today: date) -> int:
                 headers=envelope.caused(cause, "DayClosed", spool.unit, day["day"]),
             )
         )
-    left = _patience()
+    left = _time_left()
     for future in futures:
         future.get(timeout=left())
     spool.mark_told(days)

@@ -44,7 +44,7 @@ class SpoolSender:
         self._accounted: dict[str, date] = {}
         self._left_alone_until: dict[str, float] = {}
         self._unknown: set[str] = set()
-        self._patience = settings().timeout_factor
+        self._timeout_factor = settings().timeout_factor
 
     def run(self, stop: threading.Event, health: metrics.Health) -> None:
         """Send until told to stop; while Kafka is away, try again ever more slowly."""
@@ -93,7 +93,7 @@ class SpoolSender:
         return sent, left
 
     def _leave_alone(self, unit: str) -> None:
-        self._left_alone_until[unit] = time.monotonic() + REFUSED_SECONDS * self._patience
+        self._left_alone_until[unit] = time.monotonic() + REFUSED_SECONDS * self._timeout_factor
 
     def _name_unknown(self, spools: Set[str]) -> None:
         """Spools that stay as they are, named once each."""
@@ -103,7 +103,7 @@ class SpoolSender:
 
     def _send(self, unit: str, path: Path) -> tuple[int, int]:
         if unit not in self._spools:
-            self._spools[unit] = Spool(path, unit, HELD_SECONDS * self._patience)
+            self._spools[unit] = Spool(path, unit, HELD_SECONDS * self._timeout_factor)
         spool = self._spools[unit]
         waiting = spool.waiting()
         metrics.SPOOL_DEPTH.labels(unit).set(waiting)

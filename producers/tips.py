@@ -99,13 +99,13 @@ def take(spool: Spool, made: TipRecorded) -> TipReceipt:
     numbered: TipRecorded = {**made, "revision": max(1, made["revision"])}
     received_on = datetime.now(events.SHANGHAI).date()
     try:
-        judged = validate_event(EVENT, numbered, spool.unit, None, received_on)
+        validated = validate_event(EVENT, numbered, spool.unit, None, received_on)
     except Rejected as refused:
         raise _refusal(refused.reason, refused.detail) from None
     accepted = spool.accept_all([LocalRecord(EVENT, made["tip_id"], made, ())])
     if accepted.refused:
         raise _refusal("over-limit", "")
-    return TipReceipt(made["tip_id"], judged.digest, judged.remarks, accepted.published > 0)
+    return TipReceipt(made["tip_id"], validated.digest, validated.remarks, accepted.published > 0)
 
 
 def _refusal(reason: str, detail: str) -> NotToBeTaken:

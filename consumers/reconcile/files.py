@@ -1,4 +1,4 @@
-"""Reconciler of rescued persons' files: what each owes against its records, judged anew."""
+"""Reconciles rescued persons' files: the registry's notes against the records, validated again."""
 
 from __future__ import annotations
 

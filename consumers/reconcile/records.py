@@ -59,9 +59,9 @@ def days(kafka: Kafka, connection: Connection) -> Iterator[str]:
 def flags(connection: Connection) -> Iterator[str]:
     """Flags in the registry against those that its case revisions call for."""
     wanted = {}
-    for judged in _judged(connection, "every_revision"):
-        if judged.flag is not None:
-            wanted[_flag_key(judged.flag)] = judged.flag
+    for validated in _validated(connection, "every_revision"):
+        if validated.flag is not None:
+            wanted[_flag_key(validated.flag)] = validated.flag
     held = {}
     for (row,) in connection.execute(queries.query("every_flag")):
         held[_flag_key(row)] = row
@@ -90,11 +90,11 @@ def proposals(connection: Connection) -> Iterator[str]:
     model = installed_model.chosen()
     index = Index(model)
     rescues = []
-    for judged in _judged(connection, "holding_revisions"):
-        if judged.kind == "case":
-            index.restore(judged.listed)
+    for validated in _validated(connection, "holding_revisions"):
+        if validated.kind == "case":
+            index.restore(validated.listed)
         else:
-            rescues.append(judged.listed)
+            rescues.append(validated.listed)
     decided: dict[str, MatchDecided] = {
         row["proposal_id"]: row for (row,) in connection.execute(queries.query("in_force"))
     }
@@ -243,7 +243,7 @@ def committed(
         admin.close()
 
 
-def _judged(connection: Connection, query: str) -> Iterator[ValidatedEvent]:
+def _validated(connection: Connection, query: str) -> Iterator[ValidatedEvent]:
     with connection.cursor("reconcile") as cursor:
         for kind, unit, record in cursor.execute(queries.query(query)):
             yield validation.validate_event(EVENTS[kind], record, unit, None)

@@ -1,7 +1,7 @@
-"""What an event of a unit is worth: refused, or accepted with remarks; and what follows from it.
+"""Validates an event of a unit: rejected, or accepted with remarks, and what is derived from it.
 
-Intake and registry judge by this one pure function, so they always agree. The rule: accept
-whatever helps to find a person, and say what is wrong with it.
+Intake and registry call this one pure function, so they always agree. The rule: accept
+whatever helps to find a person, and remark on what is wrong with it.
 """
 
 from __future__ import annotations
@@ -100,9 +100,10 @@ def validate_event(
     ce_id: str | None,
     received_on: date | None = None,
 ) -> ValidatedEvent:
-    """Judge one decoded event that stood on an intake topic of `topic_unit`.
+    """Validate one decoded event that was read from an intake topic of `topic_unit`.
 
-    `received_on` is the broker's day of it: no decision asks the clock, and a later day is future.
+    `received_on` is the day of the broker's timestamp: no rule asks the clock, and a date after it
+    is remarked as `future-date`.
 
     Raises: Rejected, with a reason of the code list dead_letter_reason.
     """

@@ -210,13 +210,13 @@ class Spool:
     """One unit's spool. Several processes may use it; not safe between threads.
 
     Every method raises SpoolError, and then has changed nothing: SpoolBusy where another process
-    has held it for `timeout_factor` seconds.
+    has held it for `busy_seconds` seconds.
     """
 
-    def __init__(self, path: Path, unit: str, timeout_factor: float = BUSY_SECONDS) -> None:
+    def __init__(self, path: Path, unit: str, busy_seconds: float = BUSY_SECONDS) -> None:
         self.path = path
         self.unit = unit
-        self._patience = timeout_factor
+        self._busy_seconds = busy_seconds
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
@@ -225,7 +225,7 @@ class Spool:
         except OSError as error:
             raise SpoolError("not-opened", path=path, strerror=error.strerror) from None
         with self._clearly():
-            self._database = sqlite3.connect(path, timeout=timeout_factor, isolation_level=None)
+            self._database = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
         self._swept = 0.0
         try:
             with self._clearly():
@@ -243,7 +243,7 @@ class Spool:
         for attempt in Retrying(
             # SQLite doesn't wait here when another process makes the same change.
             retry=retry_if_exception(is_busy),
-            stop=stop_after_delay(self._patience),
+            stop=stop_after_delay(self._busy_seconds),
             wait=wait_random(0.0, 0.02),
             reraise=True,
         ):
@@ -271,7 +271,7 @@ class Spool:
         try:
             yield
         except sqlite3.Error as error:
-            raise fault(self.path, error, self._patience) from None
+            raise fault(self.path, error, self._busy_seconds) from None
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ One pure function, in any order of events the same. Nothing of `consumers/`, `pr
 linkage's index is used: pairs are found by comparing every victim with every rescued person, and
 then asking of those that weigh enough whether blocking brings them together at all.
 Shared with the product are the pure decisions of `crossregion.domain` about one event, person or
-pair (judgement, boundary, who is told, a person's blocking keys, the weight of a pair, the odds of
+pair (validation, boundary, who is told, a person's blocking keys, the weight of a pair, the odds of
 a rescue's pairs, the text of one notice) and the codec; independent is everything that keeps,
 orders, joins, withdraws or forgets: which revision holds, which persons, pairs, proposals and
 notices follow from all events.
@@ -94,7 +94,7 @@ class Expected:
 def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset()) -> Expected:
     """What follows from these events, `erased` from the linkage by tombstones."""
     found = Expected()
-    judged: dict[tuple[Key, Version], ValidatedEvent] = {}
+    validated: dict[tuple[Key, Version], ValidatedEvent] = {}
     triages: list[LogEntry] = []
     for one in accepted:
         if one.topic == AGREEMENTS:
@@ -113,12 +113,12 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
             continue
         key = (verdict.kind, verdict.unit, verdict.record_id)
         version = (verdict.revision, verdict.digest)
-        judged[key, version] = verdict
+        validated[key, version] = verdict
         found.events[verdict.event_id] = (key, version)
         found.records[key] = max(found.records.get(key, version), version)
         if verdict.flag is not None:
             found.flags[key, version] = dict(verdict.flag)
-    holding = {key: judged[key, version] for key, version in found.records.items()}
+    holding = {key: validated[key, version] for key, version in found.records.items()}
     found.persons = {
         (key, person["person_id"]): person["identity"]
         for key, one in holding.items()
@@ -128,7 +128,7 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
     proposed, found.unblocked = _proposals(listed)
     found.proposals = {p["proposal_id"]: {**p, "revision": 0} for p in proposed}
     contents: dict[tuple[Key, int], int] = defaultdict(int)
-    for key, (revision, _) in judged:
+    for key, (revision, _) in validated:
         contents[key, revision] += 1
     cases = {record_id for kind, _, record_id in holding if kind == "case"}
     _owe(holding, found)
@@ -145,7 +145,7 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
         found.notices.update((n["notice_id"], n) for n in content_domain.of_proposal(proposal))
     for record, deed in found.deeds.items():
         found.notices.update((notice["notice_id"], notice) for notice in deed.told(record))
-    of_tips = [one for (key, _), one in judged.items() if key[0] == "tip"]
+    of_tips = [one for (key, _), one in validated.items() if key[0] == "tip"]
     for tip, newest, standing in tips.standings(of_tips, triages):
         found.tips[tip] = tips.row_of(newest, standing)
         linked = standing.case

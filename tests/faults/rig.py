@@ -46,7 +46,7 @@ from tests.support.live import send
 from tests.support.receivers import Certificates
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 0.1
+TIMEOUT_FACTOR = 0.1
 """Time-outs towards Kafka are a tenth, so that an outage of a tenth outlasts them as well."""
 QUIET_SECONDS = 180.0
 STEP_SECONDS = 0.05
@@ -143,7 +143,7 @@ class Rig(Stack):
             "CROSSREGION_FAILPOINT": ANY,
             "CROSSREGION_FAILPOINT_DIRECTORY": str(directory),
             "CROSSREGION_LOG_LEVEL": "debug",
-            "CROSSREGION_TIMEOUT_FACTOR": str(PATIENCE),
+            "CROSSREGION_TIMEOUT_FACTOR": str(TIMEOUT_FACTOR),
             "CROSSREGION_TODAY_FILE": str(self.data / "today"),
         }
         return replace(worker, env={**worker.env, **armed})

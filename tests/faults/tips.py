@@ -137,11 +137,11 @@ class Tips:
 
 
 def standings(
-    judged: Iterable[ValidatedEvent], placed: Iterable[LogEntry]
+    validated: Iterable[ValidatedEvent], placed: Iterable[LogEntry]
 ) -> Iterator[tuple[Tip, ValidatedEvent, TipState]]:
     """Where each tip must stand; whatever follows the last first is sought anew after each step."""
     reported: dict[Tip, list[ValidatedEvent]] = defaultdict(list)
-    for one in judged:
+    for one in validated:
         reported[one.unit, one.record_id].append(one)
     made: dict[Tip, list[LogEntry]] = defaultdict(list)
     for step in placed:

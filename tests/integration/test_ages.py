@@ -48,8 +48,8 @@ def test_a_child_by_an_age_in_words_is_one_in_summaries_and_flags(
     worker = as_role(dsn, "crossregion_registry")
     victim = {**case["victims"][0], "age_band": "adult"}
     case["victims"] = [born(victim, birth_date="3岁", birth_precision="day")]
-    judged = validate_event("CaseRecorded", case, case["unit"], None)
-    assert judged.remarked["persons"] == [{"age_band": "under-6", "sex": "F"}]
+    validated = validate_event("CaseRecorded", case, case["unit"], None)
+    assert validated.remarked["persons"] == [{"age_band": "under-6", "sex": "F"}]
     rescue = {**rescue, "found_at": "220302"}
     store(
         worker,

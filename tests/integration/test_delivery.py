@@ -35,7 +35,7 @@ from tests.support import live, receivers
 from tests.support.receivers import Mailboxes, Received, Webhooks, answers, first
 
 WAIT_SECONDS = 45.0
-PATIENCE = 0.1
+TIMEOUT_FACTOR = 0.1
 
 
 @dataclass
@@ -178,7 +178,7 @@ def rig(
             {
                 **kafka.environment(),
                 "CROSSREGION_DATABASE": as_role(owner, "crossregion_delivery"),
-                "CROSSREGION_TIMEOUT_FACTOR": str(PATIENCE),
+                "CROSSREGION_TIMEOUT_FACTOR": str(TIMEOUT_FACTOR),
                 "CROSSREGION_AUTHORITIES": str(certificates.ca),
                 "CROSSREGION_NETWORKS": '{"loopback": "127.0.0.0/8"}',
                 "CROSSREGION_SMTP": f"127.0.0.1:{port}",

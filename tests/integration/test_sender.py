@@ -181,7 +181,7 @@ def test_a_spool_that_another_process_holds_delays_no_other_and_is_sent_when_it_
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("CROSSREGION_PATIENCE", "0.1")
+    monkeypatch.setenv("CROSSREGION_TIMEOUT_FACTOR", "0.1")
     monkeypatch.setattr(sender_module, "REFUSED_SECONDS", 36_000.0)
     held, free = accept(directory, "220500", 3, 900), accept(directory, "220600", 3, 900)
     holder = sqlite3.connect(directory / "220500.sqlite", isolation_level=None)

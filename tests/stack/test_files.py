@@ -341,17 +341,17 @@ def test_bad_entries_are_set_aside_and_can_be_put_back(stack: Stack, tmp_path: P
 
 
 def test_the_registry_says_what_the_raw_entries_do(stack: Stack) -> None:
-    """Every entry of the topics, judged and counted here, against the registry's rows."""
+    """Every entry of the topics, validated and counted here, against the registry's rows."""
     notes: dict[tuple[str, str, str], ValidatedEvent] = {}
     for one in read_all(stack.kafka, *topics.FILES.names(), *topics.RESCUES.names()):
         try:
             event, raw = codec.decode(one.value)
-            judged = validate_event(event, raw, topics.unit_of_topic(one.topic), None)
+            validated = validate_event(event, raw, topics.unit_of_topic(one.topic), None)
         except Exception:  # noqa: BLE001, S112 (set aside, as the test before has looked at)
             continue
-        key = (judged.kind, judged.unit, judged.record_id)
-        if key not in notes or notes[key].revision < judged.revision:
-            notes[key] = judged
+        key = (validated.kind, validated.unit, validated.record_id)
+        if key not in notes or notes[key].revision < validated.revision:
+            notes[key] = validated
     of_child = [
         one.noted
         for one in notes.values()

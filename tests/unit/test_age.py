@@ -56,22 +56,22 @@ def numbered(born: date, place: str = "220202") -> str:
     return body + identity_number.CHECK[total % 11]
 
 
-def judged(event: str, record: dict[str, Any]) -> ValidatedEvent:
-    """As intake judges what comes by Kafka."""
+def validated(event: str, record: dict[str, Any]) -> ValidatedEvent:
+    """As intake validates what comes by Kafka."""
     known = {**record, "revision": record["revision"] or 1}
     found, decoded = codec.decode(codec.encode(event, known))
     return validate_event(found, decoded, known["unit"], None)
 
 
-def urgent_in_notices(*judgements: ValidatedEvent) -> set[bool]:
+def urgent_in_notices(*validated_events: ValidatedEvent) -> set[bool]:
     """The urgency of every notice that is issued of these events and of a proposal on them."""
     board = NoticePlanner()
-    for one in judgements:
+    for one in validated_events:
         board.take("RecordRemarked", dict(one.remarked), 1.0)
         if one.flag is not None:
             board.take("BoundaryFlagged", dict(one.flag), 1.0)
-    cases = [one for one in judgements if one.kind == "case"]
-    rescues = [one for one in judgements if one.kind == "rescue"]
+    cases = [one for one in validated_events if one.kind == "case"]
+    rescues = [one for one in validated_events if one.kind == "rescue"]
     for case in cases or rescues:
         rescue = rescues[0] if rescues else None
         proposal = {
@@ -152,10 +152,10 @@ BOY_OF_TWO = {
 def test_each_form_of_one_boy_of_two_is_urgent(form: str, tmp_path: Path) -> None:
     event, record = of_export(tmp_path, **{"拐卖类型": "强迫劳动", **BOY_OF_TWO[form]})
     assert is_urgent([record["victims"][0]["age_band"]])
-    found = judged(event, record)
+    found = validated(event, record)
     assert is_urgent([person["age_band"] for person in found.remarked["persons"]])
     assert found.flag is not None
-    calm = judged(*of_export(tmp_path, 出生日期="1980-01-01")).flag
+    calm = validated(*of_export(tmp_path, 出生日期="1980-01-01")).flag
     assert calm is not None
     assert len(found.flag["told"]) >= len(calm["told"])
     assert urgent_in_notices(found) == {True}
@@ -187,7 +187,7 @@ ADULTS: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("form", ADULTS)
 def test_who_is_shown_to_be_14_or_more_is_not_urgent(form: str, tmp_path: Path) -> None:
-    found = judged(*of_export(tmp_path, **ADULTS[form]))
+    found = validated(*of_export(tmp_path, **ADULTS[form]))
     assert not is_urgent([person["age_band"] for person in found.remarked["persons"]])
     assert urgent_in_notices(found) == {False}
     assert "age-not-told" not in {remark["code"] for remark in found.remarks}
@@ -195,7 +195,7 @@ def test_who_is_shown_to_be_14_or_more_is_not_urgent(form: str, tmp_path: Path) 
 
 def test_who_may_be_under_14_is_urgent_and_told_as_such(tmp_path: Path) -> None:
     for form in ({"出生日期": "1998"}, {"出生日期": "约1998年"}, {"年龄": "13-15岁"}):
-        found = judged(*of_export(tmp_path, **form))
+        found = validated(*of_export(tmp_path, **form))
         assert found.remarked["persons"] == [{"age_band": "perhaps-under-14", "sex": "M"}]
         assert urgent_in_notices(found) == {True}
 
@@ -204,7 +204,7 @@ def test_who_may_be_under_14_is_urgent_and_told_as_such(tmp_path: Path) -> None:
 def test_of_whom_nothing_tells_the_age_is_remarked_and_not_urgent(
     text: str, tmp_path: Path
 ) -> None:
-    found = judged(*of_export(tmp_path, 受害人姓名="王红英", 出生日期=text))
+    found = validated(*of_export(tmp_path, 受害人姓名="王红英", 出生日期=text))
     assert {"field": "victims[1].identity.birth_date", "code": "age-not-told"} in found.remarks
     assert urgent_in_notices(found) == {False}
     assert found.remarked["persons"] == [{"age_band": "unknown", "sex": "M"}]
@@ -232,10 +232,10 @@ def test_a_rescued_child_is_urgent_by_the_age_at_the_finding(
     """The proposal is, though the case that it is with names an adult."""
     file = exports.write(tmp_path / "rescues.csv", exports.rescue(**changes, 别名=""))
     (exported,) = read_export(file, UNIT).records
-    found = judged(exported.event, cast(dict[str, Any], exported.record))
+    found = validated(exported.event, cast(dict[str, Any], exported.record))
     assert is_urgent([found.remarked["persons"][0]["age_band"]]) is urgent
     assert urgent_in_notices(found) == {urgent}
-    adult = judged(*of_export(tmp_path, 出生日期="1980-01-01"))
+    adult = validated(*of_export(tmp_path, 出生日期="1980-01-01"))
     assert (True in urgent_in_notices(adult, found)) is urgent
 
 
@@ -257,7 +257,7 @@ def test_a_record_offered_of_a_rescued_child_is_urgent() -> None:
     board.take("HandoverRecorded", step, 1.0)
     (calm,) = [one for one, _ in board.pending()]
     assert not cast(Any, calm)["urgent"]
-    board.take("RecordRemarked", dict(judged("RescueRecorded", rescue).remarked), 2.0)
+    board.take("RecordRemarked", dict(validated("RescueRecorded", rescue).remarked), 2.0)
     (hurried,) = [one for one, _ in board.pending() if one["kind"] == "handover"]
     assert cast(Any, hurried)["urgent"]
     assert hurried["notice_id"] == calm["notice_id"]
@@ -333,7 +333,7 @@ def test_whatever_proves_a_child_is_urgent_at_every_door(
     born = LOST - timedelta(days=days)
     path = tmp_path_factory.mktemp("door", numbered=True)
     event, record = of_export(path, **{**others, **shown(form, born, LOST)})
-    by_file = judged(event, record)
+    by_file = validated(event, record)
     written: dict[str, Any] = {n: v for n, v in record.items() if v is not None}
     written["victims"] = [
         {name: value for name, value in victim.items() if name != "age_band"}
@@ -345,7 +345,7 @@ def test_whatever_proves_a_child_is_urgent_at_every_door(
     whole = cast(dict[str, Any], by_json.record)
     if stated is None:
         assert is_urgent([whole["victims"][0]["age_band"]])
-    for found in (by_file, judged(event, whole)):
+    for found in (by_file, validated(event, whole)):
         told = [person["age_band"] for person in found.remarked["persons"]]
         if stated in ("adult", "14-17") and days > ALMOST and "失踪日期" in others:
             continue  # until 14 by the report, without a day of the loss: the unit's own word
@@ -369,10 +369,10 @@ def test_a_stated_band_is_the_units_own_word_where_no_day_could_have_made_it() -
         ("2006-02-23", "under-6", "under-6"),
     ):
         record = {**case, "lost_on": lost_on, "victims": [{**victim, "age_band": stated}]}
-        assert judged("CaseRecorded", record).remarked["persons"][0]["age_band"] == band
+        assert validated("CaseRecorded", record).remarked["persons"][0]["age_band"] == band
     child = {**victim, "identity": {**victim["identity"], "birth_date": "1999"}}
     record = {**case, "lost_on": None, "victims": [{**child, "age_band": "adult"}]}
-    assert judged("CaseRecorded", record).remarked["persons"][0]["age_band"] == "under-14"
+    assert validated("CaseRecorded", record).remarked["persons"][0]["age_band"] == "under-14"
 
 
 @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ def test_a_tip_is_urgent_by_its_persons_or_its_words(
 ) -> None:
     tip = {**example("TipRecorded"), "persons": persons}
     tip["identity"] = {**tip["identity"], "text": text}
-    told = judged("TipRecorded", tip).remarked["persons"]
+    told = validated("TipRecorded", tip).remarked["persons"]
     assert [person["age_band"] for person in told] == bands
 
 

@@ -29,8 +29,8 @@ SECRET = "禾某某"
 
 def codes(event: str, **changes: Any) -> set[tuple[str, str]]:
     entry = {**example(event), **changes}
-    judged = validate_event(event, entry, entry["unit"], None, RECEIVED_ON)
-    return {(remark["field"], remark["code"]) for remark in judged.remarks}
+    validated = validate_event(event, entry, entry["unit"], None, RECEIVED_ON)
+    return {(remark["field"], remark["code"]) for remark in validated.remarks}
 
 
 @pytest.mark.parametrize("event", sorted(ENTRIES))

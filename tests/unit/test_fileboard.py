@@ -40,10 +40,10 @@ class Days:
 
     def record(self, event: str, record: dict[str, Any]) -> None:
         """What intake makes of a unit's event."""
-        judged = validate_event(event, record, record["unit"], None)
-        self.put("RecordRemarked", judged.remarked)
-        if judged.noted:
-            self.put("FileNoted", judged.noted)
+        validated = validate_event(event, record, record["unit"], None)
+        self.put("RecordRemarked", validated.remarked)
+        if validated.noted:
+            self.put("FileNoted", validated.noted)
 
     def hand(self, unit: str, action: str, to: str | None, follows: str | None, at: float) -> str:
         step = cast(
@@ -182,8 +182,8 @@ def test_an_entry_counts_once_its_unit_has_the_person_in_its_charge(days: Days) 
 
 
 def remarks_of(visit: dict[str, Any]) -> set[tuple[str, str]]:
-    judged = validate_event("FollowUpRecorded", visit, visit["unit"], None)
-    return {(one["field"], one["code"]) for one in judged.remarks}
+    validated = validate_event("FollowUpRecorded", visit, visit["unit"], None)
+    return {(one["field"], one["code"]) for one in validated.remarks}
 
 
 def test_what_nobody_does_lapses_and_is_no_longer_told(days: Days) -> None:

@@ -45,8 +45,8 @@ def test_a_whole_record_is_taken_as_it_is(event: str) -> None:
     taken = check(event, record, record["unit"])
     assert dict(taken.exported.record) == record
     assert taken.exported.record_id == dict(record)[json_records.id_field(event)]
-    judged = validate_event(event, record, record["unit"], None)
-    assert taken.remarks == judged.remarks
+    validated = validate_event(event, record, record["unit"], None)
+    assert taken.remarks == validated.remarks
 
 
 def test_what_is_left_out_is_filled_in_as_an_export_does(tmp_path: Path) -> None:

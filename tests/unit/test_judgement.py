@@ -43,8 +43,8 @@ def rescue() -> dict[str, Any]:
 
 
 def codes(event: str, record: dict[str, Any]) -> set[tuple[str, str]]:
-    judged = validate_event(event, record, record["unit"], None)
-    return {(remark["field"], remark["code"]) for remark in judged.remarks}
+    validated = validate_event(event, record, record["unit"], None)
+    return {(remark["field"], remark["code"]) for remark in validated.remarks}
 
 
 def reason(event: str, record: dict[str, Any], **keywords: Any) -> str:
@@ -85,8 +85,10 @@ def test_a_date_after_the_brokers_day_is_future(
     case: dict[str, Any], received: str, future: bool
 ) -> None:
     case["lost_on"], case["reported_at"] = "2030-12-31", "2031-01-01T20:00:00+00:00"
-    judged = validate_event("CaseRecorded", case, case["unit"], None, date.fromisoformat(received))
-    assert ({"field": "reported_at", "code": "future-date"} in judged.remarks) is future
+    validated = validate_event(
+        "CaseRecorded", case, case["unit"], None, date.fromisoformat(received)
+    )
+    assert ({"field": "reported_at", "code": "future-date"} in validated.remarks) is future
 
 
 @pytest.mark.parametrize(
@@ -112,10 +114,10 @@ def test_an_unknown_place_is_remarked_and_counts_as_unknown(case: dict[str, Any]
         {"role": "taken_from", "code": "999999", "certainty": "stated"},
         {"role": "taken_to", "code": "220200", "certainty": "stated"},
     ]
-    judged = validate_event("CaseRecorded", case, case["unit"], None)
-    assert {"field": "legs[1].code", "code": "unknown-place"} in judged.remarks
-    assert judged.flag is not None
-    assert (judged.flag["source"], judged.flag["boundary"]) == ("999999", "unknown")
+    validated = validate_event("CaseRecorded", case, case["unit"], None)
+    assert {"field": "legs[1].code", "code": "unknown-place"} in validated.remarks
+    assert validated.flag is not None
+    assert (validated.flag["source"], validated.flag["boundary"]) == ("999999", "unknown")
 
 
 def test_a_code_not_valid_on_its_date_is_remarked(case: dict[str, Any]) -> None:
@@ -218,20 +220,20 @@ def test_an_event_of_another_kind_is_refused(case: dict[str, Any]) -> None:
 @given(generators.cases())
 def test_what_follows_from_any_case_validates(case: dict[str, Any]) -> None:
     before = copy.deepcopy(case)
-    judged = validate_event("CaseRecorded", case, case["unit"], None)
-    assert judged.flag is not None
-    codec.validate("BoundaryFlagged", judged.flag)
-    codec.validate("RecordRemarked", judged.remarked)
-    codec.validate("PersonsListed", judged.listed)
+    validated = validate_event("CaseRecorded", case, case["unit"], None)
+    assert validated.flag is not None
+    codec.validate("BoundaryFlagged", validated.flag)
+    codec.validate("RecordRemarked", validated.remarked)
+    codec.validate("PersonsListed", validated.listed)
     assert case == before
 
 
 @given(generators.rescues())
 def test_what_follows_from_any_rescue_validates(rescue: dict[str, Any]) -> None:
-    judged = validate_event("RescueRecorded", rescue, rescue["unit"], None)
-    assert judged.flag is None
-    codec.validate("RecordRemarked", judged.remarked)
-    codec.validate("PersonsListed", judged.listed)
+    validated = validate_event("RescueRecorded", rescue, rescue["unit"], None)
+    assert validated.flag is None
+    codec.validate("RecordRemarked", validated.remarked)
+    codec.validate("PersonsListed", validated.listed)
 
 
 def test_what_is_told_of_persons_and_kinds_are_known_codes(
@@ -250,8 +252,8 @@ def test_what_is_told_of_persons_and_kinds_are_known_codes(
 
 @given(generators.rescues())
 def test_remarks_never_carry_a_value(rescue: dict[str, Any]) -> None:
-    judged = validate_event("RescueRecorded", rescue, rescue["unit"], None)
+    validated = validate_event("RescueRecorded", rescue, rescue["unit"], None)
     identity = rescue["person"]["identity"]
     values = {text for text in (identity["name"], identity["id_number"]) if text and len(text) > 9}
-    told = json.dumps(judged.remarks, ensure_ascii=False)
+    told = json.dumps(validated.remarks, ensure_ascii=False)
     assert not [value for value in values if value in told]

@@ -28,7 +28,7 @@ def test_a_process_serves_its_metrics_and_its_health() -> None:
 
 
 def test_a_silent_process_is_not_healthy() -> None:
-    port, stop = metrics.serve(metrics.Health(timeout_factor=0.0))
+    port, stop = metrics.serve(metrics.Health(stall_seconds=0.0))
     try:
         assert get(port, "/health")[0] == 503
     finally:

@@ -85,7 +85,7 @@ def by_reading_1(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return begin
 
 
-def judged(exported: LocalRecord) -> Any:
+def validated(exported: LocalRecord) -> Any:
     record = {**exported.record, "revision": max(1, exported.record["revision"])}
     return validate_event(exported.event, record, UNIT, None)
 
@@ -118,7 +118,7 @@ def test_a_filler_in_an_export_says_what_an_empty_cell_says(
 ) -> None:
     def said(cell: str) -> tuple[Any, ...]:
         (one,) = export(case(**{heading: cell}))
-        found = judged(one)
+        found = validated(one)
         told = {name: found.remarked[name] for name in ("persons", "exploitation", "happened_on")}
         persons = [person["identity"] for person in found.listed["persons"]]
         marked = [remark for remark in found.remarks if remark["code"] != fillers.FILLER]
@@ -135,19 +135,21 @@ def test_a_filler_is_remarked_on_and_no_value_is_told(
     export: Callable[..., list[LocalRecord]], heading: str
 ) -> None:
     (one,) = export(case(**{heading: FILLED[heading][0]}))
-    found = [remark["field"] for remark in judged(one).remarks if remark["code"] == fillers.FILLER]
+    found = [
+        remark["field"] for remark in validated(one).remarks if remark["code"] == fillers.FILLER
+    ]
     assert len(found) == 1
 
 
 def test_words_in_a_names_field(export: Callable[..., list[LocalRecord]]) -> None:
     (one,) = export(case(受害人姓名="女婴", 姓名拼音="nv ying", 性别="", 出生日期="", 出生年份=""))
-    (person,) = judged(one).listed["persons"]
+    (person,) = validated(one).listed["persons"]
     assert (person["identity"]["name"], person["identity"]["sex"]) == (None, "F")
     assert person["identity"]["pinyin"] is None
     said = {"field": "victims[1].identity.name", "code": fillers.CHILD}
-    assert said in judged(one).remarks
-    assert reading.says_child(judged(one).remarks, "victims[1]")
-    assert judged(one).remarked["persons"][0]["sex"] == "F"
+    assert said in validated(one).remarks
+    assert reading.says_child(validated(one).remarks, "victims[1]")
+    assert validated(one).remarked["persons"][0]["sex"] == "F"
 
 
 def test_a_filler_names_no_record(tmp_path: Path) -> None:
@@ -223,10 +225,10 @@ def test_by_json_nobody_says_for_us_how_a_record_was_read() -> None:
 
 
 def test_what_comes_by_kafka_is_cleaned_for_linkage_and_remarked_on() -> None:
-    judged = validate_event("CaseRecorded", a_case(name="不详", dna_sample="无"), UNIT, None)
-    identity = judged.listed["persons"][0]["identity"]
+    validated = validate_event("CaseRecorded", a_case(name="不详", dna_sample="无"), UNIT, None)
+    identity = validated.listed["persons"][0]["identity"]
     assert (identity["name"], identity["dna_sample"]) == (None, None)
-    assert codes(judged.remarks) == ["filler", "filler"]
+    assert codes(validated.remarks) == ["filler", "filler"]
 
 
 @pytest.mark.parametrize(
@@ -239,8 +241,8 @@ def test_what_comes_by_kafka_is_cleaned_for_linkage_and_remarked_on() -> None:
     ],
 )
 def test_what_a_record_says_of_its_reading_tells_no_value(remark: dict[str, str]) -> None:
-    judged = validate_event("CaseRecorded", {**a_case(), "remarks": [remark]}, UNIT, None)
-    assert codes(judged.remarks) == []
+    validated = validate_event("CaseRecorded", {**a_case(), "remarks": [remark]}, UNIT, None)
+    assert codes(validated.remarks) == []
 
 
 @pytest.mark.parametrize("number", [0, -1, 10_000])
@@ -489,7 +491,7 @@ def test_a_spool_that_was_lost_learns_what_stands_by_another_reading(
 ) -> None:
     by_reading_1()
     rows = [case(案件编号="C"), case(案件编号="A", DNA样本编号="无")]
-    before = [judged(one) for one in export(*rows)]
+    before = [validated(one) for one in export(*rows)]
     monkeypatch.undo()
     standing = [PublishedRevision("case", one.record_id, 1, one.digest) for one in before]
     with Spool(tmp_path / "new.sqlite", UNIT) as spool:

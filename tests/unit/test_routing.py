@@ -100,13 +100,13 @@ def case_of(row: Row) -> dict[str, Any]:
 def told_in(row: Row) -> Iterator[NoticeIssued]:
     """The notices of a rule case, as the notices worker would issue them on that day."""
     case = case_of(row)
-    judged = validate_event("CaseRecorded", case, case["unit"], None)
-    assert judged.flag is not None
+    validated = validate_event("CaseRecorded", case, case["unit"], None)
+    assert validated.flag is not None
     found: list[NoticeIssued] = []
     if row["kind"] == "flag":
-        found += content.of_flag(judged.flag)
+        found += content.of_flag(validated.flag)
     elif row["kind"] == "remarks":
-        found += content.of_remarks(judged.remarked, conflicting=True, case_known=True)
+        found += content.of_remarks(validated.remarked, conflicting=True, case_known=True)
     elif row["kind"] == "proposal":
         proposal = {**example("MatchProposed"), **_pair(row, case), "probability": 0.9}
         found += content.of_proposal(cast(events.MatchProposed, proposal))
@@ -120,12 +120,12 @@ def told_in(row: Row) -> Iterator[NoticeIssued]:
     else:
         decision = cast(events.MatchDecided, {**example("MatchDecided"), **_pair(row, case)})
         route = Route(
-            case["case_id"], case["unit"], 1, judged.digest, case["legs"], case["lost_on"],
+            case["case_id"], case["unit"], 1, validated.digest, case["legs"], case["lost_on"],
             [row["age"]],
         )  # fmt: skip
         found += content.of_confirmation(decision, flags.confirmed(route, row["found_at"]))
     letters = [LETTERS[name] for name in row["letters"].split(";") if name]
-    about = None if row["kind"] in ("remarks", *content.OF_TIPS) else judged.remarked
+    about = None if row["kind"] in ("remarks", *content.OF_TIPS) else validated.remarked
     for notice in found:
         yield content.with_terms(notice, about, letters, ON)
 
@@ -134,8 +134,8 @@ def told_of_tip(row: Row) -> Iterator[NoticeIssued]:
     """A tip about a place, as it comes in, or once another unit has linked it to its case."""
     persons = [{"age_band": row["age"], "sex": None}]
     tip = {**example("TipRecorded"), "unit": row["reporter"], "place": row["source"] or None}
-    judged = validate_event("TipRecorded", {**tip, "persons": persons}, row["reporter"], None)
-    standing = tips.reported([tips.route_of(judged.remarked)])
+    validated = validate_event("TipRecorded", {**tip, "persons": persons}, row["reporter"], None)
+    standing = tips.reported([tips.route_of(validated.remarked)])
     if row["kind"] == "tip-linked":
         by = standing.unit if row["rescue_unit"] == OFFICE else OFFICE
         does = {"case_unit": row["rescue_unit"], "unit": by}
@@ -143,7 +143,7 @@ def told_of_tip(row: Row) -> Iterator[NoticeIssued]:
         linked = tips.after(standing, triage)
         assert linked is not None
         standing = linked
-    return content.of_tip(judged.remarked, standing, standing.case and standing.case[0])
+    return content.of_tip(validated.remarked, standing, standing.case and standing.case[0])
 
 
 def _pair(row: Row, case: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whose a tip is to triage and what holds of it, in whatever order; and what is judged of one."""
+"""Whose a tip is to triage and what holds of it, in whatever order; and how one is validated."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def test_an_id_that_is_not_the_contents_is_refused_and_the_time_is_no_part_of_it
     tips.check({**EXAMPLE, "triaged_at": "another time"}, EXAMPLE["unit"], known_units.UNITS)
 
 
-def judged(**changes: Any) -> ValidatedEvent:
+def validated(**changes: Any) -> ValidatedEvent:
     tip = deepcopy(TIP)
     tip["identity"] |= changes.pop("identity", {})
     return validate_event("TipRecorded", {**tip, **changes}, TIP["unit"], None, date(2026, 11, 25))
@@ -290,7 +290,7 @@ SILENT = {"text": " ", "reporter_name": None, "reporter_contact": None}
 def test_whatever_helps_is_accepted_with_remarks(
     changes: dict[str, Any], remarks: list[tuple[str, str]]
 ) -> None:
-    found = judged(**changes)
+    found = validated(**changes)
     assert [(one["field"], one["code"]) for one in found.remarks] == remarks
     assert found.listed["persons"] == []
     assert found.flag is None
@@ -326,14 +326,14 @@ def test_what_helps_nobody_or_cannot_be_trusted_is_refused(
     changes: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(Rejected) as refused:
-        judged(**changes)
+        validated(**changes)
     assert refused.value.reason == reason
 
 
 def test_what_is_said_of_the_place_makes_the_route() -> None:
-    found = tips.route_of(judged().remarked)
+    found = tips.route_of(validated().remarked)
     assert (found.place, found.unit, found.urgent) == ("220202", "220200", True)
-    nowhere = tips.route_of(judged(place="999999", persons=[]).remarked)
+    nowhere = tips.route_of(validated(place="999999", persons=[]).remarked)
     assert (nowhere.place, nowhere.unit, nowhere.urgent) == (None, OFFICE, False)
 
 
@@ -349,7 +349,7 @@ def test_a_flood_of_one_unit_leaves_the_others_say() -> None:
     assert {one.triage["triage_id"] for one in counted} > {one["triage_id"] for one in flood[:100]}
     assert tips.trace([route(A)], placed).verdict == LINKED
     desk = tips.TriageState()
-    desk.report(judged().remarked)
+    desk.report(validated().remarked)
     for one in placed:
         desk.triage(
             LogEntry(cast(TipTriaged, {**one.triage, "tip_id": TIP["tip_id"]}), 0, one.offset)
@@ -366,7 +366,7 @@ def test_the_newest_revision_of_each_unit_says_the_same_as_all(
     """A tip that is corrected without end does not become slow for all."""
     draw = random.Random(seed)
     places = ("220202", "220203", "220303", "220502", None)
-    said = [judged(revision=n, place=draw.choice(places)).remarked for n in range(1, 60)]
+    said = [validated(revision=n, place=draw.choice(places)).remarked for n in range(1, 60)]
     draw.shuffle(said)
     looked_at: list[int] = []
     reported = tips.reported

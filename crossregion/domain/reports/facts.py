@@ -56,20 +56,20 @@ class Fact(TypedDict):
     second_certificate_on: str | None
 
 
-def fact_of(judged: ValidatedEvent, record: Mapping[str, Any]) -> Fact:
+def fact_of(validated: ValidatedEvent, record: Mapping[str, Any]) -> Fact:
     """What is counted of an accepted event."""
-    if judged.kind == "case":
-        return _of_case(judged, cast(CaseRecorded, record))
-    if judged.kind == "rescue":
-        return _of_rescue(judged, cast(RescueRecorded, record))
-    return _of_entry(judged)
+    if validated.kind == "case":
+        return _of_case(validated, cast(CaseRecorded, record))
+    if validated.kind == "rescue":
+        return _of_rescue(validated, cast(RescueRecorded, record))
+    return _of_entry(validated)
 
 
-def _of_case(judged: ValidatedEvent, case: CaseRecorded) -> Fact:
-    flag = judged.flag
+def _of_case(validated: ValidatedEvent, case: CaseRecorded) -> Fact:
+    flag = validated.flag
     source, destination = (flag["source"], flag["destination"]) if flag else (None, None)
     return {
-        **_named(judged),
+        **_named(validated),
         "reported_on": _text(day(case["reported_at"])),
         "happened_on": _text(day(case["lost_on"])),
         "status": case["status"] if case["status"] in code_list("case_status") else None,
@@ -77,14 +77,14 @@ def _of_case(judged: ValidatedEvent, case: CaseRecorded) -> Fact:
         "from_unit": _unit(source),
         "to_unit": _unit(destination),
         "open_end": destination is None or regions().place(destination, None).country is None,
-        "reference": case_reference(judged.unit, judged.record_id),
+        "reference": case_reference(validated.unit, validated.record_id),
     }
 
 
-def _of_rescue(judged: ValidatedEvent, rescue: RescueRecorded) -> Fact:
-    (person,) = judged.remarked["persons"]
+def _of_rescue(validated: ValidatedEvent, rescue: RescueRecorded) -> Fact:
+    (person,) = validated.remarked["persons"]
     return {
-        **_named(judged),
+        **_named(validated),
         "reported_on": _text(day(rescue["registered_at"])),
         "happened_on": _text(day(rescue["found_on"])),
         "guardian": _coded(rescue["guardian"], "guardian_state"),
@@ -93,8 +93,8 @@ def _of_rescue(judged: ValidatedEvent, rescue: RescueRecorded) -> Fact:
     }
 
 
-def _of_entry(judged: ValidatedEvent) -> Fact:
-    named, noted = _named(judged), judged.noted
+def _of_entry(validated: ValidatedEvent) -> Fact:
+    named, noted = _named(validated), validated.noted
     if noted is None:
         return named
     named = {**named, "rescue_unit": noted["rescue_unit"], "rescue_id": noted["rescue_id"]}
@@ -124,14 +124,14 @@ def _of_entry(judged: ValidatedEvent) -> Fact:
     return named
 
 
-def _named(judged: ValidatedEvent) -> Fact:
+def _named(validated: ValidatedEvent) -> Fact:
     return {
-        "kind": judged.kind,
-        "unit": judged.unit,
-        "record_id": judged.record_id,
-        "revision": judged.revision,
-        "digest": judged.digest,
-        "event_id": judged.event_id,
+        "kind": validated.kind,
+        "unit": validated.unit,
+        "record_id": validated.record_id,
+        "revision": validated.revision,
+        "digest": validated.digest,
+        "event_id": validated.event_id,
         "reported_on": None,
         "happened_on": None,
         "status": None,
