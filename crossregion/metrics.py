@@ -176,6 +176,10 @@ def serve(health: Health, host: str = "127.0.0.1", port: int = 0) -> tuple[int, 
             raise
         server = ThreadingHTTPServer((host, 0), Handler)
         taken = f"{host}:{port}"
-        log.error("The port of the metrics is taken", taken=taken, instead=server.server_address[1])
+        log.error(
+            "Metrics port already in use: another is used",
+            taken=taken,
+            instead=server.server_address[1],
+        )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return int(server.server_address[1]), server.shutdown

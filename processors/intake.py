@@ -75,7 +75,11 @@ def take(incoming: Incoming, outputs: Outputs) -> str:
         _dead_letter(origin, refused.reason, refused.detail, outputs)
         return refused.reason
     except Exception as error:  # noqa: BLE001 (our own decision raised: this event's fault, kept)
-        log.error("A decision raised", error=type(error).__name__, where=logs.where(error))
+        log.error(
+            "Unhandled error while validating an event",
+            error=type(error).__name__,
+            where=logs.where(error),
+        )
         _dead_letter(origin, "defect", type(error).__name__, outputs)
         return "defect"
     outputs.extend(made)

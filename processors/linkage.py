@@ -75,7 +75,9 @@ class Partitions:
             oldest = int(now * 1000) - KEPT_MS
             again = await restore.left_too_long(connection, topic, until, oldest)
             if again:
-                log.error("Away for too long: all is weighed again", partitions=sorted(again))
+                log.error(
+                    "Lag older than retention: partitions are reprocessed", partitions=sorted(again)
+                )
             count = 0
             async for found in restore.read_again(connection, topic, until):
                 outputs = Outputs()

@@ -120,4 +120,4 @@ def _temporary(error: BaseException) -> bool:
 
 def _say_that_it_waits(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
-    log.warning("Kafka does not take the outputs yet", error=type(error).__name__)
+    log.warning("Kafka does not acknowledge outputs: retries", error=type(error).__name__)

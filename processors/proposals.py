@@ -118,11 +118,13 @@ class Rescues:
             except KafkaError as error:
                 if not error.retriable:
                     raise
-                log.warning("Kafka does not say how far linkage is", error=type(error).__name__)
+                log.warning(
+                    "Committed offsets of linkage unknown: retries", error=type(error).__name__
+                )
                 return outputs
             left = sum(max(0, end - done[one]) for one, end in self._awaited.items())
             if left != self._left:
-                log.info("Another model's proposals stand until linkage is done", by=group, n=left)
+                log.info("Former model's proposals kept until linkage's lag is 0", by=group, n=left)
             self._left = left
             metrics.LINKAGE_AWAITED.set(left)
             if not left:
@@ -147,7 +149,7 @@ class Rescues:
                 for record in found:
                     take(record)
         self._unsettled = dict.fromkeys((*self._pairs, *self._standings))
-        log.info("Rescues rebuilt", partitions=sorted(self._partitions), n=len(self._pairs))
+        log.info("Proposals rebuilt", partitions=sorted(self._partitions), n=len(self._pairs))
         return until
 
     def _said_by_another_model(self) -> bool:

@@ -123,7 +123,7 @@ def check(event: str, value: object, unit: str) -> Incoming:
         place = id_field(event) if refused.detail == "record id" else refused.detail
         raise Unfit(Fault(_pointer(place), refused.reason)) from None
     except Exception as error:  # noqa: BLE001 (its text may hold values, and others go on)
-        log.error("Validation of a record raised", type=event, where=logs.where(error))
+        log.error("Unhandled error while validating a record", type=event, where=logs.where(error))
         raise Unfit(Fault("", "defect")) from None
     if event == "TipRecorded":
         record = anonymised(record)

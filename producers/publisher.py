@@ -126,7 +126,7 @@ def abandon(producer: KafkaProducer) -> None:
     try:
         producer.close(timeout=CLOSE_SECONDS)
     except KafkaError as error:
-        log.warning("A producer did not close", error=type(error).__name__)
+        log.warning("Kafka producer not closed in time", error=type(error).__name__)
 
 
 def catch_up(spool: Spool, kafka: Kafka) -> None:
@@ -316,5 +316,7 @@ def send_all(spool: Spool, kafka: Kafka | None) -> int:
 def say_that_kafka_is_away(kafka: Kafka, unit: str, error: Exception) -> None:
     """Why a unit's events wait, and what to do about it."""
     log.warning(
-        "Kafka is away", unit=unit, reason=str(kafka.explain(error, kafka_connection.unit(unit)))
+        "Kafka unavailable: events wait in the spool",
+        unit=unit,
+        reason=str(kafka.explain(error, kafka_connection.unit(unit))),
     )

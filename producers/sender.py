@@ -74,7 +74,7 @@ class SpoolSender:
             try:
                 went, waiting = self._send(unit, units[unit])
             except SpoolError as error:
-                log.error("A spool cannot be used", unit=unit, error=str(error))
+                log.error("Spool unusable", unit=unit, error=str(error))
                 self._forget(unit)
                 if isinstance(error, SpoolBusy):
                     self._leave_alone(unit)
@@ -98,7 +98,7 @@ class SpoolSender:
     def _name_unknown(self, spools: Set[str]) -> None:
         """Spools that stay as they are, named once each."""
         for unit in sorted(spools - self._unknown):
-            log.error("A spool is of no unit that publishes: see CROSSREGION_UNITS", unit=unit)
+            log.error("Spool of an unknown unit: see CROSSREGION_UNITS", unit=unit)
         self._unknown |= spools
 
     def _send(self, unit: str, path: Path) -> tuple[int, int]:

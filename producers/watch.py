@@ -79,7 +79,7 @@ class DirectoryWatcher:
             try:
                 self.step()
             except (SpoolBusy, SpoolFull) as error:
-                log.error("The spool takes nothing", unit=self._spool.unit, error=str(error))
+                log.error("Spool unavailable: retries", unit=self._spool.unit, error=str(error))
             health.beat()
             stop.wait(SCAN_SECONDS)
 
@@ -113,7 +113,7 @@ class DirectoryWatcher:
             if not (named and ends):
                 why = "it does not end in .csv or .xlsx" if named else "its name begins otherwise"
                 if path.name not in self._strange:
-                    log.warning("Not taken", file=printable(path.name), why=why)
+                    log.warning("File ignored", file=printable(path.name), why=why)
                 self._strange.add(path.name)
                 continue
             with contextlib.suppress(FileNotFoundError):
@@ -166,7 +166,7 @@ class DirectoryWatcher:
         """A file that cannot be opened now is tried again, and told once."""
         if path not in self._troubled:
             name = printable(path.name)
-            log.error("Tried again: it cannot be opened", file=name, reason=error.strerror)
+            log.error("File cannot be opened: retries", file=name, reason=error.strerror)
             self.report.unreadable.append(
                 ExportUnreadable("not-opened", path=path, strerror=error.strerror)
             )
@@ -179,7 +179,11 @@ class DirectoryWatcher:
         except ExportUnreadable as error:
             return error
         except Exception as error:  # noqa: BLE001 (the file's fault; the others go on)
-            log.error("A defect", file=printable(path.name), where=logs.where(error))
+            log.error(
+                "Unhandled error while reading a file",
+                file=printable(path.name),
+                where=logs.where(error),
+            )
             return ExportUnreadable("defect", path=path)
 
     def _tell(self, path: Path, found: Export) -> None:
@@ -197,9 +201,7 @@ class DirectoryWatcher:
         for one in report.refusals[:MOST_TOLD]:
             _tell_refusal(one)
         if len(report.refusals) > MOST_TOLD:
-            log.warning(
-                "More rows are refused", file=printable(path.name), rows=len(report.refusals)
-            )
+            log.warning("More rows refused", file=printable(path.name), rows=len(report.refusals))
         self.report.refusals += report.refusals
         self.report.warnings += report.warnings
         for name, kind in report.kinds.items():
@@ -222,14 +224,19 @@ class DirectoryWatcher:
             (aside / f"{path.name}.txt").write_text(why + "\n", "utf-8")
             path.replace(aside / path.name)
         except OSError as error:
-            log.error("Left alone until it changes", file=name, why=why, aside=error.strerror)
+            log.error(
+                "File unreadable and not movable: ignored until it changes",
+                file=name,
+                why=why,
+                aside=error.strerror,
+            )
         else:
-            log.error("Set aside", file=name, why=why)
+            log.error("Unreadable file set aside", file=name, why=why)
 
 
 def _tell_refusal(one: Refusal) -> None:
     log.warning(
-        "A row is refused",
+        "Row refused",
         file=one.file,
         line=one.line,
         column=one.column,

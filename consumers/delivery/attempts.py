@@ -61,9 +61,9 @@ def report(endpoint: Row, delivery: Row, outcome: Outcome, state: str) -> None:
         taken = max(0.0, time.time() - delivery["at"].timestamp())
         metrics.NOTICE_TO_DELIVERY.labels(unit, kind).observe(taken)
     elif outcome.verdict == "gone":
-        log.error("The receiver is gone; its endpoint is disabled", **known)
+        log.error("Endpoint disabled: the receiver is gone", **known)
     elif state == "waiting":
-        log.info("A delivery will be tried again", **known)
+        log.info("Delivery failed: will be retried", **known)
     else:
         metrics.UNDELIVERED.labels(unit, kind, state).inc()
-        log.error("A delivery is given up", **known, state=state)
+        log.error("Delivery given up", **known, state=state)

@@ -63,4 +63,4 @@ class Jobs:
             except ConnectorException as error:
                 if not isinstance(error.__cause__, RaiseException):
                     raise
-                log.info("A stalled job ended meanwhile", job=job.id)
+                log.info("Stalled job had already ended", job=job.id)

@@ -83,7 +83,7 @@ class DeliveryDispatcher:
                     await self._worker()
                     short = short + 1 if time.monotonic() - began < SHORT_SECONDS else 0
             except (ConnectorException, psycopg.OperationalError) as error:
-                log.warning("PostgreSQL is away", error=type(error).__name__)
+                log.warning("PostgreSQL unavailable: retries", error=type(error).__name__)
             if self._fault is not None:
                 raise self._fault
             if short >= MOST_SHORT:
@@ -127,7 +127,9 @@ class DeliveryDispatcher:
                 self._fault = error
                 self._stop.set()
         except Exception as error:  # noqa: BLE001 (told here, raised by `run`)
-            log.error("Sending raised", error=type(error).__name__, where=logs.where(error))
+            log.error(
+                "Unhandled error while sending", error=type(error).__name__, where=logs.where(error)
+            )
             self._fault = error
             self._stop.set()
 
@@ -160,7 +162,11 @@ class DeliveryDispatcher:
         try:
             outcome = await channel.send(delivery)
         except Exception as error:  # noqa: BLE001 (one receiver's doing may not stop the others)
-            log.error("A channel raised", error=type(error).__name__, where=logs.where(error))
+            log.error(
+                "Unhandled error in a delivery channel",
+                error=type(error).__name__,
+                where=logs.where(error),
+            )
             outcome = Outcome("again", "defect")
         failpoint("notice-sent")
         row = attempts.settle(endpoint, delivery, outcome, self._scale) | {

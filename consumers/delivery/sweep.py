@@ -20,7 +20,7 @@ async def sweep(jobs: Jobs, statements: Statements, stalled_seconds: float) -> N
     after = {"after": LIFETIME + timedelta(seconds=LONGEST_SECONDS)}
     for row in await statements.rows("expire_deliveries", after):
         metrics.UNDELIVERED.labels(row["unit"], row["kind"], "expired").inc()
-        log.error("A delivery is given up", unit=row["unit"], endpoint=row["endpoint_id"])
+        log.error("Delivery given up", unit=row["unit"], endpoint=row["endpoint_id"])
     for row in await statements.rows("due_endpoints"):
         await jobs.begin(row["endpoint_id"])
 

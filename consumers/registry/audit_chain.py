@@ -186,7 +186,7 @@ class HeadWriter:
         except KafkaError as error:
             if not error.retriable:
                 raise
-            log.warning("The audit's head is not on Kafka yet", error=type(error).__name__)
+            log.warning("Audit head not yet written to Kafka: retries", error=type(error).__name__)
         else:
             self._written = found
 

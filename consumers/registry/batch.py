@@ -170,7 +170,11 @@ def _accepted(
     except (Undecodable, Rejected):
         return None
     except Exception as error:  # noqa: BLE001 (a defect of ours: intake sets the event aside)
-        log.error("A decision raised", error=type(error).__name__, where=logs.where(error))
+        log.error(
+            "Unhandled error while validating an event",
+            error=type(error).__name__,
+            where=logs.where(error),
+        )
         return None
     stored = anonymised(record) if validated.kind == tips_projection.KIND else record
     return Accepted(validated, stored, received)

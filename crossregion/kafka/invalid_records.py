@@ -18,7 +18,7 @@ def report_invalid_record(topic: str, partition: int, offset: int, error: Except
     reason = error.reason if isinstance(error, (Undecodable, Rejected)) else "defect"
     metrics.DEAD_LETTERS.labels(reason).inc()
     log.error(
-        "A record cannot be used",
+        "Invalid record",
         topic=topic,
         partition=partition,
         offset=offset,

@@ -103,6 +103,6 @@ class ProgressWatchdog:
             ends = self._consumer.end_offsets(list(mine), timeout_ms=ANSWER_MS)
             at = {one: self._consumer.position(one, timeout_ms=ANSWER_MS) for one in mine}
         except KafkaError as error:
-            log.warning("Kafka does not say how much there is", error=type(error).__name__)
+            log.warning("End offsets unknown: lag not checked", error=type(error).__name__)
             return set()
         return {one for one in mine if at[one] < ends[one]}

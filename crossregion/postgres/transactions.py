@@ -92,4 +92,4 @@ class Database:
 def _say_that_it_waits(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     sqlstate = error.sqlstate if isinstance(error, psycopg.Error) else None
-    log.warning("PostgreSQL is away", error=type(error).__name__, sqlstate=sqlstate)
+    log.warning("PostgreSQL unavailable: retries", error=type(error).__name__, sqlstate=sqlstate)

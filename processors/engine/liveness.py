@@ -36,10 +36,10 @@ async def or_end_process(step: Awaitable[None]) -> None:
 def end_process(error: BaseException) -> None:
     """End at once, nothing committed: whoever supervises starts the process again."""
     if isinstance(error, CrossregionError):
-        log.error("The process ends", fault=str(error))
+        log.error("Process ends", fault=str(error))
     else:
         log.error(
-            "Unknown error; the process ends", error=type(error).__name__, where=logs.where(error)
+            "Unhandled error: process ends", error=type(error).__name__, where=logs.where(error)
         )
     sys.stderr.flush()
     os._exit(EXIT_UNKNOWN_ERROR)

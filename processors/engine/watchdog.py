@@ -50,7 +50,7 @@ class ProgressWatchdog:
         try:
             self._left = await restore.behind(self._connection, self._app.conf.id, mine)
         except KafkaError as error:
-            log.warning("Kafka does not say how much there is", error=type(error).__name__)
+            log.warning("End offsets unknown: lag not checked", error=type(error).__name__)
         if before & self._left and self._batches == progress["batches"]:
             end_process(StandsStill())
 

@@ -143,7 +143,7 @@ class Intake:
         except TimeoutError:
             raise Problem("not-stored", retry_after=COMMIT_SECONDS) from None
         except SpoolError as error:
-            log.error("A spool cannot be used", unit=sender.unit, error=str(error))
+            log.error("Spool unusable", unit=sender.unit, error=str(error))
             raise Problem("not-stored", retry_after=COMMIT_SECONDS) from None
         failpoint("before-receipt")
         if not taken.same:
@@ -263,12 +263,16 @@ async def _answered(intake: Intake, request: Request) -> Response:
         return await intake.post(request)
     except Problem as problem:
         sender = getattr(request.state, "sender", "")
-        log.info("Refused", problem=problem.kind, status=problem.status, sender=sender)
+        log.info("Request refused", problem=problem.kind, status=problem.status, sender=sender)
         return _refusal(problem)
     except ClientDisconnect:
         return Response(status_code=GONE)
     except Exception as error:  # noqa: BLE001 (the client may ask again; others go on)
-        log.error("A request failed", error=type(error).__name__, where=logs.where(error))
+        log.error(
+            "Unhandled error in an HTTP request",
+            error=type(error).__name__,
+            where=logs.where(error),
+        )
         return _refusal(Problem("defect"))
 
 

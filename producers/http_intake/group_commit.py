@@ -62,7 +62,7 @@ class Committer:
             except Exception as error:  # noqa: BLE001 (whoever waits is told, and may ask again)
                 if not isinstance(error, SpoolError):
                     log.error(
-                        "A commit failed", error=type(error).__name__, where=logs.where(error)
+                        "Spool commit failed", error=type(error).__name__, where=logs.where(error)
                     )
                 for _, future in group:
                     future.set_exception(error)

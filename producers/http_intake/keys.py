@@ -67,13 +67,13 @@ class Keys:
         except FileNotFoundError:
             return []
         except OSError as error:
-            log.error("A file of keys cannot be read", file=str(file), reason=error.strerror)
+            log.error("Key file unreadable", file=str(file), reason=error.strerror)
             return []
         except (ValueError, TypeError):
-            log.error("A file of keys holds something else", file=str(file))
+            log.error("Key file malformed", file=str(file))
             return []
         if found.st_mode & 0o077:
-            log.error("A file of keys is open to others: chmod 600", file=str(file))
+            log.error("Key file accessible to others: chmod 600", file=str(file))
             return []
         return self._known[unit][1]
 

@@ -127,9 +127,13 @@ class Relay:
             except (psycopg.Error, postgres_connection.DatabaseUnavailable) as error:
                 if isinstance(error, psycopg.Error) and not postgres_connection.is_temporary(error):
                     raise _explained(error) from None
-                log.warning("The outbox is away", unit=self._spool.unit, error=type(error).__name__)
+                log.warning(
+                    "Outbox database unavailable: retries",
+                    unit=self._spool.unit,
+                    error=type(error).__name__,
+                )
             except (SpoolBusy, SpoolFull) as error:
-                log.error("The spool takes nothing", unit=self._spool.unit, error=str(error))
+                log.error("Spool unavailable: retries", unit=self._spool.unit, error=str(error))
             else:
                 continue
             health.beat()
@@ -195,7 +199,7 @@ class Relay:
         except Unfit as unfit:
             refused[row.number] = str(unfit)
             self._count(row.event, REFUSED)
-            log.warning("A row is refused", unit=self._spool.unit, row=row.number, why=str(unfit))
+            log.warning("Row refused", unit=self._spool.unit, row=row.number, why=str(unfit))
             return None
         return IdempotentRequest(f"outbox {row.id}", "", (exported,), _receipt)
 

@@ -187,7 +187,7 @@ def test_a_row_that_cannot_be_used_is_told_and_the_others_are_taken(
     with capture_logs() as lines:
         assert watch.step() == 0
     assert ids(spool) == ["220200-C1"]
-    (refused,) = [line for line in lines if line["event"] == "A row is refused"]
+    (refused,) = [line for line in lines if line["event"] == "Row refused"]
     assert (refused["file"], refused["line"], refused["column"]) == ("cases.csv", 3, "案件编号")
     assert "李四" not in str(lines)
 
@@ -206,7 +206,7 @@ def test_only_files_that_are_meant_are_taken(
         for _ in range(2):
             assert watch.step() == 0
     assert ids(spool) == []
-    told = sorted(line["file"] for line in lines if line["event"] == "Not taken")
+    told = sorted(line["file"] for line in lines if line["event"] == "File ignored")
     assert told == ["Cases.xls", "cases.csv.part", "secret.csv"]
 
 

@@ -33,7 +33,7 @@ FEED = Path(__file__).parents[2] / "examples/feed"
 OLD = load()
 NEW = replace(OLD, name="persons-new", share=0.02, open_cases=2_000_000)
 LISTED = topics.LINKAGE_RECORDS.name()
-WAITS = "Another model's proposals stand until linkage is done"
+WAITS = "Former model's proposals kept until linkage's lag is 0"
 
 
 class Switched(DisposableStack):
