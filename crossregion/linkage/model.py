@@ -20,6 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 FORMAT = 2
+COMPARISON = 2
+"""How records are read and compared; counted up by each release that does it otherwise.
+
+It stands in the version of every model, so that after an upgrade all pairs are weighed anew.
+"""
 UNKNOWN = "unknown"
 """The level of a field that one of the two records lacks; number 0 of every field."""
 
@@ -86,8 +91,8 @@ class Model:
 
     @functools.cached_property
     def version(self) -> str:
-        """The name, and what tells apart two contents under one name."""
-        return f"{self.name}-{digest(_content(self))[:8]}"
+        """The name, what tells apart two contents under one name, and how records are compared."""
+        return f"{self.name}-{digest(_content(self))[:8]}-{COMPARISON}"
 
 
 def parse(text: str) -> Model:

@@ -13,6 +13,7 @@ import pytest
 from crossregion import installed_model
 from crossregion.domain import identifiers
 from crossregion.domain.events import MatchDecided
+from crossregion.linkage import model
 from processors.proposals import Rescues
 from schemas import codec
 from tests.support.linkage_records import listed
@@ -113,3 +114,9 @@ def test_two_contents_under_one_name_are_two_versions() -> None:
     assert other.name == OLD.name
     assert installed_model.group(other) != installed_model.group(OLD)
     assert OLD.version == replace(OLD).version
+
+
+def test_a_release_that_compares_otherwise_weighs_all_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "COMPARISON", model.COMPARISON + 1)
+    other = replace(OLD)
+    assert installed_model.group(other) != installed_model.group(OLD)
