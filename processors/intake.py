@@ -162,6 +162,7 @@ def _dead_letter(origin: Incoming, reason: str, detail: str, outputs: Outputs) -
 def main() -> None:
     """Run one intake worker."""
     from processors.engine import app as engine_app
+    from processors.engine import patches
 
     app = engine_app.make_app("intake")
     names = topics.names_of(topics.read_by("intake"))
@@ -188,7 +189,7 @@ def main() -> None:
             outcomes[message.topic.partition(".")[0], outcome] += 1
         for (kind, outcome), count in outcomes.items():
             metrics.EVENTS.labels("intake", kind, outcome).inc(count)
-        await outputs.send(engine_app.producer_of(app))
+        await outputs.send(patches.producer_of(app))
 
     @app.agent(incoming, concurrency=1)  # type: ignore[untyped-decorator, unused-ignore]
     async def intake(stream: Any) -> None:

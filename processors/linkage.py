@@ -176,7 +176,7 @@ def _identified(key: bytes) -> tuple[str, str, str, int, str]:
 def main() -> None:
     """Run one linkage worker."""
     from processors.engine import app as engine_app
-    from processors.engine import liveness
+    from processors.engine import liveness, patches
 
     model = installed_model.chosen()
     app = engine_app.make_app("linkage", installed_model.group(model))
@@ -185,7 +185,7 @@ def main() -> None:
     state = Partitions(model)
 
     async def send(outputs: Outputs) -> None:
-        await outputs.send(engine_app.producer_of(app))
+        await outputs.send(patches.producer_of(app))
 
     async def on_assigned(_: Any, assigned: Iterable[Any], **__: Any) -> None:
         partitions = [where.partition for where in assigned if where.topic == name]

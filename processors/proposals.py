@@ -308,7 +308,7 @@ def _add(event: str, record: MatchProposed | MatchWithdrawn, outputs: Outputs) -
 def main() -> None:
     """Run one proposals worker."""
     from processors.engine import app as engine_app
-    from processors.engine import liveness
+    from processors.engine import liveness, patches
 
     model = installed_model.chosen()
     app = engine_app.make_app("proposals")
@@ -322,7 +322,7 @@ def main() -> None:
 
         async def begin() -> None:
             outputs = await state.rebuild(engine_app.options("proposals"), app.conf.id, partitions)
-            await outputs.send(engine_app.producer_of(app))
+            await outputs.send(patches.producer_of(app))
 
         await liveness.or_end_process(begin())
 
@@ -332,14 +332,14 @@ def main() -> None:
     async def look_at_linkage() -> None:
         async def look() -> None:
             outputs = await state.go_over(connection)
-            await outputs.send(engine_app.producer_of(app))
+            await outputs.send(patches.producer_of(app))
 
         await liveness.or_end_process(look())
 
     async def handle(events: Sequence[Any]) -> None:
         outputs = Outputs()
         await state.handle(events, outputs)
-        await outputs.send(engine_app.producer_of(app))
+        await outputs.send(patches.producer_of(app))
 
     @app.agent(incoming, concurrency=1)  # type: ignore[untyped-decorator, unused-ignore]
     async def proposals(stream: Any) -> None:

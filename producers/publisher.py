@@ -21,6 +21,7 @@ from crossregion.domain.validation import Rejected, validate_event
 from crossregion.errors import ServiceUnavailable
 from crossregion.failpoints import failpoint
 from crossregion.kafka import connection as kafka_connection
+from crossregion.kafka import patches
 from crossregion.kafka.connection import Kafka
 from crossregion.settings import settings
 from producers.exports.reader import Export, Refusal, read_export
@@ -122,7 +123,7 @@ def connect(kafka: Kafka, unit: str) -> KafkaProducer:
 
 def abandon(producer: KafkaProducer) -> None:
     """Close a producer at once; what it still holds is dropped, and waits in the spool."""
-    producer._sender.force_close()  # its own close waits for that, then raises and stays open
+    patches.drop_unsent(producer)
     try:
         producer.close(timeout=CLOSE_SECONDS)
     except KafkaError as error:

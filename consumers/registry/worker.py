@@ -27,6 +27,7 @@ from crossregion.failpoints import failpoint
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import subscription
 from crossregion.kafka.connection import Kafka
+from crossregion.kafka.patches import cluster_of
 from crossregion.postgres import migrations, queries
 from crossregion.postgres.connection import Connection
 from crossregion.postgres.transactions import Database
@@ -115,7 +116,7 @@ class Registry:
             self._database.transact(lambda connection: notices.forget(connection, now))
 
     def _topic_ids(self) -> dict[str, uuid.UUID]:
-        cluster = self._consumer._client.cluster
+        cluster = cluster_of(self._consumer)
         found = {name: cluster.topic_id(name) for name in TOPICS}
         return {name: topic_id for name, topic_id in found.items() if topic_id is not None}
 

@@ -15,7 +15,14 @@ LENGTH = 0x7FFF_FFFF
 
 
 class Batch(DefaultRecordBatch):  # type: ignore[misc, unused-ignore]
-    """A batch of kafka-python 3.0.12; its records have what aiokafka 0.14.0 asks of one, too."""
+    """A batch of kafka-python; its records have what aiokafka 0.14.0 asks of one, too.
+
+    Version: kafka-python 3.0.12
+    Upstream: not reported as of 2026-11; aio-libs/aiokafka#321 (open) asks the same of the other
+        client. `_read_msg` decodes a header's name strictly as UTF-8 and the attributes as a
+        varint, where the broker takes any bytes and one byte: one record stops every consumer.
+    Test: tests/unit/test_batches.py::test_both_clients_read_an_odd_batch_alike
+    """
 
     _pos: int
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import faust
 import structlog
-from aiokafka import AIOKafkaProducer
 
 from crossregion import logs, metrics
 from crossregion.errors import StandsStill
@@ -113,11 +112,6 @@ class WatchedApp(faust.App):  # type: ignore[misc, unused-ignore]
     async def on_start(self) -> None:
         await super().on_start()
         self.add_future(self.watch.run())
-
-
-def producer_of(app: faust.App) -> AIOKafkaProducer:
-    """The app's own aiokafka producer, whose batches can be awaited one by one."""
-    return app.producer._ensure_producer()
 
 
 async def each_batch(

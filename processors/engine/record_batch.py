@@ -20,6 +20,15 @@ from crossregion.kafka.record_batch import Batch
 
 
 class UsualOrOdd(_DefaultRecordBatchPy):  # type: ignore[misc, unused-ignore]
+    """A batch that aiokafka's extension reads, or `Batch` where it could not.
+
+    Version: aiokafka 0.14.0
+    Upstream: aio-libs/aiokafka#321 (open) asks how to go on after a record that cannot be read.
+        What the broker takes and this client does not is not reported as of 2026-11: a header's
+        name that is not UTF-8, attributes above 127, lengths above 32 bits.
+    Test: tests/unit/test_batches.py::test_both_clients_read_an_odd_batch_alike
+    """
+
     def __iter__(self) -> Iterator[Any]:
         return iter(self._usual() or Batch(self._buffer))
 

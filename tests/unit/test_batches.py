@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatch as Extension
-from aiokafka.record.memory_records import _MemoryRecordsPy as AiokafkaRecords
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka.record.default_records import DefaultRecordBatch as Original
@@ -71,7 +71,7 @@ def test_both_clients_read_an_odd_batch_alike() -> None:
     odd = (0, b"k", b"v", [(Undecodable(), b"x"), ("名", None)])
     usual: tuple[Any, ...] = (0, None, b"w", [])
     data = batch([usual, odd, usual])
-    theirs, ours = KafkaRecords(data).next_batch(), AiokafkaRecords(data).next_batch()
+    theirs, ours = KafkaRecords(data).next_batch(), fetcher.MemoryRecords(data).next_batch()
     assert read(theirs) == read(ours)
     assert read(Batch(data))[1] == (1, 0, 0, b"k", b"v", [("ce_??", b"x"), ("名", None)])
     assert [one[0] for one in read(ours)] == [0, 1, 2]
