@@ -43,7 +43,7 @@ dev: setup ## the services kept up, the workers restarted as files change
 
 # Most tests wait for services, so three processes share two cores, each with services of its own.
 test: setup $(PROMTOOL) ## all tests, with the real Kafka and PostgreSQL, and one fault of each class
-	$(PY) -m pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder --hypothesis-profile $(PROFILE) -m "$(MARKS)" $(TESTS)
+	$(PY) -m pytest --numprocesses $(PROCESSES) --dist loadscope --no-loadscope-reorder --hypothesis-profile $(PROFILE) -m "$(MARKS)" $(TESTS)
 
 test-all: ## all tests, with every fault at small scale, as .ci/run does
 	$(MAKE) test MARKS="not nightly" PROFILE=ci

@@ -35,16 +35,12 @@ BY_FOLDER = {"faults": ("faults", "stack"), "stack": ("stack",)}
 BY_FIXTURE = ("kafka", "postgres", "stack")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with what it needs, and with the group that one process takes as a whole."""
-    for item in items:
-        needs = {*BY_FOLDER.get(item.path.relative_to(TESTS).parts[0], ())}
-        needs |= {name for name in BY_FIXTURE if name in getattr(item, "fixturenames", ())}
-        for name in sorted(needs):
-            item.add_marker(name)
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test with what it needs."""
+    needs = {*BY_FOLDER.get(item.path.relative_to(TESTS).parts[0], ())}
+    needs |= {name for name in BY_FIXTURE if name in getattr(item, "fixturenames", ())}
+    for name in sorted(needs):
+        item.add_marker(name)
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,9 @@ import csv
 import io
 import json
 
-import pytest
-
 from tests.e2e.conftest import Demo
 from tests.support.command import assert_one_clear_line, run
 from tests.support.stacks import DisposableStack
-
-pytestmark = pytest.mark.xdist_group("e2e/demo")
 
 
 def test_what_the_demo_proposed_is_decided_on_a_running_stack(bad_demo: Demo) -> None:

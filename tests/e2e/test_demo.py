@@ -12,7 +12,6 @@ from tests.e2e.conftest import Demo
 from tests.e2e.running import FEED, ROOT
 from tests.support.command import assert_one_clear_line, run
 
-pytestmark = pytest.mark.xdist_group("e2e/demo")
 SAMPLE_FLAGS = ROOT / "tests/data/sample_flags.csv"
 
 

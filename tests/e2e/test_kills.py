@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 
 from cli import demo_run
 from consumers.registry import counts
@@ -25,8 +24,6 @@ from tests.e2e.conftest import Demo
 from tests.e2e.running import FEED
 from tests.support.live import in_force, notices, read_all, wait_for_quiet, wait_until
 from tests.support.stacks import DisposableStack
-
-pytestmark = pytest.mark.xdist_group("e2e/demo")
 
 
 def quiet(_: object) -> None:

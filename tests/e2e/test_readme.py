@@ -5,12 +5,9 @@ import shlex
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.running import Up
 from tests.support.command import ENVIRONMENT
 
-pytestmark = pytest.mark.xdist_group("e2e/up")
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/analysts.md", "docs/officers.md", "docs/operating.md")
 BLOCKS = [

@@ -9,14 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-import pytest
 
 from tests.e2e.running import FEED, Up
 from tests.support.command import COMMAND, assert_one_clear_line, run, run_process
 from tests.support.exports import UNIT
 from tests.support.intake import case, free_port
 
-pytestmark = pytest.mark.xdist_group("e2e/up")
 WAIT_SECONDS = 60.0
 
 

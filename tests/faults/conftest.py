@@ -31,18 +31,11 @@ IN_MAKE_TEST = frozenset(
     }
 )
 """One fault of each class, which `make test` takes on one stack; all are for `.ci/run`."""
-FOLDER = "tests/faults/"
+FAULTS = "tests/faults/test_faults.py"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the faults for `.ci/run`; one stack takes what `make test` does, else one each class."""
-    on_one_stack = "not every_fault" in config.option.markexpr
-    for item in items:
-        file, _, name = item.nodeid.partition("::")
-        if file == f"{FOLDER}test_faults.py":
-            of_class = name.partition("::")[0]
-            if name.partition(": ")[2].removesuffix("]") not in IN_MAKE_TEST:
-                item.add_marker("every_fault")
-            group = "one of each class" if on_one_stack else of_class
-            item.add_marker(pytest.mark.xdist_group(f"{FOLDER}{group}"))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark the faults that are for `.ci/run`; tests.support.grouping says which share a stack."""
+    file, _, name = item.nodeid.partition("::")
+    if file == FAULTS and name.partition(": ")[2].removesuffix("]") not in IN_MAKE_TEST:
+        item.add_marker("every_fault")
