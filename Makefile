@@ -67,7 +67,7 @@ check: setup ## ruff, mypy --strict, import-linter
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-fmt: setup ## format, and mend what ruff can
+fmt: setup ## format, and fix what ruff can
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 

@@ -48,7 +48,7 @@ def follow(
 ) -> None:
     """Start the workers again at each change, until stopped.
 
-    Workers that end again and again are left alone until the next change, which may mend them.
+    Workers that end again and again are left alone until the next change, which may fix them.
     """
     known = changed()
     while not stopped():

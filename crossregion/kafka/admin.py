@@ -42,7 +42,7 @@ def apply(kafka: Kafka, replication: int | None = None) -> list[str]:
     cluster. Principals whose password files are in the secrets directory get these passwords, and
     all get their grants. Returns: the names of the topics created, sorted.
     Raises: CrossregionError, before anything is changed, where a topic was made otherwise in what
-    cannot be mended in place; ServiceUnavailable, also where there are topics of unknown units.
+    cannot be fixed in place; ServiceUnavailable, also where there are topics of unknown units.
     """
     with administering(kafka) as admin:
         subscription.require_known_units(admin.list_topics())
