@@ -221,7 +221,7 @@ def missing(kafka: Kafka) -> list[str]:
 
 
 def read_again(kafka: Kafka, group: str) -> None:
-    """Have a group that is stopped read its topics from their beginning.
+    """Delete the offsets of a stopped group, so that it reads its topics from their beginning.
 
     Raises: CrossregionError while a member of it runs, or is waited for; ServiceUnavailable also
     when Kafka does not say whether one does.
@@ -236,7 +236,7 @@ def read_again(kafka: Kafka, group: str) -> None:
 def administering(
     kafka: Kafka, principal: str = kafka_connection.ADMIN
 ) -> Iterator[KafkaAdminClient]:
-    """An admin client; what Kafka refuses is one clear line.
+    """An admin client; errors of Kafka are raised as ServiceUnavailable.
 
     Raises: ServiceUnavailable.
     """

@@ -66,14 +66,14 @@ class Kafka:
         }
 
     def environment(self) -> dict[str, str]:
-        """The settings that lead another process here."""
+        """Environment variables by which another process connects to the same cluster."""
         return {
             "CROSSREGION_KAFKA": self.address,
             "CROSSREGION_KAFKA_SECRETS": str(self.secrets.resolve()),
         }
 
     def require_reachable(self) -> None:
-        """Raise ServiceUnavailable, at once and in one line, where clients would try on and on."""
+        """Raise ServiceUnavailable at once where a client would retry until its time-out."""
         refused: ServiceUnavailable | None = None
         for host, port in _places(self.address):
             try:
@@ -88,7 +88,7 @@ class Kafka:
         raise refused or ServiceUnavailable("nothing-listens", address=self.address)
 
     def explain(self, error: Exception, principal: str) -> ServiceUnavailable:
-        """Why Kafka cannot be used, and what to do, where it can be found out."""
+        """Why Kafka cannot be used and what to do about it, as far as that can be determined."""
         name = type(error).__name__
         if isinstance(error, ServiceUnavailable):
             return error
@@ -133,7 +133,7 @@ class Kafka:
 
 @contextmanager
 def explained(found: Kafka, principal: str) -> Iterator[None]:
-    """Have Kafka's refusal of a principal end the process with one clear line."""
+    """Turn Kafka's refusal of a principal into ServiceUnavailable, with what to do about it."""
     from kafka.errors import AuthorizationError, SaslAuthenticationFailedError
 
     try:
@@ -143,7 +143,7 @@ def explained(found: Kafka, principal: str) -> Iterator[None]:
 
 
 def is_away(error: Exception) -> bool:
-    """Whether the cluster is to blame; if not, it does not let this principal in."""
+    """Whether the cluster is unavailable; if False, it refuses this principal."""
     name = type(error).__name__
     refused = "Authentication" in name or "Authorization" in name
     return not refused and not isinstance(error, ServiceUnavailable)
@@ -163,14 +163,14 @@ def kafka(chosen: Settings) -> Kafka:
 
 
 def reachable(chosen: Settings) -> Kafka:
-    """The same, for a worker about to start, once something trustworthy listens there."""
+    """The same, for a worker about to start, once a broker with a trusted certificate listens."""
     found = kafka(chosen)
     found.require_reachable()
     return found
 
 
 def password(file: Path) -> str:
-    """What stands in a secret file.
+    """The content of a secret file.
 
     Raises: ServiceUnavailable when it is missing, empty or open to others.
     """

@@ -1,4 +1,4 @@
-"""What Kafka knows of a consumer group, where it can be trusted to be an answer.
+"""Members and offsets of a consumer group, with the broker's errors raised.
 
 kafka-python describes a group that the broker did not describe as one without members, and puts the
 broker's error beside it, as a text; what a deletion came to is a text as well.

@@ -1,7 +1,7 @@
-"""Records between our own processes that cannot be used: an alarm, and on.
+"""Invalid records on topics between our own processes: logged, counted, and skipped.
 
-Nobody but our processes may write those topics. The record stays where it is, for its topic keeps
-it; the log names the place, the metric raises the alarm.
+Only our own processes may write those topics. The record stays on its topic; the log has its topic,
+partition and offset, and an alert watches the metric.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ log = logs.logger()
 
 
 def report_invalid_record(topic: str, partition: int, offset: int, error: Exception) -> str:
-    """Tell of one such record; returns the reason, ``defect`` where our own decision raised."""
+    """Log and count one such record; returns the reason, ``defect`` where our own code raised."""
     reason = error.reason if isinstance(error, (Undecodable, Rejected)) else "defect"
     metrics.DEAD_LETTERS.labels(reason).inc()
     log.error(

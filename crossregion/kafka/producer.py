@@ -1,4 +1,4 @@
-"""Writing one event for a command: acknowledged by the broker before anybody is told so."""
+"""Sends one event for a command, and returns once the broker has acknowledged it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def send(
 ) -> None:
     """Check one event against its contract, send it as a principal, and wait for the broker.
 
-    To the topic of `unit`, where each has its own. Once too often does no harm, if the event's id
-    is made of its content. Raises: InvalidRecord, ServiceUnavailable.
+    `unit` selects the topic where each unit has its own. Sending twice does no harm if the event's
+    id is made of its content. Raises: InvalidRecord, ServiceUnavailable.
     """
     codec.validate(event, record)
     value = codec.encode(event, record)

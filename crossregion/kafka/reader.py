@@ -1,4 +1,4 @@
-"""Reading topics from their beginning to their present end, for who shows what stands there."""
+"""Reads topics from their beginning to their present end offsets."""
 
 from __future__ import annotations
 

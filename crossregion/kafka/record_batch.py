@@ -1,4 +1,4 @@
-"""How a batch of records is read: as the broker reads it, so that nothing it takes can stop us.
+"""Reads a batch of records as the broker does, so that no record it accepts stops a consumer.
 
 The broker keeps what a unit wrote as it is, and checks less than the clients do. They refuse a
 header's name that is not UTF-8 and a length of more than 32 bits, read the attributes, one byte,

@@ -25,10 +25,10 @@ def subscribe(
     names: Sequence[str],
     listener: ConsumerRebalanceListener | None = None,
 ) -> None:
-    """Subscribe once the broker has told which partitions there are.
+    """Subscribe once the metadata of all topics is known.
 
     kafka-python 3.0.12 as leader of a group assigns nothing of a topic that it has no metadata of
-    yet, and does not always rejoin when it has: the topic then stands still.
+    yet, and does not always rejoin when it has: the topic is then never consumed.
     Raises: ServiceUnavailable when a topic is missing, or Kafka has those of an unknown unit.
     """
     require_known_units(consumer.topics())
@@ -41,7 +41,7 @@ def subscribe(
 def require_known_units(visible: Iterable[str]) -> None:
     """Check that Kafka has no topics of a unit that this process does not know.
 
-    It would pass over them for good. Raises: ServiceUnavailable.
+    It would ignore them for good. Raises: ServiceUnavailable.
     """
     unknown = topics.of_other_units(visible)
     if unknown:
@@ -56,8 +56,8 @@ def require_known_units(visible: Iterable[str]) -> None:
 def poll(consumer: KafkaConsumer, timeout_ms: int) -> dict[TopicPartition, list[ConsumerRecord]]:
     """Poll a consumer whose `auto_offset_reset` is "none".
 
-    What its group has never read it begins at the beginning; what it has read, and is not there any
-    more, is not passed over in silence. Raises: LogShortened.
+    A partition without a committed offset is read from its beginning. An offset out of range is an
+    error instead of a silent reset. Raises: LogShortened.
     """
     try:
         found: dict[TopicPartition, list[ConsumerRecord]] = consumer.poll(timeout_ms=timeout_ms)
@@ -70,10 +70,10 @@ def poll(consumer: KafkaConsumer, timeout_ms: int) -> dict[TopicPartition, list[
 
 
 class ProgressWatchdog:
-    """Sees to it that what stands on the topics comes.
+    """Detects a stalled consumer: lag > 0 and nothing fetched.
 
     After a lost connection kafka-python 3.0.12 sometimes fetches nothing any more, while its
-    session in the group lives on, so that nobody takes its work over.
+    session in the group stays alive, so that no other worker takes over its partitions.
     """
 
     def __init__(self, consumer: KafkaConsumer) -> None:
@@ -83,9 +83,9 @@ class ProgressWatchdog:
         self._left: set[TopicPartition] = set()
 
     def look(self, came: bool) -> None:
-        """To be called after each poll, with whether anything came.
+        """Call after each poll; `came` is whether it returned records.
 
-        Raises: StandsStill when nothing came between two looks, and there was something at both.
+        Raises: StandsStill when two checks in a row found lag and no record came in between.
         """
         now = time.monotonic()
         if came:
@@ -97,7 +97,7 @@ class ProgressWatchdog:
                 raise StandsStill
 
     def _behind(self) -> set[TopicPartition]:
-        """The partitions that have more; none while Kafka doesn't say."""
+        """The partitions with lag > 0; none while Kafka gives no end offsets."""
         mine = self._consumer.assignment()
         try:
             ends = self._consumer.end_offsets(list(mine), timeout_ms=ANSWER_MS)

@@ -1,4 +1,4 @@
-"""Kafka's users and what they are granted, brought to what the project says.
+"""Kafka's users and grants, made equal to what the contracts of the topics say.
 
 Passwords are random and stand in files of mode 0600, one a principal, in the admin's secrets
 directory; a unit or a process is given its own file, and Kafka keeps only salted hashes.
@@ -56,7 +56,7 @@ def missing(directory: Path) -> list[str]:
 
 
 def make_missing(directory: Path) -> None:
-    """A random password for each principal that has no file yet; Kafka is not told."""
+    """Create a password file for each principal that has none; nothing is sent to Kafka."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in missing(directory):
         write_private(directory / name, secrets.token_urlsafe(32))
@@ -81,7 +81,7 @@ def renew(admin: KafkaAdminClient, kafka: Kafka, name: str) -> None:
 
 
 def put(admin: KafkaAdminClient, kafka: Kafka, names: Sequence[str]) -> None:
-    """Have Kafka know the password in the file of each of these principals.
+    """Set the password in the file of each of these principals at Kafka.
 
     Raises: ServiceUnavailable.
     """
@@ -135,7 +135,7 @@ def _alter(admin: KafkaAdminClient, changes: list[Any]) -> None:
 
 
 def granted(admin: KafkaAdminClient) -> frozenset[Grant]:
-    """What Kafka allows at present."""
+    """The grants that exist at Kafka."""
     everything = ACLFilter(
         None,
         None,
@@ -160,7 +160,7 @@ def granted(admin: KafkaAdminClient) -> frozenset[Grant]:
 
 
 def grant_all(admin: KafkaAdminClient, directory: Path) -> None:
-    """Allow to our principals what is wanted and nothing more, to removed ones nothing.
+    """Make the grants of our principals equal to the contracts; removed principals get none.
 
     Grants of principals that are not the project's stay as they are. Raises: ServiceUnavailable.
     """

@@ -1,4 +1,4 @@
-"""Who did something, noted in the transaction that does it."""
+"""Appends to the audit, in the transaction that does what is recorded."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def append_audit(
     connection: Connection, action: str, subject: str, purpose: str, actor: str | None = None
 ) -> None:
-    """Note in the audit, in this transaction, who does something: the user of this process if None.
+    """Append a row to the audit in this transaction; `actor` is the user of this process if None.
 
-    The role that has logged in stands beside it; only that is checked by the server.
+    The row also has the role that has logged in; only that is authenticated by the server.
     """
     known = {"action": action, "subject": subject, "purpose": purpose}
     row = {"actor": user() if actor is None else actor, **known}
@@ -25,7 +25,7 @@ def append_audit(
 
 
 def user() -> str:
-    """The user of this process, by its own word."""
+    """The name of this process's user, which nothing authenticates."""
     number = os.getuid()
     try:
         return pwd.getpwuid(number).pw_name

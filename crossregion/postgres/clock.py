@@ -1,4 +1,4 @@
-"""The day from which the registry looks at what is due."""
+"""The day on which the registry's views compute what is due."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def look_from_today(connection: Connection) -> None:
-    """Have the views take the day that this process takes for today, which a test may have turned.
+    """Make the views use this process's today, which a test may have changed.
 
     For this transaction only.
     """

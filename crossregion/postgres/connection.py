@@ -1,4 +1,4 @@
-"""Reaching a PostgreSQL server: connections with one clear line where they cannot be made."""
+"""Connections to PostgreSQL; if one cannot be made the error says what to do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logs.logger()
 
 
 class DatabaseUnavailable(CrossregionError):
-    """Nobody answers at the address; waiting can help."""
+    """No server answers at the address; a retry can help."""
 
     code = "database-unavailable"
 
@@ -79,7 +79,7 @@ def connect(dsn: str | None, setting: str = SETTING) -> Connection:
 def protected(dsn: str) -> str:
     """The same, with TLS and the server's certificate checked if it is another machine's.
 
-    libpq itself would go on in plain text. Whatever the connection string says of it holds.
+    libpq itself would continue in plain text. An `sslmode` in the connection string has precedence.
     """
     parts = conninfo_to_dict(dsn)
     hosts = str(parts.get("host") or "").split(",") + str(parts.get("hostaddr") or "").split(",")
@@ -90,7 +90,7 @@ def protected(dsn: str) -> str:
 
 
 def is_temporary(error: BaseException) -> bool:
-    """Whether waiting can help."""
+    """Whether a retry can help."""
     if isinstance(error, DatabaseUnavailable):
         return True
     if not isinstance(error, psycopg.Error):

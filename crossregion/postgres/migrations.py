@@ -1,4 +1,4 @@
-"""Migrations that run forwards, and the registry made anew."""
+"""Forward migrations, and the registry dropped and created again."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def _record(connection: Connection, numbers: Sequence[int]) -> None:
 
 
 def name_office(connection: Connection, *, fresh: bool) -> None:
-    """Have the database say which province it is of; one of an older version is Jilin's.
+    """Record in the database which province it is of; one of an older version is Jilin's.
 
     Raises: DatabaseOfAnotherProvince.
     """

@@ -79,7 +79,7 @@ def rows(
 def one(connection: Connection, name: str, values: Mapping[str, Any]) -> Row | None:
     """The first row that a statement finds.
 
-    None as well where a text is asked for that no row can hold: it is whatever somebody has typed.
+    None also for a text that PostgreSQL cannot store, since it may be any input of a user.
     """
     if not all(_storable(value) for value in values.values() if isinstance(value, str)):
         return None

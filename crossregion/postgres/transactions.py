@@ -1,4 +1,4 @@
-"""PostgreSQL: connecting, named SQL, and migrations that run forwards."""
+"""Transactions: one session of a command, and a worker's connection with retries."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def session(dsn: str | None) -> Iterator[Connection]:
 
 
 class Database:
-    """One connection that is made anew when it is lost."""
+    """One connection that is opened again when it is lost."""
 
     def __init__(self, dsn: str | None) -> None:
         self._dsn = dsn

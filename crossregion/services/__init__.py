@@ -1,1 +1,1 @@
-"""What persons do, used alike by commands and pages."""
+"""Actions and queries of people, called alike by commands and pages."""

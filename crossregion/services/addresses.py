@@ -12,13 +12,13 @@ MAILBOX = re.compile(r"[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z0-
 
 
 class BadMailbox(CrossregionError):
-    """What an operator gave is no mailbox."""
+    """The given text is no mailbox."""
 
     code = "bad-mailbox"
 
 
 def parse_mailbox(address: str) -> str:
-    """A mailbox as it was given.
+    """The mailbox, unchanged, if it is valid.
 
     Raises: BadMailbox.
     """
@@ -28,7 +28,7 @@ def parse_mailbox(address: str) -> str:
 
 
 class BadAddress(CrossregionError):
-    """What an operator gave is no address of a webhook."""
+    """The given text is no URL of a webhook."""
 
     code = "bad-address"
 

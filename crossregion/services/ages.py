@@ -1,4 +1,4 @@
-"""Whose urgency nobody can tell: persons of whose age their record says nothing."""
+"""Persons whose record says nothing about their age, so that their urgency is unknown."""
 
 from __future__ import annotations
 

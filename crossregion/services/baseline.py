@@ -31,7 +31,7 @@ class Baseline:
     digest: str
 
     def of(self, unit: str) -> tuple[int, int] | None:
-        """None where it says nothing; of the whole also the sum, if it has every unit."""
+        """The unit's row, or None; for the whole province the sum, if every unit has a row."""
         if unit != WHOLE or WHOLE in self.counts:
             return self.counts.get(unit)
         if not self.counts.keys() >= set(UNITS):

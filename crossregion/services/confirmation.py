@@ -1,8 +1,8 @@
 """Publishing what a person states, and waiting until the registry has recorded it.
 
-A statement counts once the registry has recorded it: only there it is known which of several that
-were sent at the same time came first. Its id is made of its content, so sending it once too often
-does no harm.
+A statement takes effect once the registry has recorded it: only then is it known which of several
+that were sent at the same time came first. Its id is made of its content, so sending it twice has
+no second effect.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Actor:
 
     `unit` is the code of a unit or of the office, `role` one of the roles of what is stated.
     `officer` is who is signed in; without it the audit names the user of this process. `purpose` is
-    what for, as it will stand in the audit. `dsn` leads to PostgreSQL in the role of this unit.
+    the reason that the audit records. `dsn` connects to PostgreSQL in the role of this unit.
     """
 
     unit: str
@@ -53,7 +53,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What the registry has recorded: whether the statement holds, and how its subject is now."""
+    """Whether the recorded statement took effect, and the present state of its subject."""
 
     holds: bool
     row: Row

@@ -1,6 +1,6 @@
-"""What an operator does with dead letters: look at them, put them back, or discard them.
+"""Dead letters for operators: list, read, replay, discard.
 
-A dead letter is put back through the topic `replays`, never by writing the unit's own topic.
+A dead letter is replayed through the topic `replays`, never by writing the unit's own topic.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def listed(dsn: str | None) -> list[dict[str, Any]]:
 def find(
     dsn: str | None, dead_letter_id: str, action: str = "read", purpose: str = ""
 ) -> dict[str, Any]:
-    """The whole dead letter, once the audit says who took it and what for.
+    """The whole dead letter, once the audit has recorded who reads it and why.
 
     Raises: DeadLetterUnknown.
     """
@@ -67,7 +67,7 @@ def _is_id(text: str) -> bool:
 
 
 def replay(kafka: Kafka, dsn: str | None, dead_letter_id: str, purpose: str = "") -> None:
-    """Put a dead letter back; intake and registry read it as if from where it came.
+    """Replay a dead letter; intake and registry handle it as if read from its original topic.
 
     Raises: DeadLetterUnknown, NotReplayable.
     """
@@ -78,7 +78,7 @@ def replay(kafka: Kafka, dsn: str | None, dead_letter_id: str, purpose: str = ""
 
 
 def discard(kafka: Kafka, dsn: str | None, dead_letter_id: str, purpose: str = "") -> None:
-    """Note that a dead letter will not be used."""
+    """Record that a dead letter is discarded; its bytes are kept."""
     letter = find(dsn, dead_letter_id, "discard", purpose)
     _send(kafka, {**letter, "reason": DISCARDED})
 

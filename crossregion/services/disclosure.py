@@ -1,4 +1,4 @@
-"""Who someone is: read by a unit that may, and noted in the audit before it is given."""
+"""Whole records with personal data, read by a permitted unit after the audit has recorded it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crossregion.services.confirmation import wait_recorded
 
 
 class ReadingNotNoted(CrossregionError):
-    """The audit does not say yet that the unit reads; waiting can help."""
+    """The audit has not recorded the reading yet; a retry can help."""
 
     code = "reading-not-noted"
 
@@ -33,9 +33,9 @@ def read_disclosed(dsn: str | None, basis: str, purpose: str = "", wait: float =
 def read_records(
     dsn: str | None, keys: Sequence[Row], purpose: str = "", wait: float = 10.0
 ) -> list[Row]:
-    """Whole records that the unit of this role may read; what it may not is left out.
+    """Whole records that the unit of this role may read; others are left out.
 
-    Each is read once the audit says who took it and what for, which the registry worker writes.
+    Each is returned once the registry worker has written to the audit who reads it and why.
     Raises: ReadingNotNoted.
     """
     found: list[Row] = []

@@ -1,4 +1,4 @@
-"""What an operator does with the endpoints of units: webhooks and mailboxes.
+"""Endpoints of units (webhooks and mailboxes) for operators.
 
 A webhook's secret is made here and shown once. It is stored where only the process that signs can
 read it; an operator's role can replace it, and never see it.
@@ -31,7 +31,7 @@ class EndpointUnknown(CrossregionError):
 
 
 class EndpointRefused(CrossregionError):
-    """This cannot be done with the endpoint."""
+    """The endpoint does not allow this action."""
 
     code = "endpoint-refused"
 
@@ -71,7 +71,7 @@ def listed(dsn: str | None) -> list[Row]:
 
 
 def rotate(dsn: str | None, endpoint_id: str, overlap: timedelta, purpose: str) -> str:
-    """A new secret; the one before signs beside it for a while, and any older one no more.
+    """A new secret; the former one also signs for `overlap`, any older one no more.
 
     Raises: EndpointUnknown, EndpointRefused.
     """

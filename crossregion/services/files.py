@@ -1,4 +1,4 @@
-"""What the office and the units look up in the files of rescued persons."""
+"""Queries on the files of rescued persons, for the office and the units."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from crossregion.services import disclosure
 
 
 def due(dsn: str | None, own: bool) -> list[Row]:
-    """What every file owes that this role may see, with its state today; `own` as a unit."""
+    """Due items of every file that this role may see, with their state today.
+
+    `own`: the role is a unit's, else the office's.
+    """
     with transactions.session(dsn) as connection:
         clock.look_from_today(connection)
         return list(queries.rows(connection, "own_file_items" if own else "file_items"))
@@ -20,7 +23,7 @@ def due(dsn: str | None, own: bool) -> list[Row]:
 def read(
     dsn: str | None, rescue: tuple[str, str], own: bool
 ) -> tuple[list[dict[str, Any]], list[Row]]:
-    """The notes of one file, the rescue's among them, and what it owes today."""
+    """The notes of one file, the rescue's among them, and its items due today."""
     unit, rescue_id = rescue
     asked = {"rescue_unit": unit, "rescue_id": rescue_id}
     with transactions.session(dsn) as connection:
@@ -32,7 +35,7 @@ def read(
 
 
 def read_whole(dsn: str | None, notes: Iterable[dict[str, Any]], purpose: str = "") -> list[Row]:
-    """The rescue and the entries themselves, each once the audit says who took it and what for.
+    """The rescue and the entries themselves, each once the audit has recorded who reads it and why.
 
     Raises: ReadingNotNoted.
     """

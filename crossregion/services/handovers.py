@@ -1,6 +1,6 @@
-"""What a unit does to hand a record over: it looks where the record stands, and takes one step.
+"""Hand-overs for units: the state of a record, and the next step.
 
-A step counts once the registry has recorded it: of two units that act at once one comes first.
+A step takes effect once the registry has recorded it: of two units that act at once one is first.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from schemas.units import UNITS
 
 
 class NotToBeHandedOver(CrossregionError):
-    """The step is not allowed where the record stands, or is not well given."""
+    """The step is not allowed in the record's present state, or its arguments are not valid."""
 
     code = "record-not-to-be-handed-over"
 
@@ -42,7 +42,7 @@ def act(
     reason: str | None = None,
     wait: float = 10.0,
 ) -> Recorded | None:
-    """Send a step; where the record is now, once the registry says what became of the step.
+    """Send a step; returns the record's state once the registry has recorded the step.
 
     None if it has not within `wait` seconds. Raises: NotToBeHandedOver, ServiceUnavailable.
     """

@@ -1,6 +1,6 @@
-"""What a unit does with its notices: look at them, answer, and read what its acceptance discloses.
+"""Notices for units: list, answer, and read what acceptance discloses.
 
-An answer counts once the registry has recorded it: the notice may have been withdrawn meanwhile.
+An answer takes effect once the registry has recorded it: the notice may have been withdrawn before.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from schemas.units import NOTIFIED
 
 
 class NoticeUnknown(CrossregionError):
-    """The unit was told no such notice."""
+    """The unit has no such notice."""
 
     code = "notice-unknown"
 
 
 class NotToBeAnswered(CrossregionError):
-    """The notice does not stand, or the answer is not well given."""
+    """The notice is not in force, or the answer's arguments are not valid."""
 
     code = "notice-not-to-be-answered"
 
 
 def listed(dsn: str | None) -> list[Row]:
-    """Every notice that the unit of this role was told, the oldest first."""
+    """Every notice of the unit of this role, the oldest first."""
     with transactions.session(dsn) as connection:
         return list(queries.rows(connection, "told_notices"))
 
@@ -53,7 +53,7 @@ def of_all_units(dsn: str | None, purpose: str = "") -> list[Row]:
 
 
 def find(dsn: str | None, unit: str, notice_id: str) -> Row:
-    """One of those that the unit of this role was told.
+    """One notice of the unit of this role.
 
     Raises: NoticeUnknown.
     """

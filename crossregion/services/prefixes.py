@@ -1,4 +1,4 @@
-"""Ids by their beginnings: who types one need not write it whole."""
+"""Completes an id from its beginning, so that a user need not type all of it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ WHOLE = len(str(uuid.UUID(int=0)))
 
 
 class AmbiguousId(CrossregionError):
-    """What was written begins several ids."""
+    """Several ids begin with the given text."""
 
     code = "ambiguous-id"
 
 
 def complete(dsn: str | None, statement: str, given: str, **values: Any) -> str:
-    """The one id that begins as given, of those that the role of `dsn` sees.
+    """The only id that begins with `given`, of those that the role of `dsn` sees.
 
     What begins no id is returned as it is: whoever looks for it says what is not there. `statement`
     finds a few by the beginning `given`, or between `low` and `high` where ids are UUIDs.

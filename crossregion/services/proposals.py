@@ -1,7 +1,7 @@
-"""What an analyst does with proposals: look at them, and decide.
+"""Match proposals for analysts: list, read, decide.
 
-A decision counts once the registry has recorded it: only there it is known which of several that
-were sent at the same time came first.
+A decision takes effect once the registry has recorded it: only then is it known which of several
+that were sent at the same time came first.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ProposalUnknown(CrossregionError):
 
 
 class NotToBeDecided(CrossregionError):
-    """The verdict cannot follow on what stands, or is not well given."""
+    """The verdict may not follow the decision in force, or its arguments are not valid."""
 
     code = "proposal-not-to-be-decided"
 
@@ -61,7 +61,7 @@ class Found:
         return state
 
     def explanation(self) -> Explanation:
-        """The evidence field by field; of a proposal that stands."""
+        """The evidence field by field; for a proposal that is in force."""
         from crossregion import installed_model
         from crossregion.linkage import explanation as explanation_linkage
 
@@ -74,7 +74,7 @@ class Found:
 def listed(
     dsn: str | None, unit: str | None, band: str | None, undecided: bool, purpose: str = ""
 ) -> list[Row]:
-    """Every proposal that stands or is decided, the stated and the likeliest first.
+    """Every proposal in force or decided: those stated by a unit first, then by probability.
 
     `undecided` leaves those that wait for an analyst: offered, and not confirmed.
     """
@@ -90,7 +90,7 @@ def listed(
 
 
 def find(dsn: str | None, proposal_id: str, purpose: str = "") -> Found:
-    """A proposal with its decisions, once the audit says who took it and what for.
+    """A proposal with its decisions, once the audit has recorded who reads it and why.
 
     Raises: ProposalUnknown.
     """
@@ -125,7 +125,7 @@ def decide(
     note: str | None = None,
     wait: float = 10.0,
 ) -> Recorded | None:
-    """Send a decision; of one that does not hold the row is the decision that was there before.
+    """Send a decision; if another one was first, the returned row is that one.
 
     None if the registry has not recorded it within `wait` seconds. Raises: ProposalUnknown,
     NotToBeDecided, ServiceUnavailable.

@@ -1,7 +1,7 @@
-"""What supervision asks of the registry: each figure, and the ids of the events it counts.
+"""Figures of supervision from the registry, and the ids of the events that each counts.
 
-A report is of a period and of a moment of knowledge. Made again for the same two, it is the same,
-whenever and on whatever rebuilt registry.
+A report has a period and a day by which the broker had what counts. For the same two it is the
+same at any time and on any rebuilt registry.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ class Question:
         return {"since": self.since, "until": self.until, "known_at": self.known_at}
 
     def concerns(self, *units: str | None) -> bool:
-        """Whether a row of these units is asked for."""
+        """Whether rows of these units are requested."""
         return self.unit is None or self.unit in units
 
 
 def newest(connection: Connection) -> datetime:
-    """The broker's time of the newest that the registry has read.
+    """The broker's time of the newest event that the registry has read.
 
     Raises: NothingKnown.
     """
@@ -329,7 +329,7 @@ FIGURES = tuple(f"{section}.{figure}" for section, names in EVENTS.items() for f
 def report(
     connection: Connection, sections: Sequence[str], question: Question, purpose: str = ""
 ) -> list[Table]:
-    """The sections asked for; that they were asked for stands in the audit."""
+    """The requested sections; the audit records the request."""
     audit.append_audit(connection, "report", " ".join(sections), purpose)
     connection.execute(queries.query("sort_in_memory"))
     return [SECTIONS[name](connection, question) for name in sections]

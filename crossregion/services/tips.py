@@ -1,6 +1,6 @@
-"""What a unit does with tips: it looks at those it has, reads one, and says what is made of it.
+"""Tips for units: list, read, triage.
 
-A triage counts once the registry has recorded it: of two that are made at once one comes first.
+A triage takes effect once the registry has recorded it: of two that are made at once one is first.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class TipUnknown(CrossregionError):
 
 
 class NotToBeTriaged(CrossregionError):
-    """It is not the unit's to triage, or not allowed where the tip stands, or not well given."""
+    """The unit may not triage the tip, or not in its present state, or arguments are not valid."""
 
     code = "tip-not-to-be-triaged"
 
@@ -65,7 +65,7 @@ def _find(connection: Connection, unit: str, tip: Tip) -> Row:
 
 
 def read(dsn: str | None, unit: str, tip: Tip, purpose: str = "") -> Row | None:
-    """The whole record, once the audit says who took it and what for; None if it may not be read.
+    """The whole tip, once the audit has recorded who reads it and why; None if not permitted.
 
     Read by who received it, whose it is to triage, the office, and whose case it is linked to once
     the notice of that is accepted. Raises: ReadingNotNoted.
@@ -81,7 +81,7 @@ def read(dsn: str | None, unit: str, tip: Tip, purpose: str = "") -> Row | None:
 
 
 def recorded(dsn: str | None, unit: str, tip_id: str, digest: str, wait: float) -> Row | None:
-    """Where a tip stands once the registry has this content of it; None if it has not in time."""
+    """The state of a tip once the registry has this content of it; None if not within `wait` s."""
     asked = {"unit": unit, "tip_id": tip_id, "digest": digest}
     name = "registered_tip_content" if unit == OFFICE else "own_tip_content"
 
