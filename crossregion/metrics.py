@@ -21,26 +21,28 @@ EVENTS = Counter(
 )
 UNITS = Gauge(
     "crossregion_units",
-    "How many units publish, by the digest of the file of units that this process has read.",
+    "Number of units, by the digest of the file of units that this process has read.",
     ("digest",),
 )
 UNITS.labels(INSTALLATION.digest).set(len(INSTALLATION.units))
-DEAD_LETTERS = Counter("crossregion_dead_letters", "Events that cannot be used.", ("reason",))
+DEAD_LETTERS = Counter(
+    "crossregion_dead_letters", "Events that cannot be used, by reason.", ("reason",)
+)
 RECORD_TO_REGISTRY = Histogram(
     "crossregion_record_to_registry_seconds",
-    "From the broker's time of a record to its registry row.",
+    "Time from the broker's timestamp of a record to its registry row.",
     ("unit",),
     buckets=_SECONDS,
 )
 RECORD_TO_NOTICE = Histogram(
     "crossregion_record_to_notice_seconds",
-    "From the broker's time of a flag or proposal to the notice's acknowledgement.",
+    "Time from the broker's timestamp of a flag or proposal to its notice's acknowledgement.",
     ("unit",),
     buckets=_SECONDS,
 )
 NOTICE_TO_DELIVERY = Histogram(
     "crossregion_notice_to_delivery_seconds",
-    "From the broker's time of a notice to the channel's acknowledgement.",
+    "Time from the broker's timestamp of a notice to the channel's acknowledgement.",
     ("unit", "channel"),
     buckets=(*_SECONDS, 86_400),
 )
@@ -49,46 +51,46 @@ ATTEMPTS = Counter(
 )
 UNDELIVERED = Counter(
     "crossregion_undelivered",
-    "Deliveries given up: refused, or not taken within three days.",
+    "Deliveries given up: refused, or not accepted within three days.",
     ("unit", "channel", "state"),
 )
 DELIVERIES_WAITING = Gauge(
-    "crossregion_deliveries_waiting", "Deliveries still to be made.", ("unit", "channel")
+    "crossregion_deliveries_waiting", "Deliveries that are pending.", ("unit", "channel")
 )
 OLDEST_DELIVERY = Gauge(
     "crossregion_oldest_delivery_timestamp_seconds",
-    "Since when the oldest delivery waits; 0 when none does.",
+    "Time since which the oldest delivery is pending; 0 if none is.",
     ("unit", "channel"),
 )
 ENDPOINTS = Gauge("crossregion_endpoints", "Endpoints of units.", ("channel", "state"))
 OLDEST_UNHANDLED = Gauge(
     "crossregion_oldest_unhandled_timestamp_seconds",
-    "Broker's time of the oldest event in the batch being handled; 0 when there is none.",
+    "Broker's timestamp of the oldest event in the batch being handled; 0 if there is none.",
     ("process",),
 )
 SPOOL_DEPTH = Gauge("crossregion_spool_depth", "Events accepted and not yet sent.", ("unit",))
 CROWDED = Counter(
-    "crossregion_crowded_comparisons", "Persons that had more than 5,000 candidates to weigh."
+    "crossregion_crowded_comparisons", "Persons that were compared with more than 5,000 candidates."
 )
 LINKAGE_AWAITED = Gauge(
     "crossregion_linkage_awaited",
-    "Records that linkage has still to weigh before proposals goes over to its model; else 0.",
+    "Records that linkage must still weigh before proposals switches to its model; else 0.",
 )
 SPOOL_OVERDUE = Gauge(
     "crossregion_spool_overdue", "Events accepted over 5 minutes ago and not yet sent.", ("unit",)
 )
 DISCREPANCIES = Gauge(
     "crossregion_discrepancies",
-    "What `crossregion reconcile` has found to disagree, by the question asked; must read 0.",
+    "Discrepancies that `crossregion reconcile` has found, by check; must be 0.",
     ("check",),
 )
 HTTP_REQUESTS = Counter(
     "crossregion_http_requests",
-    "Requests of the HTTP intake by whose key it was, `public`, or nobody's, and by the answer.",
+    "Requests of the HTTP intake by unit of the key, `public`, or no sender, and by status.",
     ("sender", "status"),
 )
 HTTP_SECONDS = Histogram(
-    "crossregion_http_seconds", "From a request's head to its answer.", buckets=_SECONDS[:12]
+    "crossregion_http_seconds", "Time from a request's head to its answer.", buckets=_SECONDS[:12]
 )
 COMMIT_PARCELS = Histogram(
     "crossregion_commit_parcels",
@@ -97,25 +99,23 @@ COMMIT_PARCELS = Histogram(
 )
 OUTBOX_WAITING = Gauge(
     "crossregion_outbox_waiting",
-    "Rows of a unit's outbox that the relay has still to take.",
+    "Rows of a unit's outbox that the relay has not read yet.",
     ("unit",),
 )
 OUTBOX_REFUSED = Gauge(
     "crossregion_outbox_refused", "Rows of a unit's outbox that cannot be used.", ("unit",)
 )
 FILES = Counter(
-    "crossregion_watched_files", "Files that `watch` has dealt with.", ("unit", "outcome")
+    "crossregion_watched_files", "Files that `watch` has handled, by outcome.", ("unit", "outcome")
 )
 FILE_ITEMS = Gauge(
     "crossregion_file_items",
-    "What the files of rescued persons owe today, by the unit in charge and the department.",
+    "Items due today in files of rescued persons, by the unit in charge and the department.",
     ("unit", "department", "state"),
 )
 PROPOSALS = Gauge("crossregion_proposals_open", "Proposals in force.", ("band",))
-TIPS_WAITING = Gauge("crossregion_tips_waiting", "Tips that a unit has to triage.", ("unit",))
-TIPS_OVERDUE = Gauge(
-    "crossregion_tips_overdue", "Those that wait for longer than they may.", ("unit",)
-)
+TIPS_WAITING = Gauge("crossregion_tips_waiting", "Tips that a unit must triage.", ("unit",))
+TIPS_OVERDUE = Gauge("crossregion_tips_overdue", "Tips whose triage is overdue.", ("unit",))
 
 
 log = logs.logger()
