@@ -1,8 +1,8 @@
-"""What units answer to notices: which answer is in force, and where a notice goes instead.
+"""Answers of units to notices: which one is in force, and the unit a notice is reassigned to.
 
 A notice and the answers to it stand in topics of their own, which have no common order. So the
-answer in force is a function of what has been said, never of what was read first: of the notified
-unit's answers since it was last withdrawn, the highest revision, and of equals the higher digest.
+answer in force does not depend on which was read first: of the notified unit's answers since the
+notice was last withdrawn, it is the highest revision, and of equals the higher digest.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class NoticeState:
 
 
 def version(answer: NoticeAcknowledged) -> tuple[int, str]:
-    """By which of two answers the higher holds; the time is no part of it."""
+    """The sort key of an answer, of which the highest is in force; the time is no part of it."""
     content = {name: value for name, value in answer.items() if name != "acknowledged_at"}
     return answer["revision"], identifiers.digest_of(identifiers.canonical(content))
 
@@ -58,7 +58,7 @@ def version(answer: NoticeAcknowledged) -> tuple[int, str]:
 def in_force(
     state: NoticeState | None, answers: Iterable[NoticeAcknowledged]
 ) -> NoticeAcknowledged | None:
-    """The answer to a notice that holds; None while there is none, or the notice is withdrawn."""
+    """The answer in force; None while there is none, or the notice is withdrawn."""
     if state is None or not state.issued:
         return None
     counting = (
@@ -70,7 +70,7 @@ def in_force(
 
 
 def check(answer: NoticeAcknowledged, topic_unit: str) -> None:
-    """Check that an answer is one that could hold, whatever was published.
+    """Check that an answer could be in force, whatever notices there are.
 
     Raises: Rejected, whose detail names the field.
     """
@@ -89,7 +89,7 @@ def check(answer: NoticeAcknowledged, topic_unit: str) -> None:
 
 
 def check_reassignment(given: NoticeReassigned, units: Iterable[str]) -> None:
-    """Check that the office gives a notice to a unit there is.
+    """Check that the office reassigns a notice to an existing unit.
 
     Raises: Rejected, whose detail names the field.
     """
@@ -117,6 +117,6 @@ def _check_notice_id(notice_id: str) -> None:
 
 
 def reassignment_version(given: NoticeReassigned) -> tuple[int, str]:
-    """By which of two reassignments of a notice the higher holds."""
+    """The sort key of a reassignment, of which the highest is in force."""
     content = {name: value for name, value in given.items() if name != "reassigned_at"}
     return given["revision"], identifiers.digest_of(identifiers.canonical(content))

@@ -1,9 +1,9 @@
-"""How old the persons of a record were at the loss or the rescue, and the band that is told.
+"""The age of a record's persons at the loss or the rescue, as bounds, and the published age band.
 
-Records tell an age in many forms: a day, month or year of birth, "about" one of them, an age at the
-time, the birth in an identity number, a word. Each is a source that bounds the age; what all of
-them allow is the age. Who may be under 14 by what is told counts as a child, because a child that
-is missed costs more than an adult that is hurried for. Pure, and from the record alone, so that
+Records state an age in many forms: a day, month or year of birth, "about" one of them, an age at
+the time, the birth in an identity number, a word. Each is a source that bounds the age; what all of
+them allow is the age. A person who may be under 14 counts as a child, because missing a child is
+worse than treating an adult as urgent. Pure, and from the record alone, so that
 every reader of an event finds the same. See docs/adr/0020-age-bounds.md.
 """
 
@@ -71,13 +71,13 @@ class Aged:
 
     @property
     def told(self) -> bool:
-        """Whether the record tells anything of the age."""
+        """Whether the record says anything about the age."""
         return self.band != UNKNOWN or self.age.told
 
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """When a loss or a rescue can have been; not after its report, whatever it says itself."""
+    """The days on which a loss or a rescue can have been; never after the day of its report."""
 
     period: Period
     reported: date | None
@@ -153,7 +153,7 @@ def persons_of_tip(tip: TipRecorded) -> list[PersonSummary]:
 
 
 def _said_child(record: Mapping[str, Any], path: str) -> bool:
-    """Whether a word in the place of a person's name said child, and a door has taken it out."""
+    """Whether the name was a word for a child, which the reading of the record left out."""
     return any(
         (remark["field"], remark["code"]) == (f"{path}.identity.name", SAYS_CHILD)
         for remark in record.get("remarks") or ()
@@ -245,7 +245,7 @@ def band_of(age: Age) -> str:
 
 
 def with_stated(age: Age, stated: str, on: str | None) -> Aged:
-    """What is found, beside the band that the record states.
+    """The computed bounds combined with the band that the record states.
 
     A stated band holds unless the person is or may be a child by what is told: it may have been
     made of the same fields by a reader that saw less in them. But without a whole day, `on` which

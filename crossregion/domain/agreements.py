@@ -1,4 +1,4 @@
-"""Cooperation letters between units (合作意向书): which may stand, which holds, and for whom.
+"""Agreements between units (合作意向书): which are valid, which is in force, and for whom.
 
 An agreement has no direction. Of its revisions the highest holds, and of two contents under one
 revision the one with the higher digest, whoever reads them in whatever order.
@@ -28,12 +28,12 @@ Version = tuple[int, str]
 
 
 def version(agreement: AgreementRecorded) -> Version:
-    """What decides between two states of one agreement."""
+    """The sort key of an agreement's states: revision, then digest; the highest is in force."""
     return agreement["revision"], identifiers.agreement_digest(agreement)
 
 
 def is_unit(code: str) -> bool:
-    """Whether a code names who can sign: the province's units, the channels, another's office."""
+    """Whether a code is a possible party: a unit, a partner, or another province's office."""
     if code in CHANNELS or code == OFFICE:
         return True
     place = regions().place(code, None)
@@ -43,7 +43,7 @@ def is_unit(code: str) -> bool:
 
 
 def in_force(agreement: AgreementRecorded, on: date) -> bool:
-    """Whether it is in force on a day, by its own days; both are included."""
+    """Whether it is in force on a day; its first and last day are included."""
     since, until = day(agreement["valid_from"]), day(agreement["valid_to"])
     return since is not None and since <= on and (until is None or on <= until)
 
@@ -53,7 +53,7 @@ def applies(
 ) -> bool:
     """Whether it is between a unit and one of others, and covers a case of these kinds.
 
-    A letter on some kinds covers no case of which no kind is known.
+    An agreement for some kinds of case covers no case whose kind is unknown.
     """
     types = agreement["case_types"]
     one, other = agreement["units"]

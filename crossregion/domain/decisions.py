@@ -1,8 +1,8 @@
 """Decisions on proposals: which of several holds, and what a dismissal means for the pair.
 
-The decisions on one proposal stand in one partition, and their order there is the only clock.
-Each names the revision of the one before it: the first that names the one in force takes effect,
-so of equals the first wins, and whoever did not know of it is refused.
+The decisions on one proposal are in one partition and are applied in its order. Each names the
+revision of the decision before it: the first that names the one in force takes effect, and any
+later one that names the same is refused as stale.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class ProposalState:
 
 
 def step(standing: ProposalState, decision: MatchDecided) -> tuple[ProposalState, str | None]:
-    """The standing after one more decision, and why that was refused, None when it took effect.
+    """The state after one more decision, and why that was refused, None when it took effect.
 
     Refusals: ``stale``, ``not-allowed`` by `FOLLOWS`, ``already-decided`` by the same verdict on
     the same or a newer revision of the proposal.
@@ -83,7 +83,7 @@ def step(standing: ProposalState, decision: MatchDecided) -> tuple[ProposalState
 
 
 def effective(proposal_id: str, decisions: Iterable[MatchDecided]) -> ProposalState:
-    """Where a proposal stands by a partition's decisions, given in its order."""
+    """The state of a proposal after a partition's decisions, given in their order."""
     standing = ProposalState()
     for decision in decisions:
         if decision["proposal_id"] == proposal_id:
@@ -92,9 +92,9 @@ def effective(proposal_id: str, decisions: Iterable[MatchDecided]) -> ProposalSt
 
 
 def check(decision: MatchDecided, partition: int, expected: int) -> None:
-    """Check that a decision is one that could take effect, whatever stands.
+    """Check that a decision could take effect, whatever the proposal's state.
 
-    `partition` is where it stands and `expected` where its rescue's decisions do.
+    `partition` is the partition it was read from, `expected` the one of its rescue's decisions.
     Raises: Rejected, whose detail names the field.
     """
     if partition != expected:
@@ -135,7 +135,7 @@ def check(decision: MatchDecided, partition: int, expected: int) -> None:
 
 
 def new_evidence(dismissed: MatchDecided, pair: PairWeighed) -> list[Evidence] | None:
-    """What speaks for a dismissed pair now and did not then; None if it stays dismissed.
+    """Evidence for a dismissed pair that is new since the dismissal; None if it stays dismissed.
 
     It is offered again when it weighs `HEAVIER_BITS` more than what the analyst looked at, when a
     field at another level speaks for it by `STRONGER_BITS` more, or when an officer states it now.

@@ -1,6 +1,6 @@
-"""How a notice is brought to a unit: what is said, when it is tried again, and when it is given up.
+"""Delivery of a notice: content of webhooks and mails, retry times, and when to give up.
 
-Pure. What is said carries ids and codes, as the notice does.
+Pure. The content has ids and codes only, as the notice does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Verdict = Literal["delivered", "again", "refused", "gone"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one attempt; `code` names it in rows, logs and metrics."""
+    """The outcome of one attempt; `code` names it in rows, logs and metrics."""
 
     verdict: Verdict
     code: str
@@ -34,7 +34,7 @@ class Outcome:
 
 
 def of_status(status: int, retry_after: str | None, now: datetime) -> Outcome:
-    """What an answer of a webhook's receiver means."""
+    """The outcome for the HTTP status of a webhook's receiver."""
     if 200 <= status < 300:
         return Outcome("delivered", "delivered", status)
     if status == TOO_MANY or status >= 500:
@@ -47,7 +47,7 @@ def of_status(status: int, retry_after: str | None, now: datetime) -> Outcome:
 
 
 def of_reply(code: int) -> Outcome:
-    """What a mail server's refusal of a letter means."""
+    """The outcome for a mail server's refusal of a mail."""
     verdict: Verdict = "again" if code < 500 else "refused"
     return Outcome(verdict, "not-now" if verdict == "again" else "refused", code)
 
@@ -68,7 +68,7 @@ def _asked(retry_after: str | None, now: datetime) -> float | None:
 def pause(failures: int, drawn: float, asked: float | None = None, scale: float = 1.0) -> float:
     """Seconds to wait after so many failures in a row.
 
-    `drawn` from 0 to 1 spreads them by a fifth either way; never less than was asked for.
+    `drawn`, from 0 to 1, is the jitter, up to a fifth either way; never less than Retry-After.
     """
     grown = FIRST_SECONDS * GROWTH ** min(failures - 1, 20)
     spread = 1 - JITTER + 2 * JITTER * drawn
@@ -106,7 +106,7 @@ def payload(event: str, notice: dict[str, Any], at: datetime) -> bytes:
 
 
 def subject(event: str, notice: dict[str, Any]) -> str:
-    """The subject of a letter."""
+    """The subject of a mail."""
     what = "notice" if event == "NoticeIssued" else "notice withdrawn"
     urgent = "urgent " if notice.get("urgent") else ""
     boundary = f" ({notice['boundary']})" if notice.get("boundary") else ""
@@ -114,7 +114,7 @@ def subject(event: str, notice: dict[str, Any]) -> str:
 
 
 def letter(event: str, notice: dict[str, Any]) -> str:
-    """The text of a letter; of what others wrote, such as a record's id, it holds nothing."""
+    """The text of a mail; it contains no text of others, such as a record's id."""
     lines = [
         f"Notice: {notice['notice_id']}, revision {notice['revision']}",
         f"For: {notice['unit']}",

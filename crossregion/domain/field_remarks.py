@@ -1,4 +1,4 @@
-"""What is doubtful in one field of a record: its path and a code, never the value."""
+"""Remarks on fields of a record: the field's path and a code, never the value."""
 
 from __future__ import annotations
 

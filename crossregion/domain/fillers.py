@@ -1,8 +1,8 @@
-"""Fillers: words, signs and days that stand where nothing is known (`data/fillers.toml`).
+"""Fillers: words, signs and days entered where the value is unknown (`data/fillers.toml`).
 
-Pure, and used alike at every door and in linkage. 无, 不详, `/`, NULL, eighteen zeros, 1900-01-01
-and their like are nothing; 王某 says a surname alone; 王红英（又名李梅） is a name and another one;
-女婴 is no name, but says sex and child.
+Pure, and used alike by every intake path, by intake, and in linkage. 无, 不详, `/`, NULL,
+eighteen zeros, 1900-01-01 and the like count as an empty field; 王某 is a surname alone;
+王红英（又名李梅） is a name and an alias; 女婴 is no name, but states sex and "child".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What follows from a case's places: its flag, and what a confirmed pair adds to it."""
+"""The flag of a case, derived from its places, and the flag that a confirmed pair adds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONTRADICTING = ("prefecture", "province", "border")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What of the highest revision of a case its flag follows from."""
+    """The fields of a case's highest revision that its flag is derived from."""
 
     case_id: str
     unit: str

@@ -1,4 +1,4 @@
-"""Hand-over of a case or a found person from unit to unit: who owns it is a function of the steps.
+"""Hand-over of a case or a found person between units: the owner is computed from all steps.
 
 Each step names the one it follows, so the steps of a record form a tree that grows from its report.
 Of several that follow the same one the first holds that is allowed there, first by the broker's
@@ -35,7 +35,7 @@ Record = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """A step, and where the broker has put it."""
+    """A step with its broker timestamp and its position in the log."""
 
     step: HandoverRecorded
     milliseconds: int
@@ -48,7 +48,7 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class CustodyState:
-    """Where a record stands.
+    """Custody of a record.
 
     `givers` are those from whom it came, the last one last; `readers` all that have ever owned it.
     `head` is the step that the next one has to follow, `taken` all that hold, in their order;
@@ -67,7 +67,7 @@ class CustodyState:
 
 
 def after(standing: CustodyState, step: HandoverRecorded) -> CustodyState | None:
-    """The standing after one more step that follows its head; None if it is not allowed there."""
+    """The state after one more step that follows its head; None if it is not allowed there."""
     unit, offered_to, owner = step["unit"], standing.offered_to, standing.owner
     giver = standing.givers[-1] if standing.givers else None
     match step["action"]:
@@ -96,7 +96,7 @@ def _owned(standing: CustodyState, by: str) -> CustodyState:
 
 
 def trace(record: Record, steps: Iterable[LogEntry]) -> CustodyState:
-    """Where a record stands by all steps on it, whatever order they were read in."""
+    """The custody of a record after all steps on it, whatever order they were read in."""
     following: dict[str | None, list[LogEntry]] = defaultdict(list)
     for one in sorted(steps, key=lambda one: one.place):
         if record_of(one.step) == record:
@@ -156,7 +156,7 @@ def step_id(step: HandoverRecorded) -> str:
 
 
 def check(step: HandoverRecorded, topic_unit: str, units: Iterable[str]) -> None:
-    """Check that a step is one that could hold, whatever stands; `units` may own records.
+    """Check that a step could be valid, whatever the record's state; `units` may own records.
 
     Raises: Rejected, whose detail names the field.
     """

@@ -1,8 +1,8 @@
-"""What a door makes of a record before it is published, and by which version of these rules.
+"""The rules by which an intake path turns a row into a record, and their version.
 
-Pure: the same row always becomes the same record. A later release that reads rows otherwise raises
-`READING`, and what it makes of an unchanged row is then the newer of two contents under one
-revision (docs/adr/0019).
+Pure: the same row always becomes the same record. A later release that reads rows differently
+increases `READING`, and the record it makes of an unchanged row is then the newer of two contents
+under one revision (docs/adr/0019).
 """
 
 from __future__ import annotations

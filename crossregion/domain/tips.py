@@ -1,4 +1,4 @@
-"""Tips: whose each is to triage, and what has been made of it, as a function of all that was said.
+"""Tips: which unit must triage each, and its state, computed from all revisions and triages.
 
 Each triage names the one it follows, so those of a tip form a tree that grows from its report. Of
 several that follow the same one the first holds that is allowed there, first by the broker's time
@@ -45,7 +45,7 @@ Version = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What one revision of a tip says of whose it is."""
+    """The fields of one revision of a tip by which it is routed to a unit."""
 
     revision: int
     digest: str
@@ -63,7 +63,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """A triage, and where the broker has put it."""
+    """A triage with its broker timestamp and its position in the log."""
 
     triage: TipTriaged
     milliseconds: int
@@ -76,7 +76,7 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class TipState:
-    """Where a tip stands: `unit` has it to triage, `may` are those that may, `had` all who had it.
+    """State of a tip: `unit` must triage it, `may` are those allowed to, `had` all who had it.
 
     `last` is the triage that the next one has to follow, `taken` all that hold, in their order.
     """
@@ -112,19 +112,19 @@ class TipState:
 
 
 def anonymised(tip: dict[str, Any]) -> dict[str, Any]:
-    """A tip as it is stored: an anonymous one without who gave it, whatever was sent."""
+    """A tip as it is stored: the reporter of an anonymous one is removed, whatever was sent."""
     if not tip["anonymous"]:
         return tip
     return {**tip, "identity": {**tip["identity"], **dict.fromkeys(REPORTER)}}
 
 
 def unit_of(place: str | None) -> str:
-    """Whose a tip about a place is: the unit's of the place, else the office's; never nobody's."""
+    """The unit that must triage a tip about a place: the unit of the place, else the office."""
     return (regions().unit_of(place) if place else None) or OFFICE
 
 
 def route_of(remarked: RecordRemarked) -> Route:
-    """From what intake says of one revision of a tip."""
+    """The route from intake's RecordRemarked of one revision of a tip."""
     place = next((leg["code"] for leg in remarked["legs"] if leg["role"] == TOLD_OF), None)
     urgent = is_urgent([person["age_band"] for person in remarked["persons"]])
     return Route(remarked["revision"], remarked["digest"], place, urgent)
@@ -135,7 +135,7 @@ def tip_of(triage: TipTriaged) -> Tip:
 
 
 def reported(routes: Collection[Route]) -> TipState:
-    """Where a tip stands of which nothing was made, by every revision that was reported.
+    """The state of a tip without triages, from every revision that was reported.
 
     The newest of each unit's are enough.
     """
@@ -145,7 +145,7 @@ def reported(routes: Collection[Route]) -> TipState:
 
 
 def after(standing: TipState, triage: TipTriaged) -> TipState | None:
-    """The standing after one more triage that follows its last; None if it is not allowed there.
+    """The state after one more triage that follows its last; None if it is not allowed there.
 
     Only the office has a tip go back to a unit that had it: two units would refer it for ever.
     """
@@ -166,7 +166,7 @@ def after(standing: TipState, triage: TipTriaged) -> TipState | None:
 
 
 def trace(routes: Collection[Route], triages: Iterable[LogEntry]) -> TipState:
-    """Where a tip stands by all that was said of it, whatever order it was read in."""
+    """The state of a tip after all its revisions and triages, whatever order they were read in."""
     following: dict[str | None, list[TipTriaged]] = defaultdict(list)
     for one in sorted(counting(triages), key=lambda one: one.place):
         following[one.triage["follows"]].append(one.triage)
@@ -194,7 +194,7 @@ def counting(triages: Iterable[LogEntry]) -> list[LogEntry]:
 
 
 class TriageState:
-    """Every tip and what was made of it, as far as the log has been read. Pure."""
+    """The state of every tip, as far as the log has been read. Pure."""
 
     def __init__(self) -> None:
         self._newest: dict[Tip, RecordRemarked] = {}
@@ -202,7 +202,7 @@ class TriageState:
         self._triages: dict[Tip, list[LogEntry]] = defaultdict(list)
 
     def report(self, remarked: RecordRemarked) -> Tip:
-        """Take what intake says of a tip; returns which it is."""
+        """Apply intake's RecordRemarked of a tip; returns the tip's key."""
         tip = remarked["unit"], remarked["record_id"]
         version = remarked["revision"], remarked["digest"]
         known = self._newest.get(tip)
@@ -215,7 +215,7 @@ class TriageState:
         return tip
 
     def triage(self, one: LogEntry) -> Tip:
-        """Take what a unit makes of a tip; returns which it is."""
+        """Apply a triage; returns the tip's key."""
         tip = tip_of(one.triage)
         self._triages[tip].append(one)
         if len(self._triages[tip]) > 2 * MOST_TRIAGES:
@@ -231,13 +231,13 @@ class TriageState:
 
 
 def triage_id(triage: Mapping[str, object]) -> str:
-    """UUIDv5 of what is made of what, after what and by whom; the time is no part of it."""
+    """UUIDv5 of a triage's content, predecessor and author; the time is no part of it."""
     content = {k: v for k, v in triage.items() if k not in ("triage_id", "triaged_at")}
     return str(uuid.uuid5(identifiers.NAMESPACE, f"triage\n{identifiers.canonical(content)}"))
 
 
 def check(triage: TipTriaged, topic_unit: str, units: Collection[str]) -> None:
-    """Check that a triage is one that could hold, whatever stands; `units` may have tips and cases.
+    """Check that a triage could be valid in some state of the tip; `units` may have tips and cases.
 
     Raises: Rejected, whose detail names the field.
     """

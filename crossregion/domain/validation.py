@@ -292,7 +292,7 @@ def _once(remarks: Iterable[Remark]) -> list[Remark]:
 
 
 def _listed(person_id: str, identity: Identity) -> ListedPerson:
-    """Linkage hears of no filler, by whatever door it came."""
+    """The identity without fillers, which linkage gets whatever the intake path."""
     return {"person_id": person_id, "identity": fillers.read_identity(identity).identity}
 
 

@@ -1,1 +1,1 @@
-"""The files of rescued persons: what is due, and what is entered."""
+"""The files of rescued persons: entries and due items."""

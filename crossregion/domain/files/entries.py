@@ -1,7 +1,7 @@
-"""The entries of a rescued person's file, one by one: what is doubtful in them, and what they note.
+"""The entries of a rescued person's file: remarks on each, and the note derived from it.
 
-A note is what follows for what is due: known codes and real days, and nothing that says who the
-person is. Of a birth it keeps the months in which school, work and majority begin.
+A note holds what due items are computed from: known codes and real days, and nothing that says
+who the person is. Of a birth it keeps the months in which school, work and majority begin.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ DATED = {
 
 
 def remarks(event: str, entry: Entry, received_on: date | None) -> Iterator[Remark]:
-    """What is doubtful in an entry, by itself."""
+    """Remarks on an entry that follow from the entry alone."""
     said = cast("dict[str, Any]", entry)
     for field, enum in WORDS[event].items():
         yield from word_remarks(field, said[field], enum)
@@ -172,7 +172,7 @@ def note(
 
 
 def note_of_rescue(rescue: RescueRecorded, digest: str) -> FileNoted:
-    """What a rescue says of what is due to whom it found."""
+    """The note of a rescue: what the due items of the found person are computed from."""
     start_on = _real(rescue["found_on"]) or _real(rescue["registered_at"])
     start = day(start_on)
     born = _born(rescue["person"], start)

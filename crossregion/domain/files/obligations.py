@@ -1,4 +1,4 @@
-"""What the file of a rescued person owes, from the notes alone: a pure function, without a clock.
+"""Due items of a rescued person's file, from its notes alone: a pure function, without a clock.
 
 Which item is due on which day follows from the newest notes of the rescue and its entries, in
 whatever order they came; only whether a day has passed is the reader's question.
@@ -26,7 +26,7 @@ down all."""
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that is owed from one day on, and until the end of another."""
+    """One item that is due from one day on, and overdue after another."""
 
     item: str
     due_from: date
@@ -41,12 +41,12 @@ class Item:
 
     @property
     def lapses_on(self) -> date:
-        """The day on which it is no longer told, though still listed."""
+        """The day from which no notice is published any more, though the item is still listed."""
         return self.due_on + timedelta(days=rules().lapses_after_days)
 
 
 def owed(notes: Collection[FileNoted], readers: Collection[str]) -> list[Item]:
-    """All that one rescue's file owes; nothing while the rescue itself is not known.
+    """The due items of one rescue's file; none while the rescue itself is not known.
 
     `readers` are those who have ever had the person in their charge: only their entries count, of
     each unit the first so many by their names.
@@ -122,7 +122,7 @@ class _File:
         self._wish = next(filter(None, map(_wish, reversed(entries))), None)
 
     def aid(self) -> Iterator[Item]:
-        """What is recorded as needed, offered or begun, until it is done or declined."""
+        """Items for aid recorded as needed, offered or begun, until it is done or declined."""
         for note, aid in self._aid:
             if aid["state"] in ("DONE", "DECLINED"):
                 continue
@@ -136,7 +136,7 @@ class _File:
                 yield _item(kind, _of(kind, note), since, until, lead, aid["assisting"])
 
     def fitting(self) -> Iterator[Item]:
-        """What fits the person, while nothing of its kind is recorded."""
+        """Items for aid that fits the person, while nothing of its kind is recorded."""
         recorded = {aid["kind"] for _, aid in self._aid}
         if self._search.placed:
             recorded.add("CHILD_PLACEMENT")

@@ -1,4 +1,4 @@
-"""What a rescued person's file owes, as data (`data/files.toml`), and who leads by which clause."""
+"""Rules of due items as data (`data/files.toml`), and which department leads by which clause."""
 
 from __future__ import annotations
 

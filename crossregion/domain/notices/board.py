@@ -1,6 +1,6 @@
-"""What every unit is to be sent and has been sent, as far as the log has been read.
+"""The desired and the published notices of every unit, as far as the log has been read.
 
-Whoever has read the same knows the same, whatever order the topics were read in.
+The result does not depend on the order in which the topics were read.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class NoticePlanner:
         self._desire_files()
 
     def forget(self, now: float) -> None:
-        """Let go of what can no longer count, once all has been read that stood there by now."""
+        """Drop what can no longer matter, once all topics were read to their present end."""
         self._waiting.forget(now - 2 * EARLY_SECONDS)
 
     def _take_flag(self, record: Any, read: Read) -> None:

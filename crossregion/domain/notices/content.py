@@ -1,4 +1,4 @@
-"""The notices that each unit is to receive: pure functions from what is known.
+"""The content of the notices that each unit is to receive, as pure functions.
 
 A notice's id is made from its content and its recipient, so that a revision which changes none of
 it is not published again. Notices carry ids and codes, never a value of a record.
@@ -119,7 +119,7 @@ def of_remarks(
 def of_handover(
     record: handovers.Record, standing: handovers.CustodyState
 ) -> Iterator[NoticeIssued]:
-    """Whom a record is offered to, and its owner while it is asked back; until a step says more."""
+    """Notices to the unit a record is offered to, and to its owner while a return is requested."""
     kind, reporter, record_id = record
     asked: list[tuple[str, str, str, list[Remark]]] = []
     if standing.offered_to is not None and standing.offer is not None:
@@ -133,7 +133,7 @@ def of_handover(
 
 
 def of_item(rescue: tuple[str, str], item: Item, owner: str, today: date) -> Iterator[NoticeIssued]:
-    """The notices of a day about one thing that a file owes: that it is due, that it is overdue.
+    """The notices of a day about one due item of a file: that it is due, that it is overdue.
 
     The unit in whose charge the person is passes it on to the department that leads; a department
     with an inbox of its own is notified there.
@@ -150,7 +150,7 @@ def of_item(rescue: tuple[str, str], item: Item, owner: str, today: date) -> Ite
 
 
 def of_tip(tip: RecordRemarked, standing: TipState, owner: str | None) -> Iterator[NoticeIssued]:
-    """Whose tip it is to triage, while it waits for that; whose case it is linked to, if another's.
+    """Notices to the unit that must triage a tip, and to the owner of the case it is linked to.
 
     `tip` is its newest revision, `owner` has the case that it is linked to, if it is. Ids are a
     unit's own, so the contact is whose tip it is.

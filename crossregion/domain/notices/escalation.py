@@ -141,7 +141,7 @@ class Waiting:
         self._deadlines: list[tuple[float, str]] = []
 
     def observe(self, event: str, notice: NoticeIssued | NoticeWithdrawn, seconds: float) -> str:
-        """Take what stands in a unit's inbox; returns the notice for which it changes something."""
+        """Apply a published notice; returns the notice for which it changes something."""
         notice_id = notice["notice_id"]
         held = self._observed.get(notice_id)
         if held is None or held.state.revision < notice["revision"]:
@@ -197,7 +197,7 @@ class Waiting:
             held[of] = this
 
     def forget(self, before: float) -> None:
-        """Let go of older answers to notices never published, once all notices have been read."""
+        """Drop older answers to notices never published, once all notices have been read."""
         for notice_id, early in list(self._early.items()):
             self._early[notice_id] = [one for one in early if one[0] >= before]
             if not self._early[notice_id]:

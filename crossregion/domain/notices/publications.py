@@ -53,7 +53,7 @@ class Publications:
         return known is not None and known.desired is not None
 
     def desire(self, notice: NoticeIssued, seconds: float) -> None:
-        """Have a notice published."""
+        """Mark a notice as desired."""
         self._known[notice["notice_id"]].since = seconds
         self.update(notice, seconds)
 
@@ -63,7 +63,7 @@ class Publications:
         self.review(notice["notice_id"], seconds)
 
     def drop(self, notice_id: str, seconds: float) -> None:
-        """Have a notice withdrawn."""
+        """Mark a notice as no longer desired."""
         self._known[notice_id].desired = None
         self.review(notice_id, seconds)
 
@@ -72,7 +72,7 @@ class Publications:
         self._due.setdefault(notice_id, seconds)
 
     def observe(self, event: str, record: dict[str, Any]) -> None:
-        """Take what stands in a unit's inbox."""
+        """Apply a published notice."""
         known = self._known[record["notice_id"]]
         if known.revision >= record["revision"]:
             return

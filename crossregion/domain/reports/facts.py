@@ -1,4 +1,4 @@
-"""What of a record is counted: codes and days, never a person."""
+"""The fields of a record that reports count: codes and days, never a person."""
 
 from __future__ import annotations
 
