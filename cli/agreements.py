@@ -45,7 +45,7 @@ CORRIDORS = (
 )
 
 agreements_app = typer.Typer(
-    no_args_is_help=True, help="Cooperation letters between units: who shares how much by when."
+    no_args_is_help=True, help="Agreements between units: what they share, and by when they answer."
 )
 console = Terminal()
 
@@ -58,7 +58,7 @@ OnDay = Annotated[
 def agreements_record(
     one: Annotated[str, typer.Argument(metavar="UNIT", help="Code of one of the two units.")],
     other: Annotated[str, typer.Argument(metavar="UNIT", help="Code of the other.")],
-    number: Annotated[str, typer.Option(help="The letter's own number.")],
+    number: Annotated[str, typer.Option(help="The agreement's own number.")],
     signed: Annotated[str, typer.Option(metavar="DATE", help="Day of signature.")],
     since: Annotated[str, typer.Option("--from", metavar="DATE", help="First day in force.")],
     until: Annotated[

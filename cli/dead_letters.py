@@ -53,12 +53,12 @@ def dead_letters_show(
 
     where = kafka_and_database()
     letter_id = dead_letters.complete_id(where.operator, letter_id)
-    letter = dead_letters.find(where.operator, letter_id, purpose=purpose)
+    dead_letter = dead_letters.find(where.operator, letter_id, purpose=purpose)
     for name in ("dead_letter_id", "topic", "partition", "offset", "reason", "detail"):
-        console.print(f"{name}: {letter[name]}")
-    console.print(f"bytes: {len(letter['value'] or b'')}")
+        console.print(f"{name}: {dead_letter[name]}")
+    console.print(f"bytes: {len(dead_letter['value'] or b'')}")
     if save is not None:
-        write_private(save, letter["value"] or b"")
+        write_private(save, dead_letter["value"] or b"")
         console.print(f"written to {save}")
 
 

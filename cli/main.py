@@ -80,7 +80,7 @@ COMMANDS = {
     "agreements": Target(
         "cli.agreements",
         "agreements_app",
-        "Cooperation letters between units: who shares how much by when.",
+        "Agreements between units: what they share, and by when they answer.",
     ),
     "corridors": Target(
         "cli.agreements",

@@ -1,4 +1,4 @@
-"""Crash points: places in the code where the fault tests end a process, or raise.
+"""Failpoints: places in the code where the fault tests end a process, or raise.
 
 Nothing happens unless two settings and a file agree: `CROSSREGION_FAILPOINT` names the point (or
 is `any`), and in the directory `CROSSREGION_FAILPOINT_DIRECTORY` stands a file with its name.

@@ -53,13 +53,13 @@ def take(incoming: Incoming, outputs: Outputs) -> str:
     origin = incoming
     try:
         if incoming.topic == topics.REPLAYS.name():
-            event, letter = codec.decode(incoming.value)
-            if event == "DeadLettered" and letter["reason"] == DISCARDED:
+            event, dead_letter = codec.decode(incoming.value)
+            if event == "DeadLettered" and dead_letter["reason"] == DISCARDED:
                 return DISCARDED
-            if event != "DeadLettered" or letter["topic"] not in INTAKE_TOPICS:
+            if event != "DeadLettered" or dead_letter["topic"] not in INTAKE_TOPICS:
                 raise Rejected("wrong-event", "no dead letter of an intake topic")
             fields = ("topic", "partition", "offset", "key", "value", "headers")
-            origin = replace(incoming, **{field: letter[field] for field in fields})
+            origin = replace(incoming, **{field: dead_letter[field] for field in fields})
         event, record = codec.decode(origin.value)
         ce_id = origin.headers.get("ce_id")
         validated = validation.validate_event(
@@ -136,7 +136,7 @@ def _accept(validated: ValidatedEvent, traceparent: bytes | None, outputs: Outpu
 
 def _dead_letter(origin: Incoming, reason: str, detail: str, outputs: Outputs) -> None:
     place = f"{origin.topic}\n{origin.partition}\n{origin.offset}"
-    letter: DeadLettered = {
+    dead_letter: DeadLettered = {
         "dead_letter_id": identifiers.dead_letter_id(origin.topic, origin.partition, origin.offset),
         "topic": origin.topic,
         "partition": origin.partition,
@@ -152,10 +152,10 @@ def _dead_letter(origin: Incoming, reason: str, detail: str, outputs: Outputs) -
     outputs.add(
         topics.DEAD_LETTERS.name(),
         0,
-        letter["dead_letter_id"],
+        dead_letter["dead_letter_id"],
         "DeadLettered",
-        letter,
-        envelope.caused(place, "DeadLettered", unit, letter["dead_letter_id"]),
+        dead_letter,
+        envelope.caused(place, "DeadLettered", unit, dead_letter["dead_letter_id"]),
     )
 
 

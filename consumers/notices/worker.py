@@ -103,7 +103,8 @@ class NoticePublisher:
         self._watch = subscription.ProgressWatchdog(self._log)
         self._group = KafkaConsumer(
             **common,
-            group_id=f"{GROUP}-teller",  # as former versions name it: with these, too, one leads
+            # The name in former versions: one leader also while a release is rolled out.
+            group_id=f"{GROUP}-teller",
             group_instance_id=f"notices-{worker}",
             client_id=f"notices-leader-{worker}",
             session_timeout_ms=SESSION_MS,

@@ -89,10 +89,10 @@ def agreed(kafka: Kafka, connection: Connection) -> Iterator[str]:
     """Every state of every agreement, against those that were recorded."""
     wanted = {}
     for _, _, content in _said(kafka, [topics.AGREEMENTS.name()]):
-        letter = cast(AgreementRecorded, content)
-        revision, digest = agreements.version(letter)
-        state = f"{letter['agreement_id']}, revision {revision}, {digest}"
-        wanted[state] = {**letter, "state": state, "digest": digest}
+        agreement = cast(AgreementRecorded, content)
+        revision, digest = agreements.version(agreement)
+        state = f"{agreement['agreement_id']}, revision {revision}, {digest}"
+        wanted[state] = {**agreement, "state": state, "digest": digest}
     found = (row["agreement"] for row in queries.rows(connection, "every_agreement"))
     named = (
         {**row, "state": f"{row['agreement_id']}, revision {row['revision']}, {row['digest']}"}

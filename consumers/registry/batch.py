@@ -117,20 +117,22 @@ class Batch:
 
     def _take_replay(self, consumed: Consumed) -> str:
         try:
-            event, letter = codec.decode(consumed.value)
+            event, dead_letter = codec.decode(consumed.value)
         except Undecodable:
             return "refused"
         if event != "DeadLettered":
             return "refused"
         letter_id = identifiers.dead_letter_id(
-            *(letter[n] for n in ("topic", "partition", "offset"))
+            *(dead_letter[n] for n in ("topic", "partition", "offset"))
         )
-        if letter["reason"] == DISCARDED:
+        if dead_letter["reason"] == DISCARDED:
             self.dead_letters.discard(letter_id)
             return DISCARDED
-        if letter["topic"] not in INTAKE:
+        if dead_letter["topic"] not in INTAKE:
             return "refused"
-        accepted = _accepted(letter["topic"], letter["value"], letter["headers"], consumed.received)
+        accepted = _accepted(
+            dead_letter["topic"], dead_letter["value"], dead_letter["headers"], consumed.received
+        )
         if accepted is None:
             return "refused"
         self._add_record(accepted)
@@ -155,7 +157,7 @@ class Batch:
 def _accepted(
     topic: str, value: bytes | None, headers: Mapping[str, bytes], received: int | None
 ) -> Accepted | None:
-    """The same verdict as intake's, which alone writes the dead letter; and what may be stored."""
+    """The event if intake accepts it, too, with the record to store; intake writes dead letters."""
     ce_id = headers.get("ce_id")
     received_on: date | None = None if received is None else day_of(received)
     try:

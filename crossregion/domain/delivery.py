@@ -113,7 +113,7 @@ def subject(event: str, notice: dict[str, Any]) -> str:
     return f"Crossregion: {urgent}{what}, {notice['kind']}{boundary}, for {notice['unit']}"
 
 
-def letter(event: str, notice: dict[str, Any]) -> str:
+def mail_text(event: str, notice: dict[str, Any]) -> str:
     """The text of a mail; it contains no text of others, such as a record's id."""
     lines = [
         f"Notice: {notice['notice_id']}, revision {notice['revision']}",

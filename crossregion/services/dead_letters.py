@@ -54,8 +54,8 @@ def find(
                 audit.append_audit(connection, action, subject, purpose)
     if found is None:
         raise DeadLetterUnknown(dead_letter_id=dead_letter_id)
-    _, letter = codec.decode(found)
-    return letter
+    _, dead_letter = codec.decode(found)
+    return dead_letter
 
 
 def _is_id(text: str) -> bool:
@@ -71,31 +71,31 @@ def replay(kafka: Kafka, dsn: str | None, dead_letter_id: str, purpose: str = ""
 
     Raises: DeadLetterUnknown, NotReplayable.
     """
-    letter = find(dsn, dead_letter_id, "replay", purpose)
-    if letter["topic"] not in topics.intake_names():
-        raise NotReplayable(topic=letter["topic"], dead_letter_id=dead_letter_id)
-    _send(kafka, letter)
+    dead_letter = find(dsn, dead_letter_id, "replay", purpose)
+    if dead_letter["topic"] not in topics.intake_names():
+        raise NotReplayable(topic=dead_letter["topic"], dead_letter_id=dead_letter_id)
+    _send(kafka, dead_letter)
 
 
 def discard(kafka: Kafka, dsn: str | None, dead_letter_id: str, purpose: str = "") -> None:
     """Record that a dead letter is discarded; its bytes are kept."""
-    letter = find(dsn, dead_letter_id, "discard", purpose)
-    _send(kafka, {**letter, "reason": DISCARDED})
+    dead_letter = find(dsn, dead_letter_id, "discard", purpose)
+    _send(kafka, {**dead_letter, "reason": DISCARDED})
 
 
-def _send(kafka: Kafka, letter: dict[str, Any]) -> None:
+def _send(kafka: Kafka, dead_letter: dict[str, Any]) -> None:
     from crossregion.kafka import producer  # what only reads starts without Kafka's client
 
-    dead_letter_id = letter["dead_letter_id"]
+    dead_letter_id = dead_letter["dead_letter_id"]
     producer.send(
         kafka,
         OPERATOR,
         topics.REPLAYS,
         "DeadLettered",
-        letter,
+        dead_letter,
         key=dead_letter_id,
         event_id=envelope.named_id(f"{dead_letter_id}\nDeadLettered"),
-        unit=topics.unit_of_topic(letter["topic"]),
+        unit=topics.unit_of_topic(dead_letter["topic"]),
     )
 
 

@@ -76,7 +76,7 @@ def test_what_is_stated_again_as_more_urgent_need_not_be_answered_again() -> Non
 
 
 class Inbox(RuleBasedStateMachine):
-    """A unit, a stranger and the office; the model is the sheet of paper on the unit's desk.
+    """A unit, a stranger and the office; the model is a list of what each has written down.
 
     Nobody sees the sheet change: everything that was said is shuffled each time it is asked.
     """

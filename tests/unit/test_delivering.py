@@ -136,7 +136,7 @@ def test_a_letter_says_what_it_is_about_and_what_to_do() -> None:
     assert delivery.subject("NoticeIssued", ISSUED) == (
         "Crossregion: notice, flag (prefecture), for 220100"
     )
-    text = delivery.letter("NoticeIssued", remarked)
+    text = delivery.mail_text("NoticeIssued", remarked)
     assert "Notice: 0b9f, revision 1" in text
     assert "220200-C1" not in text
     assert "Units concerned: 220100, 220200" in text
@@ -145,10 +145,10 @@ def test_a_letter_says_what_it_is_about_and_what_to_do() -> None:
     assert "Answer within" not in text
     urgent = {**ISSUED, "urgent": True, "answer_within_hours": 24, "contact": "220000"}
     assert delivery.subject("NoticeIssued", urgent).startswith("Crossregion: urgent notice, flag")
-    text = delivery.letter("NoticeIssued", urgent)
+    text = delivery.mail_text("NoticeIssued", urgent)
     assert "Answer within: 24 hours\nWhom to ask: 220000\n" in text
     withdrawn = {name: ISSUED[name] for name in ("notice_id", "unit", "revision", "kind", "cause")}
     assert delivery.subject("NoticeWithdrawn", withdrawn) == (
         "Crossregion: notice withdrawn, flag, for 220100"
     )
-    assert "no longer holds" in delivery.letter("NoticeWithdrawn", withdrawn)
+    assert "no longer holds" in delivery.mail_text("NoticeWithdrawn", withdrawn)

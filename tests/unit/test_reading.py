@@ -440,7 +440,7 @@ def test_a_better_reading_is_no_conflict(twice: tuple[list[Event], list[Event]])
         assert {"field": "revision", "code": "conflicting-contents"} not in notice.get(
             "remarks", []
         )
-        assert notice["kind"] == "remarks", "nothing but doubts has changed"
+        assert notice["kind"] == "remarks", "nothing but remarks has changed"
     assert province.tell() == []
     newest = {*"ABDXZ"}
     assert all(

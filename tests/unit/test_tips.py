@@ -348,13 +348,13 @@ def test_a_flood_of_one_unit_leaves_the_others_say() -> None:
     assert len(counted) == tips.MOST_TRIAGES + 1
     assert {one.triage["triage_id"] for one in counted} > {one["triage_id"] for one in flood[:100]}
     assert tips.trace([route(A)], placed).verdict == LINKED
-    desk = tips.TriageState()
-    desk.report(validated().remarked)
+    state = tips.TriageState()
+    state.report(validated().remarked)
     for one in placed:
-        desk.triage(
+        state.triage(
             LogEntry(cast(TipTriaged, {**one.triage, "tip_id": TIP["tip_id"]}), 0, one.offset)
         )
-    found = desk.standing((TIP["unit"], TIP["tip_id"]))
+    found = state.standing((TIP["unit"], TIP["tip_id"]))
     assert found is not None
     assert found[1].verdict == LINKED
 
@@ -376,9 +376,9 @@ def test_the_newest_revision_of_each_unit_says_the_same_as_all(
         return reported(routes)
 
     monkeypatch.setattr(tips, "reported", counting)
-    desk = tips.TriageState()
+    state = tips.TriageState()
     for number, one in enumerate(said, 1):
-        found = desk.standing(desk.report(one))
+        found = state.standing(state.report(one))
         assert found is not None
         assert found[1] == reported({tips.route_of(other) for other in said[:number]})
     assert max(looked_at) <= len({tips.unit_of(place) for place in places})

@@ -1,4 +1,4 @@
-"""Letters to an office's mailbox, by SMTP with STARTTLS."""
+"""Mails to an office's mailbox, by SMTP with STARTTLS."""
 
 from __future__ import annotations
 
@@ -64,21 +64,21 @@ def _password(file: Path) -> str:
 def message(
     server: Server, address: str, message_id: str, event: str, notice: dict[str, Any]
 ) -> EmailMessage:
-    """The letter; the same one, by its Message-ID, at every attempt."""
+    """The mail; its Message-ID is the same at every attempt."""
     made = EmailMessage()
     made["From"] = server.sender
     made["To"] = address
     made["Subject"] = delivery.subject(event, notice)
     made["Message-ID"] = f"<{message_id}@{server.sender.rpartition('@')[2]}>"
     made["Auto-Submitted"] = "auto-generated"
-    made.set_content(delivery.letter(event, notice))
+    made.set_content(delivery.mail_text(event, notice))
     return made
 
 
 async def send(
-    server: Server | None, context: ssl.SSLContext, letter: EmailMessage, scale: float = 1.0
+    server: Server | None, context: ssl.SSLContext, mail: EmailMessage, scale: float = 1.0
 ) -> Outcome:
-    """Try once; only what the server says of this mailbox or letter can be final."""
+    """Try once; only what the server says of this mailbox or mail can be final."""
     if server is None:
         return Outcome("again", "no-mail-server")
     client = aiosmtplib.SMTP(
@@ -93,7 +93,7 @@ async def send(
     try:
         async with asyncio.timeout(TOTAL_SECONDS * scale):
             await client.connect()
-            await client.send_message(letter)
+            await client.send_message(mail)
         return Outcome("delivered", "delivered", aiosmtplib.SMTPStatus.completed.value)
     except TimeoutError:
         return Outcome("again", "timeout")
@@ -135,10 +135,10 @@ class MailChannel:
         if self._server is None:
             return Outcome("again", "no-mail-server")
         message_id = delivery_domain.message_id(delivery["notice_id"], delivery["revision"])
-        letter = message(
+        mail = message(
             self._server, self._address, message_id, delivery["event"], delivery["content"]
         )
-        return await send(self._server, self._context, letter, self._scale)
+        return await send(self._server, self._context, mail, self._scale)
 
     async def close(self) -> None:
-        """Each letter has a connection of its own."""
+        """Nothing to close: each mail has a connection of its own."""

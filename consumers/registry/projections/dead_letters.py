@@ -32,7 +32,7 @@ class DeadLetters:
     def set_aside(self, consumed: Consumed, error: Undecodable | Rejected) -> None:
         """List what stands on a topic of our own and cannot be used; intake never sees it."""
         topic, partition, offset = consumed.topic, consumed.partition, consumed.offset
-        letter: DeadLettered = {
+        dead_letter: DeadLettered = {
             "dead_letter_id": identifiers.dead_letter_id(topic, partition, offset),
             "topic": topic,
             "partition": partition,
@@ -43,10 +43,10 @@ class DeadLetters:
             "value": consumed.value,
             "headers": {},
         }
-        self._add(letter, codec.encode("DeadLettered", letter))
+        self._add(dead_letter, codec.encode("DeadLettered", dead_letter))
 
     def discard(self, dead_letter_id: str) -> None:
-        """A letter that was replayed too stays replayed."""
+        """A dead letter that was replayed as well stays replayed."""
         self.settled.setdefault(dead_letter_id, DISCARDED)
 
     def replay(self, dead_letter_id: str) -> None:
@@ -55,19 +55,19 @@ class DeadLetters:
     def _add_read(self, record: Row, consumed: Consumed) -> None:
         self._add(record, consumed.value or b"")
 
-    def _add(self, letter: Mapping[str, Any], event: bytes) -> None:
+    def _add(self, dead_letter: Mapping[str, Any], event: bytes) -> None:
         names = ("dead_letter_id", "topic", "partition", "offset", "reason", "detail")
         self.rows.append(
             {
-                **{name: letter[name] for name in names},
-                "event_id": event_id(letter["value"], letter["headers"]),
+                **{name: dead_letter[name] for name in names},
+                "event_id": event_id(dead_letter["value"], dead_letter["headers"]),
                 "event": event,
             }
         )
 
     def write(self, connection: Connection, changed: Sequence[Row]) -> None:
-        for letter in self.rows:
-            connection.execute(queries.query("put_dead_letter"), letter)
+        for dead_letter in self.rows:
+            connection.execute(queries.query("put_dead_letter"), dead_letter)
         for dead_letter_id, outcome in self.settled.items():
             row = {"dead_letter_id": dead_letter_id, "outcome": outcome}
             connection.execute(queries.query("settle_dead_letter"), row)
