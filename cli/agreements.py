@@ -84,7 +84,7 @@ def agreements_record(
     """Record an agreement, or how it is now: units and number say which one it is.
 
     Exit status 3 if another content, sent at the same time, holds; 4 if it is sent and not yet
-    recorded: the same command again tells what became of it, and records nothing twice.
+    recorded: the same command again shows what was recorded, and records nothing twice.
     """
     from crossregion.services import agreements
 

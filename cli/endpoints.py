@@ -45,7 +45,7 @@ class Kind(StrEnum):
 
 @endpoints_app.command("add")
 def endpoints_add(
-    unit: Annotated[str, typer.Argument(help="Code of the unit that is told.")],
+    unit: Annotated[str, typer.Argument(help="Code of the unit that gets the notices.")],
     kind: Kind,
     address: Annotated[str, typer.Argument(help="https://..., or an office's mailbox.")],
     network: Annotated[

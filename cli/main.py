@@ -68,7 +68,7 @@ COMMANDS = {
     "notices": Target(
         "cli.notices",
         "notices_app",
-        "What units are told, what they answer, and where it goes instead.",
+        "Notices to units: list, answer, and, as the office, reassign.",
     ),
     "handovers": Target(
         "cli.handovers", "handover_app", "Cases and found persons that go from one unit to another."
@@ -76,7 +76,9 @@ COMMANDS = {
     "files": Target(
         "cli.files", "file_app", "The files of rescued persons: aid, follow-ups, what is due."
     ),
-    "tips": Target("cli.tips", "tip_app", "Tips: what units are told, and what is made of them."),
+    "tips": Target(
+        "cli.tips", "tip_app", "Tips of the public and of departments: record, list, triage."
+    ),
     "agreements": Target(
         "cli.agreements",
         "agreements_app",
@@ -111,7 +113,7 @@ COMMANDS = {
     "reconcile": Target(
         "cli.reconcile",
         "reconcile",
-        "Count on both sides what must agree, and name each discrepancy by ids, units and days.",
+        "Compare spools, topics and registry, and name each discrepancy by ids, units and days.",
     ),
     "dead-letters": Target(
         "cli.dead_letters",

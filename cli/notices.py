@@ -1,4 +1,4 @@
-"""Commands of units: what they were told and what they answer; of the office: where it goes."""
+"""Commands on notices: units list and answer them, the office reassigns them."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ COLUMNS = (
 )
 
 notices_app = typer.Typer(
-    no_args_is_help=True, help="What units are told, what they answer, and where it goes instead."
+    no_args_is_help=True, help="Notices to units: list, answer, and, as the office, reassign."
 )
 console = Terminal()
 
 NoticeId = Annotated[
     str, typer.Argument(metavar="ID", help="As `notices list` shows it, or its beginning.")
 ]
-Unit = Annotated[str, typer.Option(help="Code of the unit that was told.")]
+Unit = Annotated[str, typer.Option(help="Code of the notified unit.")]
 
 
 @notices_app.command("list")
@@ -141,7 +141,7 @@ def notices_acknowledge(
     """Answer a notice as a unit, and say what the registry has recorded.
 
     Exit status 3 if it was answered already, 4 if the answer is sent and not yet recorded: the
-    same command again tells what became of it.
+    same command again shows what was recorded.
     """
     from crossregion.services import notices as answers
 
@@ -160,11 +160,11 @@ def notices_acknowledge(
 @notices_app.command("reassign")
 def notices_reassign(
     notice_id: NoticeId,
-    to: Annotated[str, typer.Option(help="Code of the unit that is told instead.")],
+    to: Annotated[str, typer.Option(help="Code of the unit that gets the notice instead.")],
     role: Annotated[str, typer.Option(help="analyst or supervisor.")] = decisions.ROLES[0],
     purpose: Purpose = "",
 ) -> None:
-    """Give a notice to another unit, as the office; the one that had it is told that it is gone."""
+    """Reassign a notice to another unit, as the office; at the former unit it is withdrawn."""
     from crossregion.services import notices as answers
 
     actor = analyst(role, purpose)

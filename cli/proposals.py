@@ -98,7 +98,7 @@ def proposals_decide(
     reason: Annotated[str, typer.Option(help="Its code; an unknown one is answered by the list.")],
     role: Annotated[str, typer.Option(help="analyst or supervisor.")] = decisions.ROLES[0],
     note: Annotated[
-        str | None, typer.Option(help="In words, for the office alone; told to nobody.")
+        str | None, typer.Option(help="Free text, for the office alone; no notice has it.")
     ] = None,
     wait: Annotated[
         float, typer.Option(help="Seconds to wait for the registry to record it.", min=0.0)
@@ -107,7 +107,7 @@ def proposals_decide(
     """Decide of a proposal, and say what the registry has recorded.
 
     Exit status 3 if it was decided already, 4 if the decision is sent and not yet recorded: the
-    same command again tells what became of it, and decides nothing twice.
+    same command again shows what was recorded, and decides nothing twice.
     """
     from crossregion.services import proposals
 

@@ -29,7 +29,7 @@ def reconcile(
         float, typer.Option(help="Seconds after which a group that has work must have moved.")
     ] = 10.0,
 ) -> None:
-    """Count on both sides what must agree, and name each discrepancy by ids, units and days.
+    """Compare spools, topics and registry, and name each discrepancy by ids, units and days.
 
     Events unsent for 5 minutes in this machine's spools; each unit's own account of its days;
     flags and proposals against those made anew from cases and rescues, links and confirmed flags

@@ -64,11 +64,11 @@ def registry_rebuild(
 
 @registry_app.command("ages-not-told")
 def registry_ages_not_told(as_json: AsJson = False, as_csv: AsCsv = False) -> None:
-    """Show the persons of whose age nothing is told, so that nobody knows whether it is urgent.
+    """Show the persons whose record says nothing about their age: their urgency is unknown.
 
-    Their units are told by a remark. What names an age, or says child, takes them off the list.
+    Their units get a remark. A record that states an age, or says child, takes them off the list.
     """
     from crossregion.services import ages
 
     rows = ages.not_told(kafka_and_database().database)
-    show(AGES, rows, "persons of whose age nothing is told", as_json, as_csv)
+    show(AGES, rows, "persons of unknown age", as_json, as_csv)

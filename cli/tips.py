@@ -1,4 +1,4 @@
-"""Commands of units: what they were told by the public, and what is made of it."""
+"""Commands on tips: record, list, triage."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ COLUMNS = (
 )
 
 tip_app = typer.Typer(
-    no_args_is_help=True, help="Tips: what units are told, and what is made of them."
+    no_args_is_help=True, help="Tips of the public and of departments: record, list, triage."
 )
 console = Terminal()
 
@@ -67,21 +67,19 @@ def _at(unit: str) -> tuple[Addresses, str]:
 
 @tip_app.command("record")
 def tip_record(
-    unit: Annotated[str, typer.Option(help="Code of the unit that was told.")],
+    unit: Annotated[str, typer.Option(help="Code of the unit that received the tip.")],
     text: Annotated[
-        str | None, typer.Option(help="What was said; `-` reads it from standard input.")
+        str | None, typer.Option(help="The tip's text; `-` reads it from standard input.")
     ] = None,
     place: Annotated[
-        str | None, typer.Option(metavar="CODE", help="Region code of what it tells.")
+        str | None, typer.Option(metavar="CODE", help="Region code of the reported place.")
     ] = None,
-    happened: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Day of what it tells.")
-    ] = None,
+    happened: Annotated[str | None, typer.Option(metavar="DATE", help="Reported day.")] = None,
     person: Annotated[
         list[str] | None,
         typer.Option(
             metavar="BAND[:SEX]",
-            help=f"One concerned, as far as it is told: {', '.join(sorted(AGE_BANDS))}; F or M. "
+            help=f"One person concerned, as far as known: {', '.join(sorted(AGE_BANDS))}; F or M. "
             "Several times for more; a child under 14 is urgent.",
         ),
     ] = None,
@@ -109,7 +107,7 @@ def tip_record(
     """Take a tip into the unit's spool, and say whose it is to triage once the registry has it.
 
     On return it is stored, and sent however long the line is down. Exit status 4 if the registry
-    has not recorded it yet: the same command again tells what became of it, and records nothing
+    has not recorded it yet: the same command again shows what was recorded, and records nothing
     twice.
     """
     from crossregion.installation import addresses
@@ -203,7 +201,7 @@ def tip_show(
     ] = None,
     purpose: Purpose = "",
 ) -> None:
-    """Show where a tip stands; its words, and who gave it, only into a file.
+    """Show the state of a tip; its text, and who gave it, only into a file.
 
     Each reading of them stands in the audit.
     """
