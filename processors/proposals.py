@@ -134,7 +134,7 @@ class Rescues:
             return outputs
 
     async def _read_again(self, connection: Connection) -> dict[int, int]:
-        """Know what the logs say, and nothing else; returns how far pairs have been read."""
+        """Rebuild the state from the logs; returns the offset up to which pairs were read."""
         self._pairs.clear()
         self._said.clear()
         self._standings.clear()

@@ -1,4 +1,4 @@
-"""What an attempt to deliver leaves: when it is tried again, its row, its metrics and log line."""
+"""Records an attempt to deliver: its row, the time of the next try, metrics and log line."""
 
 from __future__ import annotations
 

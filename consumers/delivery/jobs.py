@@ -51,7 +51,7 @@ class Jobs:
         await self._app.configure_task(SWEEP).defer_async(timestamp=0)
 
     async def end_stalled(self, seconds: float) -> None:
-        """End the jobs of workers that have not been heard of for so long, and with them locks.
+        """End the jobs, and so the locks, of workers without a heartbeat for so many seconds.
 
         A job that its slow worker, or the sweep of another, has ended meanwhile needs nothing more:
         the library's function raises for it in the database.

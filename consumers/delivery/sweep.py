@@ -1,4 +1,4 @@
-"""What is done now and then for all deliveries: ends what was left over, and counts what waits."""
+"""The periodic task of delivery: ends stalled jobs, expires deliveries, and counts pending ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 async def sweep(jobs: Jobs, statements: Statements, stalled_seconds: float) -> None:
-    """End jobs of workers that are gone, let deliveries expire, and send what nobody sends."""
+    """End jobs of dead workers, expire deliveries, and start jobs for due ones without a job."""
     await jobs.end_stalled(stalled_seconds)
     after = {"after": LIFETIME + timedelta(seconds=LONGEST_SECONDS)}
     for row in await statements.rows("expire_deliveries", after):

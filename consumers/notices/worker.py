@@ -197,7 +197,7 @@ class NoticePublisher:
             self._read()
 
     def _look_at_the_clock(self) -> None:
-        """An answer that the broker had in time is in time, however late it is read here."""
+        """Apply passed deadlines; an answer that the broker had in time is read first."""
         now, today = self._clock(), self._today()
         if self._planner.due(now, today):
             self._read_to_the_ends()
@@ -211,9 +211,9 @@ class NoticePublisher:
             self._forgetting = time.monotonic() + EARLY_SECONDS
 
     def _confirm(self) -> bool:
-        """Whether the broker confirms the leader; one that was frozen for a while cannot know.
+        """Whether the broker confirms that this worker leads: it may have been frozen for a while.
 
-        It takes a commit only from a member of the group's present generation.
+        The broker accepts a commit only from a member of the group's present generation.
         """
         asked = time.monotonic()
         try:

@@ -1,4 +1,4 @@
-"""Reconcilers of what analysts and units have said: the registry against the log's own word."""
+"""Reconciles decisions, answers, hand-overs and agreements: the registry against the log."""
 
 from __future__ import annotations
 

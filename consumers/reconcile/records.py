@@ -1,7 +1,7 @@
-"""Reconcilers: what must agree is counted on both sides, and each difference is named.
+"""Reconcilers: two sides that must agree are compared, and each discrepancy is named.
 
-Each asks one question, reads only, and answers with the discrepancies it has found; a metric per
-question must read 0. They name ids, units and days, never a value of a record.
+Each check only reads, and yields the discrepancies it has found; the metric of each must be 0.
+They name ids, units and days, never a value of a record.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def told(kafka: Kafka, connection: Connection) -> Iterator[str]:
 
 
 def triaged(kafka: Kafka, connection: Connection) -> Iterator[str]:
-    """Tips against those made anew from all that was said of them, and tips nobody has to triage.
+    """Tips against those computed again from their events, and tips that no unit must triage.
 
     Each that waits must be a unit's, which has a notice of it.
     """

@@ -23,7 +23,7 @@ progress = Counter[str]()
 
 
 async def or_end_process(step: Awaitable[None]) -> None:
-    """Await a step that must not fail in silence."""
+    """Await a step whose error must end the process."""
     progress["steps"] += 1
     try:
         await step
@@ -34,7 +34,7 @@ async def or_end_process(step: Awaitable[None]) -> None:
 
 
 def end_process(error: BaseException) -> None:
-    """End at once, nothing committed: whoever supervises starts the process again."""
+    """End at once without a commit: the supervisor restarts the process."""
     if isinstance(error, CrossregionError):
         log.error("Process ends", fault=str(error))
     else:

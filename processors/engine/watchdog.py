@@ -20,12 +20,12 @@ log = structlog.get_logger()
 
 
 class ProgressWatchdog:
-    """Sees to it that what stands on the topics comes.
+    """Detects a stalled worker: lag > 0 and no batch handled.
 
     After lost connections a Faust worker sometimes fetches nothing any more (faults.md, F13),
-    while its session in the group lives on, so that nobody takes its work over. One way there: when
-    the seeking of offsets is cancelled, so is the task that has partitions read after a rebalance,
-    for good, and Faust logs it below warnings.
+    while its session in the group stays alive, so that no other worker takes over its partitions.
+    One cause: if seeking to an offset is cancelled, Faust's task that reads partitions after a
+    rebalance ends for good, and Faust logs that below warnings.
     """
 
     def __init__(self, app: faust.App, connection: Mapping[str, Any], seconds: float) -> None:
@@ -36,13 +36,13 @@ class ProgressWatchdog:
         self._left: set[restore.Place] = set()
 
     async def run(self) -> None:
-        """Look again and again."""
+        """Check at intervals, without end."""
         while True:
             await asyncio.sleep(self._seconds)
             await self.look()
 
     async def look(self) -> None:
-        """End the process when nothing moved since the last look, and there was more at both."""
+        """End the process if two checks in a row found lag and no batch was handled in between."""
         before, idle = self._left, not busy and self._batches == progress["batches"]
         self._batches, self._left = progress["batches"], set()
         if not idle or progress["steps"] or not (mine := self._assignment()):

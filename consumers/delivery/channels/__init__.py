@@ -1,4 +1,4 @@
-"""The channels by which a notice reaches a unit, by the word that an endpoint has for its kind."""
+"""The channels by which a notice reaches a unit, by the kind of their endpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose certificates are trusted when a notice is delivered."""
+"""The TLS context of deliveries: which authorities are trusted."""
 
 from __future__ import annotations
 
