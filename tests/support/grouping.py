@@ -31,7 +31,7 @@ def group_of(nodeid: str, *, every_fault: bool) -> str:
     return GROUPS.get(file, file)
 
 
-class GroupScheduling(LoadScopeScheduling):
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc, unused-ignore]
     """Hands out whole groups."""
 
     def _split_scope(self, nodeid: str) -> str:
