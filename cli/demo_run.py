@@ -197,8 +197,8 @@ def _collect(reports: list[Report], stack: Stack, lags: Lags) -> Results:
 def _notices(kafka: Kafka) -> list[dict[str, Any]]:
     """The last word on each notice id, read from the units' own topics."""
     newest: dict[str, dict[str, Any]] = {}
-    for value in reader.values(kafka, "notices", topics.NOTICES.names()):
-        event, notice = codec.decode(value)
+    for record in reader.records(kafka, "notices", topics.NOTICES.names()):
+        event, notice = codec.decode(record.value)
         known = newest.get(notice["notice_id"])
         if known is None or known["revision"] < notice["revision"]:
             issued = event == "NoticeIssued"

@@ -8,7 +8,7 @@ from typing import cast
 
 from kafka.consumer.fetcher import ConsumerRecord
 
-from consumers.reconcile.records import LEADER, differences, stored
+from consumers.reconcile.records import LEADER, differences
 from consumers.registry.projections import notices
 from crossregion import event_validation
 from crossregion.domain import acknowledgements, agreements
@@ -16,6 +16,7 @@ from crossregion.domain.acknowledgements import ACCEPTED, NoticeState
 from crossregion.domain.events import AgreementRecorded, HandoverRecorded, NoticeAcknowledged
 from crossregion.domain.handovers import Steps
 from crossregion.domain.validation import Rejected
+from crossregion.kafka import reader
 from crossregion.kafka.connection import Kafka
 from crossregion.postgres import queries
 from crossregion.postgres.connection import Connection
@@ -103,7 +104,7 @@ def agreed(kafka: Kafka, connection: Connection) -> Iterator[str]:
 
 def _said(kafka: Kafka, names: Iterable[str]) -> Iterator[tuple[ConsumerRecord, str, Row]]:
     """What can count of some topics, each with where it stands."""
-    for record in stored(kafka, LEADER, names):
+    for record in reader.records(kafka, LEADER, names):
         try:
             event, content = codec.decode(record.value)
             event_validation.validate_statement(event, content, record.topic, record.partition)

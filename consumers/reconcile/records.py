@@ -12,7 +12,6 @@ from typing import Any, cast
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import RetriableError
 
 from consumers.registry.projections import tips
@@ -23,6 +22,7 @@ from crossregion.domain.events import BoundaryFlagged, MatchDecided, MatchPropos
 from crossregion.domain.notices import content
 from crossregion.domain.tips import OPEN
 from crossregion.domain.validation import ValidatedEvent
+from crossregion.kafka import reader
 from crossregion.kafka.connection import OPERATOR, Kafka
 from crossregion.linkage import proposals as proposals_linkage
 from crossregion.linkage.index import Index
@@ -258,29 +258,8 @@ def _records(
     kafka: Kafka, principal: str, names: Iterable[str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every event of some topics, up to their present ends."""
-    for record in stored(kafka, principal, names):
+    for record in reader.records(kafka, principal, names):
         try:
             yield codec.decode(record.value)
         except Undecodable:
             continue
-
-
-def stored(kafka: Kafka, principal: str, names: Iterable[str]) -> Iterator[ConsumerRecord]:
-    """Every record of some topics, up to their present ends."""
-    consumer = KafkaConsumer(
-        **kafka.options(principal), enable_auto_commit=False, allow_auto_create_topics=False
-    )
-    try:
-        places = [
-            TopicPartition(name, partition)
-            for name in names
-            for partition in consumer.partitions_for_topic(name) or ()
-        ]
-        consumer.assign(places)
-        consumer.seek_to_beginning()
-        ends = consumer.end_offsets(places)
-        while any(consumer.position(place) < end for place, end in ends.items()):
-            for found in consumer.poll(timeout_ms=200).values():
-                yield from found
-    finally:
-        consumer.close()

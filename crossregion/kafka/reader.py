@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
 
 from crossregion.kafka.connection import Kafka
 
 POLL_MILLISECONDS = 200
 
 
-def values(kafka: Kafka, principal: str, names: Iterable[str]) -> Iterator[bytes]:
-    """The values of every record in these topics, those of one partition in their order.
+def records(kafka: Kafka, principal: str, names: Iterable[str]) -> Iterator[ConsumerRecord]:
+    """Every record in these topics, those of one partition in their order.
 
     Raises: ServiceUnavailable when the principal's password cannot be read.
     """
@@ -31,7 +32,7 @@ def values(kafka: Kafka, principal: str, names: Iterable[str]) -> Iterator[bytes
         consumer.assign(places)
         ends = consumer.end_offsets(places)
         while any(consumer.position(place) < end for place, end in ends.items()):
-            for records in consumer.poll(timeout_ms=POLL_MILLISECONDS).values():
-                yield from (record.value for record in records)
+            for found in consumer.poll(timeout_ms=POLL_MILLISECONDS).values():
+                yield from found
     finally:
         consumer.close()
