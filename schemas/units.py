@@ -132,10 +132,22 @@ def _divisions(file: Path, given: Any) -> Path | None:
     _expect(isinstance(given, str), "divisions must be the path of a table")
     path = file.parent / str(given)
     _expect(path.is_file(), f"divisions: {path} is no file")
-    head = next(csv.reader(path.read_text("utf-8-sig").splitlines()), [])
+    head, *rows = list(csv.reader(_lines(path))) or [[]]
     lacking = ", ".join(sorted(DIVISION_COLUMNS - {*head}))
     _expect(not lacking, f"divisions: {path} lacks the columns {lacking}")
+    for number, row in enumerate(rows, start=1):
+        fits = not row or len(row) == len(head)
+        _expect(fits, f"divisions: row {number} of {path} has {len(row)} cells, not {len(head)}")
     return path
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("utf-8-sig").splitlines()
+    except OSError as error:
+        raise _Wrong(f"divisions: {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise _Wrong(f"divisions: {path} is no table in UTF-8") from None
 
 
 def _names(where: str, table: Mapping[str, Any]) -> tuple[str, str]:

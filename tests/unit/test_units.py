@@ -139,6 +139,27 @@ def test_a_table_that_lacks_a_column_is_refused(write: Callable[[str], Path]) ->
         read(file)
 
 
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        (b"990400,prefecture_city\n", "row {} of {} has 2 cells, not "),
+        ("990400,泰斯特\n".encode("gbk"), "is no table in UTF-8"),
+    ],
+    ids=["a short row", "another encoding"],
+)
+def test_a_table_that_cannot_be_read_is_refused_by_its_own_name(
+    write: Callable[[str], Path], added: bytes, said: str
+) -> None:
+    """Not as if the file of units were wrong, and not by a traceback where a place is looked up."""
+    table = write(TEXT).with_name("divisions.csv")
+    rows = len(table.read_text("utf-8").splitlines())
+    table.write_bytes(table.read_bytes() + added)
+    with pytest.raises(UnitsUnusable) as caught:
+        read(table.with_name("units.toml"))
+    assert f"divisions: {table}" in str(caught.value) or f"of {table} has" in str(caught.value)
+    assert said.format(rows, table) in str(caught.value)
+
+
 def test_a_region_that_no_table_knows_is_refused(write: Callable[[str], Path]) -> None:
     found = read(write(TEXT.replace('["990302"]', '["990309"]')))
     with pytest.raises(UnitsUnusable, match="990309 stand in no table of divisions"):
