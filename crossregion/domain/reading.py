@@ -29,8 +29,6 @@ READING: Final = 2
 """Version of the reading: 1 is that of releases which did not say it."""
 LATEST: Final = 9_999
 """No version of a reading is higher: it has four digits before a digest."""
-UNKNOWN_BAND: Final = "unknown"
-_INFANT: Final = "under-6"
 _CODED: Final = {
     "status": "case_status",
     "exploitation": "exploitation_type",

@@ -67,9 +67,3 @@ def an_entry(event: str, number: int, **changes: Any) -> Record:
     }
     _, field = ENTRIES[event]
     return {**example(event), **empty, "revision": 1, field: f"E{number}", **changes}
-
-
-def an_answer(word: str, revision: int = 1, **changes: Any) -> Record:
-    """An answer to a notice, without a reason."""
-    content = {"answer": word, "revision": revision, "reason": None}
-    return {**example("NoticeAcknowledged"), **content, **changes}
