@@ -37,7 +37,15 @@ class Followed(Protocol):
 def last_change(root: Path = ROOT) -> float:
     """When a source was last written, seconds since 1970."""
     files = (file for package in SOURCES for file in (root / package).rglob("*"))
-    return max(file.stat().st_mtime for file in files if file.suffix in SUFFIXES)
+    return max(_written_at(file) for file in files if file.suffix in SUFFIXES)
+
+
+def _written_at(file: Path) -> float:
+    """0 of what an editor has just taken away, or locks by a link that leads nowhere."""
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def follow(

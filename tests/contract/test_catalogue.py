@@ -154,6 +154,18 @@ def test_only_the_command_line_names_commands(errors: Errors) -> None:
                 assert text is None or not COMMAND.search(text), f"{path}:{call.lineno}"
 
 
+def test_a_place_of_the_source_that_a_sentence_names_is_there() -> None:
+    named = {
+        place
+        for home in HOMES
+        for language in catalogue.LANGUAGES
+        for text in sentences(home, language).values()
+        for place in re.findall(rf"\b(?:{'|'.join(PACKAGES)})/[a-z_/]+", text)
+    }
+    assert named
+    assert [place for place in sorted(named) if not (ROOT / place).exists()] == []
+
+
 def test_a_sentence_is_written_with_lists_and_with_what_it_contains() -> None:
     why = Message("service-unavailable.nothing-listens", {"address": "localhost:1"})
     one = Message("service-unavailable.not-sent", {"why": why})

@@ -62,3 +62,5 @@ def test_a_change_of_any_source_is_seen(tmp_path: Path, name: str) -> None:
     assert develop.last_change(tmp_path) == before
     os.utime(tmp_path / name, (3, 3))
     assert develop.last_change(tmp_path) == 3
+    (tmp_path / "crossregion/.#c.py").symlink_to("an editor's lock leads nowhere")
+    assert develop.last_change(tmp_path) == 3
