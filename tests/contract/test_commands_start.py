@@ -17,7 +17,7 @@ HEAVY = frozenset(
         *("kafka", "aiokafka", "faust", "psycopg", "procrastinate", "fastavro", "numpy"),
         *("rapidfuzz", "pycountry", "opencc", "pypinyin", "openpyxl", "fastapi", "uvicorn"),
         *("pydantic", "structlog", "tenacity", "cryptography", "prometheus_client", "asyncio"),
-        *("rich", "babel", "lunardate"),
+        *("rich", "babel", "borax"),
     }
 )
 IMPORT_ALL = """
