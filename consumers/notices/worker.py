@@ -29,8 +29,8 @@ from kafka.errors import KafkaError
 from crossregion import clock as calendar
 from crossregion import event_validation, logs, metrics
 from crossregion.domain.acknowledgements import EARLY_SECONDS
-from crossregion.domain.notices.board import NoticePlanner
-from crossregion.errors import CrossregionError
+from crossregion.domain.notices.board import HANDLERS, NoticePlanner
+from crossregion.errors import CrossregionError, UnhandledEvent
 from crossregion.failpoints import failpoint
 from crossregion.kafka import connection as kafka_connection
 from crossregion.kafka import invalid_records, subscription
@@ -78,7 +78,11 @@ class Leadership(ConsumerRebalanceListener):  # type: ignore[misc, unused-ignore
 
 
 class NoticePublisher:
-    """Plans notices from the log, and publishes what is pending while it is the leader."""
+    """Plans notices from the log, and publishes what is pending while it is the leader.
+
+    Raises: UnhandledEvent if the contracts let it read an event that the planner does not handle:
+    looked at before it reads, for an error while reading is that record's and does not end it.
+    """
 
     def __init__(
         self,
@@ -88,6 +92,8 @@ class NoticePublisher:
         clock: Callable[[], float] = time.time,
         today: Callable[[], date] = calendar.today,
     ) -> None:
+        for event in sorted(EVENTS - HANDLERS.keys()):
+            raise UnhandledEvent(event, PRINCIPAL)
         common = {
             **kafka.options(PRINCIPAL),
             "enable_auto_commit": False,

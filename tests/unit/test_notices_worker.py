@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from consumers.notices import worker
 from consumers.notices.worker import IDLE_POLL_MS, POLL_MS, NoticePublisher
 from crossregion.domain.notices.board import NoticePlanner
+from crossregion.errors import UnhandledEvent
+from crossregion.kafka.connection import Kafka
 from tests.support.planner import flag
 
 
@@ -35,3 +41,12 @@ def test_what_settles_is_looked_at_often_and_an_idle_worker_waits() -> None:
     publisher._read()
     assert log.waits == [IDLE_POLL_MS, POLL_MS, IDLE_POLL_MS]
     assert POLL_MS < IDLE_POLL_MS
+
+
+def test_it_does_not_start_where_it_may_read_what_it_has_no_handler_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While it reads an error is taken for the record's: the event would be left out for good."""
+    monkeypatch.setattr(worker, "EVENTS", worker.EVENTS | {"DayClosed"})
+    with pytest.raises(UnhandledEvent, match="DayClosed"):
+        NoticePublisher(Kafka("localhost:1", Path()), "1")
