@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import schemas
 from cli.endpoints import Kind
 from consumers.delivery.channels import channels
 from consumers.registry.batch import Batch
-from crossregion.domain import identifiers
+from crossregion.domain import identifiers, reading
 from crossregion.domain.events import Remark
 from crossregion.domain.validation import Rejected, validate_event
 from crossregion.event_validation import validate_statement
@@ -29,6 +30,7 @@ from producers.exports.formats import formats
 from producers.exports.reader import PERSONAL, Export, read_export
 from schemas import topics
 from schemas.topics import Topic
+from tests.support.registry_history import history
 
 ROOT = Path(__file__).parents[2]
 UNIT = "220200"
@@ -132,6 +134,16 @@ def test_a_word_of_a_case_that_is_in_no_code_list_is_remarked(field: str) -> Non
     assert {"field": field, "code": "unknown-word"} in remarks_of("CaseRecorded", record)
 
 
+@pytest.mark.parametrize("field", words_of("CaseRecorded"))
+def test_a_filler_instead_of_a_word_of_a_case_is_left_out(field: str) -> None:
+    record = of_event("CaseRecorded")
+    empty: list[str] | None = [] if isinstance(record[field], list) else None
+    record[field] = "不详" if empty is None else ["不详"]
+    found = reading.read("CaseRecorded", record)
+    assert found[field] == empty
+    assert {"field": field, "code": "filler"} in found["remarks"]
+
+
 def remarks_of(event: str, record: Any) -> list[Remark]:
     digest = identifiers.content_digest(record)
     record_id = record["case_id" if event == "CaseRecorded" else "rescue_id"]
@@ -165,6 +177,12 @@ def test_each_channel_module_is_opened_for_its_own_kind() -> None:
     }
     for kind, opens in opened.items():
         assert type(opens(endpoint)).__module__.rpartition(".")[2] == kind
+
+
+def test_each_channel_is_tried_on_a_receiver() -> None:
+    text = (ROOT / "tests/integration/test_delivery.py").read_text("utf-8")
+    tried = set(re.findall(r'\.add\((?:unit|"\d{6}"), "(\w+)"', text))
+    assert tried == set(channels(settings()))
 
 
 READ_AND_STORED = [
@@ -219,6 +237,24 @@ def test_a_statement_that_cannot_be_stored_is_rejected(topic: Topic, event: str)
     }
     with pytest.raises(Rejected):
         validate_statement(event, broken, name, partition)
+
+
+@pytest.mark.parametrize("event", sorted({event for _, event in STATED}))
+def test_what_persons_state_is_published_by_a_service(event: str) -> None:
+    """Commands and pages publish nothing themselves: without a service nobody can state it."""
+    folder = ROOT / "crossregion/services"
+    text = "\n".join(path.read_text("utf-8") for path in folder.glob("*.py"))
+    assert f'"{event}"' in text
+
+
+def test_the_history_of_the_registrys_tests_has_each_event_that_it_stores() -> None:
+    """They show that order and repetition change nothing, of the events that stand in it."""
+    found = set()
+    for _, _, _, value, _ in history():
+        with suppress(schemas.Undecodable):  # some are meant to be
+            found.add(schemas.decode(value)[0])
+    read = {event for topic in topics.read_by("registry") for event in topic.schemas}
+    assert sorted(read - found) == []
 
 
 @pytest.mark.parametrize(
