@@ -11,7 +11,7 @@ import re
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -20,7 +20,7 @@ from cli.endpoints import Kind
 from consumers.delivery.channels import channels
 from consumers.registry.batch import Batch
 from crossregion.domain import identifiers, reading
-from crossregion.domain.events import Remark
+from crossregion.domain.events import CaseRecorded, Remark
 from crossregion.domain.validation import Rejected, validate_event
 from crossregion.event_validation import validate_statement
 from crossregion.services import addresses
@@ -139,9 +139,9 @@ def test_a_filler_instead_of_a_word_of_a_case_is_left_out(field: str) -> None:
     record = of_event("CaseRecorded")
     empty: list[str] | None = [] if isinstance(record[field], list) else None
     record[field] = "不详" if empty is None else ["不详"]
-    found = reading.read("CaseRecorded", record)
+    found = dict(reading.read("CaseRecorded", cast(CaseRecorded, record)))
     assert found[field] == empty
-    assert {"field": field, "code": "filler"} in found["remarks"]
+    assert {"field": field, "code": "filler"} in cast(list[Remark], found["remarks"])
 
 
 def remarks_of(event: str, record: Any) -> list[Remark]:
