@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from cli import reference_pages
 from cli.main import app
+from tests.support.database_rights import RIGHTS, UNIT
 
 ROOT = Path(__file__).parents[2]
 PROMTOOL = ROOT / ".tools/promtool"
@@ -91,6 +92,13 @@ def test_the_index_of_decisions_lists_each_with_its_title_status_and_date() -> N
         datetime.date.fromisoformat(date)
         newer = state.removeprefix("superseded by ")
         assert state == "accepted" or int(number) < int(newer) in numbers
+
+
+def test_the_functions_that_units_have_stand_in_the_table_of_roles() -> None:
+    text = (ROOT / "docs/security.md").read_text("utf-8")
+    (row,) = re.findall(r"^\| `unit_<code>`.*$", text, re.MULTILINE)
+    named = set(re.findall(r"`(registry\.\w+)\(\)`", row))
+    assert named == {name.partition("(")[0] for name, roles in RIGHTS.items() if UNIT in roles}
 
 
 def test_hooks_before_a_commit_run_this_projects_own_programs() -> None:
