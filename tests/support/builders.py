@@ -31,7 +31,9 @@ def newest_example(event: str) -> Record:
     return record
 
 
-CASE, RESCUE = example("CaseRecorded"), example("RescueRecorded")
+READ: Record = {"reading": 1, "remarks": []}
+"""What a reader by the newest contract finds in a record that was written before it."""
+CASE, RESCUE = {**example("CaseRecorded"), **READ}, {**example("RescueRecorded"), **READ}
 CASE_UNIT, RESCUE_UNIT = CASE["unit"], RESCUE["unit"]
 
 
