@@ -159,4 +159,4 @@ def _intake_keys(rig: Rig, scale: Scale) -> None:
         for one in last:
             assert old.post(one.record, one.event).status == UNAUTHORISED
             ways.send(rig, intake, new, one)
-        rig.note([*first, *both, *last])
+        rig.note([ways.as_published(one) for one in (*first, *both, *last)])

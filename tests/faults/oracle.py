@@ -91,10 +91,22 @@ class Expected:
     """Pairs that weigh enough to be kept and share no blocking key: the gap of blocking."""
 
 
+def _identities(value: bytes | None) -> dict[str, Any]:
+    """Each person of a case or rescue as the unit wrote it, which is what the registry keeps."""
+    assert value is not None
+    event, record = codec.decode(value)
+    if event == "CaseRecorded":
+        return {victim["victim_id"]: victim["identity"] for victim in record["victims"]}
+    if event == "RescueRecorded":
+        return {record["rescue_id"]: record["person"]["identity"]}
+    return {}
+
+
 def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset()) -> Expected:
     """What follows from these events, `erased` from the linkage by tombstones."""
     found = Expected()
     validated: dict[tuple[Key, Version], ValidatedEvent] = {}
+    sent: dict[tuple[Key, Version], dict[str, Any]] = {}
     triages: list[LogEntry] = []
     for one in accepted:
         if one.topic == AGREEMENTS:
@@ -114,15 +126,16 @@ def expected(accepted: Iterable[Accepted], erased: frozenset[Key] = frozenset())
         key = (verdict.kind, verdict.unit, verdict.record_id)
         version = (verdict.revision, verdict.digest)
         validated[key, version] = verdict
+        sent[key, version] = _identities(one.value)
         found.events[verdict.event_id] = (key, version)
         found.records[key] = max(found.records.get(key, version), version)
         if verdict.flag is not None:
             found.flags[key, version] = dict(verdict.flag)
     holding = {key: validated[key, version] for key, version in found.records.items()}
     found.persons = {
-        (key, person["person_id"]): person["identity"]
-        for key, one in holding.items()
-        for person in one.listed["persons"]
+        (key, person_id): identity
+        for key, version in found.records.items()
+        for person_id, identity in sent[key, version].items()
     }
     listed = {key: one for key, one in holding.items() if key not in erased}
     proposed, found.unblocked = _proposals(listed)

@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from signal import SIGTERM
+from typing import Any, cast
 
+from crossregion.domain import reading
 from crossregion.embedded.processes import end, process_guard, spawn
 from crossregion.failpoints import ANY
 from producers.http_intake.keys import Keys
-from tests.faults.generate import Made
+from tests.faults.generate import Made, of
 from tests.faults.rig import Rig, Scale, exported
 from tests.support.intake import Running, free_port
 from tests.support.outbox import Office
@@ -84,7 +86,7 @@ def relay_killed(rig: Rig, scale: Scale) -> None:
                 for one in made:
                     office.emit(one.event, exported(one).record_id, one.record)
                 _until_taken(rig, two, office, point)
-                rig.note(made)
+                rig.note([as_published(one) for one in made])
                 made = of_one_unit(rig, scale, unit)
         assert sum(one.deaths for one in two) >= len(POINTS["relay"]) * scale.times
 
@@ -116,7 +118,7 @@ def http_intake_killed(rig: Rig, scale: Scale) -> None:
                 for one in made:
                     send(rig, intake, Running(rig.data, port, key, intake.process), one)
                 rig.struck("http-intake", point)
-                rig.note(made)
+                rig.note([as_published(one) for one in made])
                 made = of_one_unit(rig, scale, unit)
         assert intake.deaths >= len(POINTS["http-intake"]) * scale.times
 
@@ -133,9 +135,15 @@ def send(rig: Rig, intake: Beside, running: Running, one: Made) -> None:
             continue
         assert answer.status == 202, answer.body
         (said,) = answer.said["records"]
-        assert one.ce_id is not None
-        assert said["event_id"] == one.ce_id.decode()
+        ce_id = as_published(one).ce_id
+        assert ce_id is not None
+        assert said["event_id"] == ce_id.decode()
         return
+
+
+def as_published(one: Made) -> Made:
+    """The event as the outbox and HTTP publish it: read anew, and so under another id."""
+    return of(one.event, cast(Any, reading.read(one.event, cast(Any, one.record))))
 
 
 def of_one_unit(rig: Rig, scale: Scale, unit: str | None = None) -> list[Made]:
